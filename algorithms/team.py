@@ -1,0 +1,79 @@
+"""What every part has to know of a team of agents, free of torch so that planning stays light.
+
+Shape letters used everywhere: **B** episodes in a batch, **T** steps, **N** agents, **A** actions,
+**O** observation size, **S** state size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Regime = Literal["team", "individual", "episodic"]
+"""Reward regime: the shared reward each step, each agent's own, or the team return paid at the end."""
+
+REGIMES: tuple[Regime, ...] = ("team", "individual", "episodic")
+
+
+@dataclass(frozen=True)
+class StateField:
+    """What one dimension of the state means.
+
+    `agent` is the index of the agent whose property it is, None for anything else;
+    `kind` is a short word such as "position", "level", "health", "last_action".
+    """
+
+    name: str
+    entity: str
+    agent: int | None
+    kind: str
+
+
+@dataclass(frozen=True)
+class TeamShape:
+    """Sizes of one task's team. Observations and actions are padded to the largest agent's.
+
+    `observation_sizes[N]`, `action_sizes[N]`: before padding. `agent_types[N]`: small integers; agents of
+    one type may share parameters. `state_fields`: one entry per state dimension [S].
+    """
+
+    n_agents: int
+    observation_sizes: tuple[int, ...]
+    action_sizes: tuple[int, ...]
+    agent_types: tuple[int, ...]
+    state_size: int
+    horizon: int
+    state_fields: tuple[StateField, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("observation_sizes", "action_sizes", "agent_types"):
+            if len(getattr(self, name)) != self.n_agents:
+                raise ValueError(f"TeamShape.{name} needs one entry per agent: {self.n_agents}")
+        if len(self.state_fields) != self.state_size:
+            raise ValueError(
+                f"TeamShape.state_fields has {len(self.state_fields)} entries for a state of {self.state_size}"
+            )
+
+    @property
+    def observation_size(self) -> int:
+        """O, the padded observation size."""
+        return max(self.observation_sizes)
+
+    @property
+    def action_size(self) -> int:
+        """A, the padded number of actions."""
+        return max(self.action_sizes)
+
+
+def concatenated_observation_fields(
+    n_agents: int, observation_fields: tuple[tuple[str, str], ...]
+) -> tuple[StateField, ...]:
+    """State fields of a state that is the concatenation of all agents' (padded) observations.
+
+    `observation_fields[O]`: (name, kind) of each observation dimension.
+    """
+    return tuple(
+        StateField(name=f"agent{agent}.{name}", entity=f"agent{agent}", agent=agent, kind=kind)
+        for agent in range(n_agents)
+        for name, kind in observation_fields
+    )

@@ -1,0 +1,1 @@
+"""How methods are compared: environments, tasks, runs, records, statistics, the report."""

@@ -1,0 +1,1 @@
+"""Simulators of our own: numba kernels over one episode's arrays, looped over B."""
