@@ -61,6 +61,9 @@ class NativeEnvironment(BatchedEnvironment):
         for array in (self.terminated, self.truncated, self.success, self.team_reward, self.individual_reward):
             array[:] = 0
         self.steps[:] = 0
+        self.alive[:] = False
+        self.observation[count:] = 0
+        self.state[count:] = 0
         _seed_rows(self.streams, seeds)
         self.running[:count] = True
         self._reset_rows(count)
