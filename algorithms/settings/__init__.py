@@ -1,0 +1,1 @@
+"""The settings of every algorithm. Free of torch: planning reads them."""

@@ -1,0 +1,35 @@
+"""What all settings share: unknown names refused, a line of text and a source for each default."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Base of all settings. Immutable; a misspelt name is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    def changed(self) -> dict[str, Any]:
+        """The settings that differ from the defaults, nested ones as nested dictionaries, ready for JSON."""
+        return _difference(self.model_dump(mode="json"), type(self)().model_dump(mode="json"))
+
+
+def setting(default: Any, text: str, source: str, **limits: Any) -> Any:
+    """A field with its one-line explanation and where its default comes from. `limits`: pydantic's (gt, ge, le …)."""
+    return Field(default=default, description=text, json_schema_extra={"source": source}, **limits)
+
+
+def _difference(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    changed: dict[str, Any] = {}
+    for name, value in values.items():
+        default = defaults[name]
+        if isinstance(value, dict) and isinstance(default, dict):
+            inner = _difference(value, default)
+            if inner:
+                changed[name] = inner
+        elif value != default:
+            changed[name] = value
+    return changed

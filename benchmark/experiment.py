@@ -1,0 +1,174 @@
+"""One run, resolved and fingerprinted: what is trained on what, without a word on where or how fast.
+
+Suite and variant names, device, threads and paths are not part of a run. Neither torch nor numba is imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from algorithms.registry import AlgorithmEntry, algorithms
+from algorithms.settings.base import Settings
+from algorithms.team import REGIMES, Regime
+from benchmark.environments.interface import Backend
+from benchmark.plugins import unknown
+from benchmark.tasks import Task, get_task, package_version
+
+PROTOCOL_VERSION = 1
+"""Version of trainer and evaluator together: raised when either changes what a run measures."""
+
+MAXIMUM_PARALLEL_EPISODES = 128
+
+
+class ImpossibleRun(ValueError):
+    """A run that cannot be: the message says why and what is allowed."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EvaluationSchedule(_Frozen):
+    """When and how the policy is evaluated (Gorsane et al. 2022 by default).
+
+    Point k = 0 … points-1 is taken at the first update boundary at or after k * budget / (points - 1).
+    """
+
+    points: int = Field(default=41, ge=2, le=1001)
+    episodes: int = Field(default=32, ge=1, le=1000)
+    absolute_episodes: int = Field(default=320, ge=1, le=10000)
+    policy: Literal["greedy", "sample"] = "greedy"
+
+    def due(self, point: int, budget: int) -> int:
+        """The step at which evaluation `point` is due."""
+        return -(-point * budget // (self.points - 1))
+
+
+class Package(_Frozen):
+    """A real package that a run simulates with, and its exact version."""
+
+    name: str
+    version: str
+
+
+class RunSpec(_Frozen):
+    """Everything that decides what a run computes. `settings`: only those that differ from the algorithm's defaults."""
+
+    task: str
+    task_version: int
+    backend: Backend
+    package: Package | None
+    algorithm: str
+    algorithm_version: int
+    settings: dict[str, Any]
+    regime: Regime
+    seed: int = Field(ge=0, lt=2**31)
+    budget: int = Field(ge=1)
+    parallel_episodes: int = Field(ge=1, le=4096)
+    time_limit: Literal["terminal", "bootstrap"]
+    evaluation: EvaluationSchedule
+    protocol_version: int
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of the canonical JSON: the identity of the run."""
+        return hashlib.sha256(canonical_json(self.model_dump(mode="json")).encode()).hexdigest()
+
+    @property
+    def path(self) -> Path:
+        """Where its files lie below results/runs, results/reference or checkpoints."""
+        return Path(self.task) / f"{self.algorithm}-{self.fingerprint[:12]}"
+
+    def entry(self) -> AlgorithmEntry:
+        """The algorithm's registry entry. Raises UnknownName."""
+        return get_algorithm(self.algorithm)
+
+    def resolved_settings(self) -> Settings:
+        """The full, validated settings of the run."""
+        return validated_settings(self.entry(), self.settings)
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys, no spaces and no NaN: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+
+
+def get_algorithm(name: str) -> AlgorithmEntry:
+    """The registry entry of that name. Raises UnknownName with the nearest names."""
+    found = algorithms().get(name)
+    if found is None:
+        raise unknown("algorithm", name, algorithms())
+    return found
+
+
+def validated_settings(entry: AlgorithmEntry, values: dict[str, Any]) -> Settings:
+    """Settings of an algorithm from a plain dictionary. Raises ImpossibleRun naming each wrong field."""
+    try:
+        return entry.settings(**values)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        known = ", ".join(entry.settings.model_fields)
+        raise ImpossibleRun(f"settings of {entry.name}: {problems}. Known settings: {known}.") from error
+
+
+def resolve(
+    *,
+    task: str,
+    algorithm: str,
+    regime: Regime,
+    seed: int,
+    budget: int,
+    settings: dict[str, Any] | None = None,
+    backend: Backend | None = None,
+    parallel_episodes: int = MAXIMUM_PARALLEL_EPISODES,
+    time_limit: Literal["terminal", "bootstrap"] = "terminal",
+    evaluation: EvaluationSchedule | None = None,
+) -> RunSpec:
+    """The run of these names, checked: task and algorithm exist, settings are valid, the pair can run.
+
+    Raises UnknownName, ImpossibleRun or ValueError (no such backend, package missing).
+    """
+    found = get_task(task)
+    entry = get_algorithm(algorithm)
+    values = validated_settings(entry, settings or {})
+    refuse_impossible(found, entry, values, regime)
+    chosen, simulator = found.simulator(backend)
+    package = None
+    if simulator.package is not None:
+        package = Package(name=simulator.package, version=package_version(simulator.package))
+    return RunSpec(
+        task=found.id,
+        task_version=found.version,
+        backend=chosen,
+        package=package,
+        algorithm=entry.name,
+        algorithm_version=entry.version,
+        settings=values.changed(),
+        regime=regime,
+        seed=seed,
+        budget=budget,
+        parallel_episodes=parallel_episodes,
+        time_limit=time_limit,
+        evaluation=evaluation or EvaluationSchedule(),
+        protocol_version=PROTOCOL_VERSION,
+    )
+
+
+def refuse_impossible(task: Task, entry: AlgorithmEntry, settings: Settings, regime: Regime) -> None:
+    """Raises ImpossibleRun for a pair that cannot run: a regime, several agent types or sharing that is not supported."""
+    if regime not in REGIMES:
+        raise ImpossibleRun(f"There is no reward regime '{regime}'; allowed: {', '.join(REGIMES)}.")
+    if regime not in entry.regimes:
+        raise ImpossibleRun(
+            f"{entry.name} cannot learn under the {regime} reward regime; it supports: {', '.join(entry.regimes)}."
+        )
+    if task.n_agent_types > 1 and not entry.several_agent_types:
+        raise ImpossibleRun(f"{entry.name} supports one agent type; {task.id} has {task.n_agent_types}.")
+    sharing = getattr(settings, "sharing", None)
+    if sharing is not None and sharing not in entry.sharing:
+        raise ImpossibleRun(f"{entry.name} cannot share parameters '{sharing}'; it supports: {', '.join(entry.sharing)}.")

@@ -1,0 +1,171 @@
+"""Suites: tasks x variants x seeds, and the claims they test. One YAML file each in benchmark/suites, checked on load."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from algorithms.team import Regime
+from benchmark.environments.interface import Backend
+from benchmark.experiment import EvaluationSchedule, RunSpec, resolve
+from benchmark.plugins import unknown
+
+SUITE_FOLDER = Path(__file__).parent / "suite_files"
+
+
+class SuiteError(ValueError):
+    """A suite file that cannot be used. The message names file, place and what is allowed."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SuiteTask(_Strict):
+    """A task of a suite and the environment steps each run gets on it."""
+
+    task: str
+    budget: int = Field(ge=1)
+    backend: Backend | None = None
+    published: dict[str, float] = Field(default_factory=dict)
+    """Published final mean return by variant name, shown beside what is found."""
+    published_source: str = ""
+
+
+class Variant(_Strict):
+    """An algorithm with its reward regime and the settings that differ from its defaults."""
+
+    algorithm: str
+    regime: Regime = "team"
+    settings: dict[str, Any] = Field(default_factory=dict)
+    title: str = ""
+
+
+class Override(_Strict):
+    """Settings for the runs whose task and variant match the patterns (fnmatch); later overrides win."""
+
+    task: str = "*"
+    variant: str = "*"
+    settings: dict[str, Any]
+
+
+class Claim(_Strict):
+    """A published statement with its test. `kind` decides which fields are read (see benchmark.claims)."""
+
+    id: str
+    statement: str
+    source: str
+    kind: Literal["at_least", "better"]
+    variant: str
+    task: str | None = None
+    value: float | None = None
+    than: str | None = None
+
+
+class Suite(_Strict):
+    """What is run and compared together."""
+
+    name: str
+    title: str
+    description: str
+    smoke: bool = False
+    """Shown as 'smoke, not evidence', never ranked."""
+    always_train: bool = False
+    """Committed reference records are not used: the pipeline trains."""
+    tasks: tuple[SuiteTask, ...] = Field(min_length=1)
+    variants: dict[str, Variant] = Field(min_length=1)
+    overrides: tuple[Override, ...] = ()
+    seeds: tuple[int, ...] = Field(min_length=1)
+    evaluation: EvaluationSchedule = EvaluationSchedule()
+    time_limit: Literal["terminal", "bootstrap"] = "terminal"
+    parallel_episodes: int = Field(default=128, ge=1, le=4096)
+    settings_source: str = ""
+    """Where the settings come from: defaults, a publication, tuning (with trials, steps and seeds)."""
+    claims: tuple[Claim, ...] = ()
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) != len(seeds):
+            raise ValueError("seeds must be distinct")
+        return seeds
+
+    def runs(self) -> Iterator[PlannedRun]:
+        """Every run of the suite. Raises UnknownName or ImpossibleRun, with the suite's name, before any is yielded."""
+        planned = []
+        for task in self.tasks:
+            for name, variant in self.variants.items():
+                for seed in self.seeds:
+                    try:
+                        spec = self._spec(task, name, variant, seed)
+                    except ValueError as error:
+                        raise SuiteError(f"suite {self.name}, task {task.task}, variant {name}: {error}") from error
+                    planned.append(PlannedRun(self.name, name, spec))
+        yield from planned
+
+    def run(self, task: str, variant: str, seed: int) -> PlannedRun:
+        """One run by its names. Raises UnknownName with the nearest alternative."""
+        chosen = {entry.task: entry for entry in self.tasks}
+        if task not in chosen:
+            raise unknown("task", task, chosen)
+        if variant not in self.variants:
+            raise unknown("variant", variant, self.variants)
+        return PlannedRun(self.name, variant, self._spec(chosen[task], variant, self.variants[variant], seed))
+
+    def _spec(self, task: SuiteTask, name: str, variant: Variant, seed: int) -> RunSpec:
+        settings = dict(variant.settings)
+        for override in self.overrides:
+            if fnmatchcase(task.task, override.task) and fnmatchcase(name, override.variant):
+                settings |= override.settings
+        return resolve(
+            task=task.task,
+            algorithm=variant.algorithm,
+            regime=variant.regime,
+            seed=seed,
+            budget=task.budget,
+            settings=settings,
+            backend=task.backend,
+            parallel_episodes=self.parallel_episodes,
+            time_limit=self.time_limit,
+            evaluation=self.evaluation,
+        )
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run under the names that a suite gives it. Two suites that name the same run share its spec and its files."""
+
+    suite: str
+    variant: str
+    spec: RunSpec
+
+
+def suite_names(folder: Path = SUITE_FOLDER) -> list[str]:
+    """The suites there are."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def load_suite(name: str, folder: Path = SUITE_FOLDER) -> Suite:
+    """A suite by name, or by the path of a YAML file. Raises UnknownName or SuiteError (file, place, allowed)."""
+    path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
+    if not path.is_file():
+        if path.parent == folder:
+            raise unknown("suite", name, suite_names(folder))
+        raise SuiteError(f"there is no suite file {path}")
+    try:
+        content = yaml.safe_load(path.read_text())
+        suite = Suite.model_validate(content)
+    except yaml.YAMLError as error:
+        raise SuiteError(f"{path.name} is not YAML: {error}") from error
+    except ValidationError as error:
+        problems = "\n".join(f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise SuiteError(f"{path.name}:\n{problems}") from error
+    if suite.name != path.stem:
+        raise SuiteError(f"{path.name}: name is '{suite.name}', but must be '{path.stem}' as the file is called")
+    return suite
