@@ -16,7 +16,7 @@ from benchmark.environments.interface import Backend
 from benchmark.experiment import EvaluationSchedule, RunSpec, resolve
 from benchmark.plugins import unknown
 
-SUITE_FOLDER = Path(__file__).parent / "suite_files"
+SUITE_FOLDER = Path(__file__).parent
 
 
 class SuiteError(ValueError):

@@ -1,0 +1,196 @@
+"""The result file of a run: its format, and reading and writing it.
+
+`record.json` is written once, atomically, and holds no clock reading outside `execution`. `outcome_sha256`, over the
+canonical form of `outcome`, is what every claim of equality is about. Records come from strangers too: they are
+size-limited and checked against the schema before anything is believed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from benchmark.experiment import RunSpec, canonical_json
+
+SCHEMA_VERSION = 1
+MAXIMUM_BYTES = 150_000
+
+
+class CorruptRecord(ValueError):
+    """A record that cannot be believed. The message says which file and what is wrong with it."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class EvaluationPoint(_Strict):
+    """One evaluation, per episode. `step`: when it was due; `steps_done`: when it was taken."""
+
+    step: int
+    steps_done: int
+    returns: tuple[float, ...]
+    successes: tuple[bool, ...]
+    lengths: tuple[int, ...]
+
+    @model_validator(mode="after")
+    def _equal_lengths(self) -> EvaluationPoint:
+        if not len(self.returns) == len(self.successes) == len(self.lengths) > 0:
+            raise ValueError("returns, successes and lengths need one entry per episode each")
+        return self
+
+    @property
+    def mean_return(self) -> float:
+        return sum(self.returns) / len(self.returns)
+
+    @property
+    def success_rate(self) -> float:
+        return sum(self.successes) / len(self.successes)
+
+
+class TrainingInterval(_Strict):
+    """Training episodes between two evaluation points: means over those that ended in it (None if there was none)."""
+
+    step: int
+    episodes: int
+    mean_return: float | None
+    success_rate: float | None
+    mean_length: float | None
+
+
+class Outcome(_Strict):
+    """What the run computed. Equal runs have equal outcomes, bit for bit, on one machine type.
+
+    `absolute`: the best policy by evaluation mean, on fresh episodes (None if the run failed before any evaluation).
+    `monitors`: the algorithm's monitors, means per evaluation interval (None where an interval had no update).
+    """
+
+    status: Literal["ok", "failed"]
+    reason: str | None
+    steps_done: int
+    evaluations: tuple[EvaluationPoint, ...]
+    absolute: EvaluationPoint | None
+    training: tuple[TrainingInterval, ...]
+    monitors: dict[str, tuple[float | None, ...]]
+    credit: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def sha256(self) -> str:
+        """Over the canonical form."""
+        return hashlib.sha256(canonical_json(self.model_dump(mode="json")).encode()).hexdigest()
+
+
+class Tuning(_Strict):
+    """What it cost to find the settings."""
+
+    trials: int
+    steps: int
+    seeds: tuple[int, ...]
+
+
+class SettingsOrigin(_Strict):
+    """Where the settings come from, and the tuning that went into them (None: not tuned by us)."""
+
+    source: str
+    tuning: Tuning | None = None
+
+
+class Provenance(_Strict):
+    """With what it was computed; no host or user names."""
+
+    commit: str | None
+    dirty: bool | None
+    lock_sha256: str
+    python: str
+    torch: str
+    numpy: str
+    processor: str
+    threads: int
+    device: str
+    compiled: bool = False
+
+
+class Execution(_Strict):
+    """How the run was carried out. Nothing here takes part in `outcome_sha256`."""
+
+    seconds: dict[str, float]
+    steps_per_second: float
+    peak_memory_bytes: int
+    resumes: int
+    provenance: Provenance
+
+
+class Record(_Strict):
+    """A run's result."""
+
+    schema_version: Literal[1]
+    fingerprint: str = Field(pattern="^[0-9a-f]{64}$")
+    outcome_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    spec: RunSpec
+    origin: SettingsOrigin
+    outcome: Outcome
+    execution: Execution
+
+    @model_validator(mode="after")
+    def _hashes(self) -> Record:
+        if self.spec.fingerprint != self.fingerprint:
+            raise ValueError("fingerprint does not belong to the spec")
+        if self.outcome.sha256 != self.outcome_sha256:
+            raise ValueError("outcome_sha256 does not belong to the outcome")
+        return self
+
+
+def make_record(spec: RunSpec, origin: SettingsOrigin, outcome: Outcome, execution: Execution) -> Record:
+    """The record of a run, with its hashes."""
+    return Record(
+        schema_version=SCHEMA_VERSION,
+        fingerprint=spec.fingerprint,
+        outcome_sha256=outcome.sha256,
+        spec=spec,
+        origin=origin,
+        outcome=outcome,
+        execution=execution,
+    )
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Writes atomically. Raises ValueError if it is larger than a record may be."""
+    text = json.dumps(record.model_dump(mode="json"), sort_keys=True, indent=None, separators=(",", ":"), allow_nan=False)
+    if len(text) > MAXIMUM_BYTES:
+        raise ValueError(f"a record may have {MAXIMUM_BYTES} bytes, this one has {len(text)}")
+    write_atomically(path, (text + "\n").encode())
+
+
+def read_record(path: Path) -> Record:
+    """A checked record. Raises CorruptRecord (too large, not JSON, not of the schema, hashes that do not fit)."""
+    try:
+        if path.stat().st_size > MAXIMUM_BYTES + 1:
+            raise CorruptRecord(f"{path}: larger than {MAXIMUM_BYTES} bytes")
+        return Record.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'record'}: {e['msg']}" for e in error.errors()[:5])
+        raise CorruptRecord(f"{path}: {problems}") from error
+    except OSError as error:
+        raise CorruptRecord(f"{path}: {error.strerror}") from error
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes to a temporary file beside `path`, then renames: the file is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
