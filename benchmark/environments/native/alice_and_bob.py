@@ -5,11 +5,11 @@ left door, the key outside opens the right door, and the treasure counts once bo
 deterministic. Agents move one after the other on one map of codes; a cell that is left becomes empty, whoever else
 stands on it, and that is what the observation shows (a property of the released environment, kept).
 
-Observation [19], not normalised: the 3x3 codes around (9), own (row, column), own minus other (2), own minus key 0 (2), own minus
-key 1 (2), both zero once taken, in-a-room flag, last event (0 none, -1 blocked, 2 or 3 key 0 or 1 taken, 7 treasure).
+Observation [19], not normalised: the 3x3 codes around (9), own (row, column), own minus other (2), own minus key 0 (2), own
+minus key 1 (2), both zero once taken, in-a-room flag, last event (0 none, -1 blocked, 2 or 3 key 0 or 1 taken, 7 treasure).
 State [81]: the codes of the map.
-Reward: -0.1 for every blocked move, +100 when an agent is on the treasure and both are outside the rooms, which ends the episode.
-`individual_reward` is ours: own bumps, and half the treasure each (the release gives both agents the team's scalar).
+Reward: -0.1 for every blocked move, +100 when an agent is on the treasure and both are outside the rooms, which ends the
+episode. `individual_reward` is ours: own bumps, and half the treasure each (the release gives both agents the team's scalar).
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """The integer grids of influence scope (ISA): navigation, unlock, shooting.
 
 Agents move on a square grid one after the other, by number, and may share cells; a move over the border is unavailable.
-Actions: 0 stay, 1 y-1, 2 y+1, 3 x-1, 4 x+1, and in shooting 5 shoot. An agent that reaches what it is for is frozen: it can only stay
-(and shoot).
+Actions: 0 stay, 1 y-1, 2 y+1, 3 x-1, 4 x+1, and in shooting 5 shoot. An agent that reaches what it is for is frozen:
+it can only stay (and shoot).
 
-navigation (7 agents, 20x20, all start at (0, 0)): +1 for each landmark newly occupied; its agent is frozen. Success: all occupied.
+navigation (7 agents, 20x20, all start at (0, 0)): +1 for each landmark newly occupied; its agent is frozen.
+Success: all landmarks occupied.
 unlock (7 agents, 20x20): +1 when an agent first stands on its own lock; it is frozen. Success: all locks open.
-shooting (3 agents, 10x10, all start at (1, 1)): each shot adds a bullet, allowed where y > 5; an agent that newly occupies one of
-three positions is frozen. The reward is 0 always. Success: more than 50 bullets and all positions occupied.
+shooting (3 agents, 10x10, all start at (1, 1)): each shot adds a bullet, allowed where y > 5; an agent that newly occupies
+one of three positions is frozen. The reward is 0 always. Success: more than 50 bullets and all positions occupied.
 
 Observation: own (x, y), then all landmarks (navigation), the own lock (unlock) or the number of bullets (shooting).
 State: all agents' (x, y), then all landmarks, all locks or the number of bullets. Not normalised.
