@@ -19,6 +19,11 @@ from benchmark.plugins import entries, load, unknown
 FAMILIES = (
     "benchmark.catalogue.lbf:FAMILY",
     "benchmark.catalogue.mpe:FAMILY",
+    "benchmark.catalogue.alice_and_bob:FAMILY",
+    "benchmark.catalogue.grids:FAMILY",
+    "benchmark.catalogue.diagnostics:MATRIX",
+    "benchmark.catalogue.diagnostics:SYNERGY",
+    "benchmark.catalogue.diagnostics:TOYS",
 )
 
 

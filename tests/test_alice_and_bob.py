@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from benchmark.catalogue.alice_and_bob import RANDOM_RETURNS
 from benchmark.environments.native.alice_and_bob import AliceAndBob
 
 PLAN = [(0, 1), (2, 1), (3, 3), (3, 3), (3, 0), (3, 0), (1, 1), (0, 3), (0, 3), (0, 0), (0, 3), (0, 3)]
@@ -111,6 +112,8 @@ def test_exact_dynamic_programming_gives_the_published_numbers() -> None:
         best[:-1] = (rewards + best[successors]).max(1)
         if shortest is None and chance[0] > 0:
             shortest = step
+        if step in RANDOM_RETURNS:
+            assert value[0] == pytest.approx(RANDOM_RETURNS[step], abs=1e-6)
     assert shortest == 12
     assert chance[0] == pytest.approx(9.41e-4, rel=1e-3)
     assert value[0] == pytest.approx(-2.572699, abs=1e-5)

@@ -7,6 +7,8 @@ the stream, and no row can disturb another.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -60,3 +62,10 @@ def shuffle(stream, values, count):
     for last in range(count - 1, 0, -1):
         other = next_below(stream, last + 1)
         values[last], values[other] = values[other], values[last]
+
+
+@njit(cache=True)
+def next_normal(stream):
+    """A standard normal float64 (Box and Muller 1958, the cosine half; two draws)."""
+    radius = math.sqrt(-2.0 * math.log(1.0 - next_uniform(stream)))
+    return radius * math.cos(2.0 * math.pi * next_uniform(stream))

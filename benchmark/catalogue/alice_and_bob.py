@@ -1,0 +1,52 @@
+"""Alice & Bob: `alice_and_bob` (40 steps, as published) and `alice_and_bob/h{steps}` with another time limit."""
+
+from __future__ import annotations
+
+import re
+
+from benchmark.tasks import ReferenceScores, Simulator, Task, TaskFamily
+
+PUBLISHED_HORIZON = 40
+SHORTEST_PLAN = 12
+# Exact expected return of the uniformly random policy, by dynamic programming over all 1978 states
+# (tests/test_alice_and_bob.py).
+RANDOM_RETURNS = {40: -2.572699, 25: -1.691288, 15: -1.040765}
+_ID = re.compile(r"alice_and_bob(?:/h(?P<horizon>[1-9]\d{0,3}))?")
+
+
+def resolve(name: str) -> Task | None:
+    """The task of an id of the form above; None for any other, and where no plan fits the time limit."""
+    match = _ID.fullmatch(name)
+    horizon = PUBLISHED_HORIZON if match is None or match["horizon"] is None else int(match["horizon"])
+    if match is None or horizon < SHORTEST_PLAN or (match["horizon"] and horizon == PUBLISHED_HORIZON):
+        return None
+    random = RANDOM_RETURNS.get(horizon)
+    return Task(
+        id=name,
+        version=1,
+        title=f"Alice & Bob{'' if horizon == PUBLISHED_HORIZON else f', {horizon} steps'}",
+        description="Two agents in locked rooms: each needs a key that the other's freedom depends on; then one treasure.",
+        source="STAS (Chen et al. 2024, arXiv 2304.07520)",
+        n_agents=2,
+        n_agent_types=1,
+        horizon=horizon,
+        success="the treasure is reached with both agents out of their rooms",
+        native=Simulator("benchmark.environments.native.alice_and_bob:AliceAndBob", {"horizon": horizon}),
+        reference_scores=None
+        if random is None
+        else ReferenceScores(
+            random=random,
+            random_source="exact dynamic programming (tests/test_alice_and_bob.py)",
+            best=99.9,
+            best_source="the shortest plan of 12 steps, which has one deliberate bump (tests/test_alice_and_bob.py)",
+        ),
+        note="A twin made from the published rules; the original has no package. STAS reports twice our team return.",
+    )
+
+
+FAMILY = TaskFamily(
+    name="alice_and_bob",
+    title="Alice & Bob",
+    names=("alice_and_bob", "alice_and_bob/h25", "alice_and_bob/h15"),
+    resolve=resolve,
+)

@@ -1,0 +1,124 @@
+"""Matrix games with known solutions: climbing, penalty (Claus and Boutilier 1998) and the two-step game (Rashid et al. 2018).
+
+climbing and penalty: two agents choose one of three rows and columns, 25 times; everyone sees the constant 1. The best repeated
+joint action gives 275 (climbing) and 250 (penalty); the climbing game's safe ones give 175 and 125, penalty's safe one 50.
+two-step: agent 0's first action chooses between a game that always pays 7 and one that pays [[0, 1], [1, 8]]; optimum 8.
+The reward is shared; individual rewards are equal shares of it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from algorithms.team import StateField, TeamShape
+from benchmark.environments.native.base import NativeEnvironment
+
+Game = Literal["climbing", "penalty", "two_step"]
+CLIMBING = ((11.0, -30.0, 0.0), (-30.0, 7.0, 6.0), (0.0, 0.0, 5.0))
+TWO_STEP = (((0.0, 0.0), (0.0, 0.0)), ((7.0, 7.0), (7.0, 7.0)), ((0.0, 1.0), (1.0, 8.0)))
+
+
+def penalty_matrix(penalty: float) -> tuple[tuple[float, ...], ...]:
+    """The payoff of the penalty game; `penalty` <= 0 is paid for missing each other."""
+    return ((penalty, 0.0, 10.0), (0.0, 2.0, 0.0), (10.0, 0.0, penalty))
+
+
+class MatrixGame(NativeEnvironment):
+    """B repeated games. `penalty`: k of the penalty game, <= 0; ignored by no other game, so refused there."""
+
+    individual_sums_to_team = True
+
+    def __init__(self, batch_size: int, game: Game, penalty: float | None = None, horizon: int = 25) -> None:
+        if game not in ("climbing", "penalty", "two_step"):
+            raise ValueError(f"game is '{game}', allowed: climbing, penalty, two_step")
+        if (penalty is not None) != (game == "penalty"):
+            raise ValueError("the penalty game, and no other, needs `penalty`")
+        if penalty is not None and penalty > 0:
+            raise ValueError(f"penalty must be at most 0, got {penalty}")
+        if game == "two_step":
+            horizon = 2
+            self._payoff = np.array(TWO_STEP)
+        else:
+            matrix = CLIMBING if penalty is None else penalty_matrix(penalty)
+            self._payoff = np.array([matrix])
+        stages, actions, _ = self._payoff.shape
+        fields = tuple(StateField(f"stage{i}", "game", None, "stage") for i in range(stages))
+        team = TeamShape(
+            n_agents=2,
+            observation_sizes=(stages, stages),
+            action_sizes=(actions, actions),
+            agent_types=(0, 0),
+            state_size=stages,
+            horizon=horizon,
+            state_fields=fields,
+        )
+        super().__init__(batch_size, team, {"game": game, "penalty": penalty, "horizon": horizon})
+        self._two_step = game == "two_step"
+        self.stage = self.simulation_array("stage", (), np.int64)
+
+    def _reset_rows(self, count: int) -> None:
+        self.alive[:count] = True
+        self.available[:count] = True
+        self.stage[:count] = 0
+        self._publish(count)
+
+    def _publish(self, count: int) -> None:
+        rows = np.arange(count)
+        self.state[:count] = 0
+        self.state[rows, self.stage[:count]] = 1
+        self.observation[:count] = self.state[:count, None]
+
+    def _step_rows(self, actions: NDArray[np.int64]) -> None:
+        _advance(
+            actions,
+            self._two_step,
+            self._payoff,
+            self.team.horizon,
+            self.stage,
+            self.steps,
+            self.available,
+            self.running,
+            self.team_reward,
+            self.individual_reward,
+            self.terminated,
+            self.truncated,
+        )
+        if self._two_step:
+            self._publish(self.batch_size)
+
+
+@njit(cache=True)
+def _advance(
+    actions,
+    two_step,
+    payoff,
+    horizon,
+    stage,
+    steps,
+    available,
+    running,
+    team_reward,
+    individual_reward,
+    terminated,
+    truncated,
+):
+    for row in range(len(running)):
+        team_reward[row] = 0.0
+        individual_reward[row] = 0.0
+        if not running[row]:
+            continue
+        steps[row] += 1
+        team_reward[row] = payoff[stage[row], actions[row, 0], actions[row, 1]]
+        individual_reward[row] = team_reward[row] / 2
+        if two_step and stage[row] == 0:
+            stage[row] = 1 + actions[row, 0]
+        elif steps[row] >= horizon:
+            terminated[row] = two_step
+            truncated[row] = not two_step
+            running[row] = False
+            available[row] = False
+            available[row, :, 0] = True

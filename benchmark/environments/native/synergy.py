@@ -1,0 +1,158 @@
+"""Synergy: work that pays more together, with credit in closed form (experiment E6 of the STAS specification; ours).
+
+n agents, T steps. At each step every agent has a public ability bit z_i ~ Bernoulli(1/2) and chooses 0 idle or 1 work. Effort
+e_i = z_i a_i, k = sum of efforts; the team earns f(k) - cost * sum of a_i, f(k) = (k / n)^exponent, or 1[k = n] with
+`exponent` infinite. By symmetry and the dummy axiom agent i's Shapley share of a step is e_i f(k) / k - cost * a_i: that is
+`individual_reward`.
+With `blocks` >= 2 the team earns nothing until the last step and then T times the product over equal blocks of time of
+the mean f within each: credit multiplies over time. Individual rewards are then equal shares.
+
+Observation [2]: own ability, t / T. State [n + 1]: all abilities, t / T.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from algorithms.team import StateField, TeamShape
+from benchmark.environments.native.base import NativeEnvironment
+from benchmark.environments.native.random import next_below
+
+
+class Synergy(NativeEnvironment):
+    """B episodes. `exponent`: 1, 2, 4 … or math.inf (all must work); `blocks`: 1 for payment at every step."""
+
+    individual_sums_to_team = True
+
+    def __init__(
+        self, batch_size: int, n_agents: int, exponent: float, blocks: int = 1, cost: float = 0.05, horizon: int = 20
+    ) -> None:
+        if n_agents < 1 or horizon < 1 or cost < 0 or exponent <= 0:
+            raise ValueError("needs n_agents >= 1, horizon >= 1, cost >= 0 and exponent > 0")
+        if blocks < 1 or horizon % blocks:
+            raise ValueError(f"blocks must divide the horizon of {horizon}, got {blocks}")
+        fields = [StateField(f"agent{i}.ability", f"agent{i}", i, "ability") for i in range(n_agents)]
+        fields += [StateField("time", "clock", None, "time")]
+        team = TeamShape(
+            n_agents=n_agents,
+            observation_sizes=(2,) * n_agents,
+            action_sizes=(2,) * n_agents,
+            agent_types=(0,) * n_agents,
+            state_size=n_agents + 1,
+            horizon=horizon,
+            state_fields=tuple(fields),
+        )
+        parameters = {"n_agents": n_agents, "exponent": exponent, "blocks": blocks, "cost": cost, "horizon": horizon}
+        super().__init__(batch_size, team, parameters)
+        self._exponent = exponent
+        self._blocks = blocks
+        self._cost = cost
+        self.ability = self.simulation_array("ability", (n_agents,), np.int64)
+        self.block_sums = self.simulation_array("block_sums", (blocks,), np.float64)
+        self.costs = self.simulation_array("costs", (), np.float64)
+
+    def _reset_rows(self, count: int) -> None:
+        self.alive[:count] = True
+        self.available[:count] = True
+        self.block_sums[:count] = 0
+        self.costs[:count] = 0
+        _draw_abilities(count, self.running, self.ability, self.streams)
+        self._publish(count)
+
+    def _publish(self, count: int) -> None:
+        time = self.steps[:count] / self.team.horizon
+        self.observation[:count, :, 0] = self.ability[:count]
+        self.observation[:count, :, 1] = time[:, None]
+        self.state[:count, :-1] = self.ability[:count]
+        self.state[:count, -1] = time
+
+    def _step_rows(self, actions: NDArray[np.int64]) -> None:
+        _advance(
+            actions,
+            self._exponent,
+            self._cost,
+            self.team.horizon,
+            self.ability,
+            self.block_sums,
+            self.costs,
+            self.steps,
+            self.available,
+            self.running,
+            self.team_reward,
+            self.individual_reward,
+            self.truncated,
+        )
+        _draw_abilities(self.batch_size, self.running, self.ability, self.streams)
+        self._publish(self.batch_size)
+
+
+@njit(cache=True)
+def _draw_abilities(count, running, ability, streams):
+    for row in range(count):
+        if running[row]:
+            for agent in range(ability.shape[1]):
+                ability[row, agent] = next_below(streams[row], 2)
+
+
+@njit(cache=True)
+def _payoff(effort, n, exponent):
+    if math.isinf(exponent):
+        return 1.0 if effort == n else 0.0
+    return (effort / n) ** exponent
+
+
+@njit(cache=True)
+def _advance(
+    actions,
+    exponent,
+    cost,
+    horizon,
+    ability,
+    block_sums,
+    costs,
+    steps,
+    available,
+    running,
+    team_reward,
+    individual_reward,
+    truncated,
+):
+    n = ability.shape[1]
+    blocks = block_sums.shape[1]
+    for row in range(len(running)):
+        team_reward[row] = 0.0
+        individual_reward[row] = 0.0
+        if not running[row]:
+            continue
+        effort = 0
+        work = 0
+        for agent in range(n):
+            work += actions[row, agent]
+            effort += actions[row, agent] * ability[row, agent]
+        value = _payoff(effort, n, exponent)
+        last = steps[row] + 1 >= horizon
+        if blocks == 1:
+            team_reward[row] = value - cost * work
+            for agent in range(n):
+                share = value / effort if actions[row, agent] * ability[row, agent] else 0.0
+                individual_reward[row, agent] = share - cost * actions[row, agent]
+        else:
+            length = horizon // blocks
+            block_sums[row, steps[row] // length] += value / length
+            costs[row] += cost * work
+            if last:
+                product = float(horizon)
+                for block in range(blocks):
+                    product *= block_sums[row, block]
+                team_reward[row] = product - costs[row]
+                individual_reward[row] = team_reward[row] / n
+        steps[row] += 1
+        if last:
+            truncated[row] = True
+            running[row] = False
+            available[row] = False
+            available[row, :, 0] = True
