@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from algorithms.team import TeamShape
+from benchmark.environments.scene import Scene
 
 Backend = Literal["native", "reference"]
 
@@ -114,6 +115,10 @@ class BatchedEnvironment(ABC):
     def fingerprint(self) -> NDArray[np.uint64]:
         """[B] a hash of each row's complete state, random state included: equal rows behave equally ever after."""
         raise NotForkable(f"{type(self).__name__} cannot see its complete state; use the task's native backend")
+
+    def scene(self, row: int) -> Scene:
+        """What the row looks like now, for people."""
+        raise NotImplementedError(f"{type(self).__name__} has nothing to show; use the task's native backend")
 
     def close(self) -> None:
         """Ends worker processes and frees what the environment holds. Safe to call twice."""

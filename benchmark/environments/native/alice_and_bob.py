@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from algorithms.team import StateField, TeamShape
 from benchmark.environments.native.base import NativeEnvironment
+from benchmark.environments.scene import Box, Disc, Line, Scene
 
 SIDE = 9
 EMPTY, WALL, TREASURE = 0, 1, 7
@@ -106,6 +107,18 @@ class AliceAndBob(NativeEnvironment):
             self.truncated,
             self.success,
         )
+
+    def scene(self, row: int) -> Scene:
+        shapes: list[Disc | Box | Line] = []
+        for i, j in np.argwhere(self.cells[row] == WALL).tolist():
+            shapes.append(Box(j, i, 1, 1, "wall"))
+        shapes.append(Box(TREASURE_CELL[1] + 0.1, TREASURE_CELL[0] + 0.1, 0.8, 0.8, "goal", "T"))
+        for key in range(2):
+            if not self.taken[row, key]:
+                shapes.append(Box(KEYS[key, 1] + 0.2, KEYS[key, 0] + 0.2, 0.6, 0.6, "item", f"k{key}"))
+        for agent, (i, j) in enumerate(self.positions[row].tolist()):
+            shapes.append(Disc(j + 0.5, i + 0.5, 0.4, "agent", str(agent), agent))
+        return Scene((0, 0, SIDE, SIDE), tuple(shapes), cells=True, y_down=True)
 
     def load_state(self, rows: NDArray[np.int64], positions: NDArray[np.int64], taken: NDArray[np.bool_], step: int) -> None:
         """Puts running rows into a state, for tests: positions [R, 2, 2] (row, column), taken [R, 2], steps done."""

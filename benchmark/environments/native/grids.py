@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from algorithms.team import StateField, TeamShape
 from benchmark.environments.native.base import NativeEnvironment
+from benchmark.environments.scene import Box, Disc, Line, Scene
 
 Game = Literal["navigation", "unlock", "shooting"]
 
@@ -117,6 +118,17 @@ class Grid(NativeEnvironment):
             self.success,
         )
         self._publish(self.batch_size)
+
+    def scene(self, row: int) -> Scene:
+        shapes: list[Disc | Box | Line] = []
+        for target, (x, y) in enumerate(self.targets.tolist()):
+            label = str(target) if self._game == _UNLOCK else ""
+            shapes.append(Box(x, y, 1, 1, "mark" if self.occupied[row, target] else "goal", label))
+        if self._game == _SHOOTING:
+            shapes.append(Line(0, SHOOTING_LINE + 1, self._side, SHOOTING_LINE + 1, "wall"))
+        for agent, (x, y) in enumerate(self.positions[row].tolist()):
+            shapes.append(Disc(x + 0.5, y + 0.5, 0.4, "agent", str(agent), agent))
+        return Scene((0, 0, self._side, self._side), tuple(shapes), cells=True)
 
 
 @njit(cache=True)

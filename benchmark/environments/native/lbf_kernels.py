@@ -7,14 +7,18 @@ lists (row, column, level) of the `food_count` foods that are left, in row-major
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from benchmark.environments.native.random import next_below
 
 NONE, NORTH, SOUTH, WEST, EAST, LOAD = range(6)
 N_ACTIONS = 6
+
+WALL = -1
 
 PLACING_ATTEMPTS = 1000
 FULL_BOARD_CHECK = 32
@@ -23,25 +27,25 @@ FULL_BOARD_CHECK = 32
 class Board(NamedTuple):
     """The arrays of a batch: those of the module's docstring with a leading B, `food_total` [B] int64 is the sum at reset."""
 
-    grid: Any
-    positions: Any
-    levels: Any
-    foods: Any
-    food_count: Any
-    food_total: Any
+    grid: NDArray[np.int8]
+    positions: NDArray[np.int32]
+    levels: NDArray[np.int32]
+    foods: NDArray[np.int32]
+    food_count: NDArray[np.int32]
+    food_total: NDArray[np.int64]
 
 
 class View(NamedTuple):
     """What the outside sees: the public arrays of `BatchedEnvironment` that the kernels fill."""
 
-    observation: Any
-    available: Any
-    running: Any
-    team_reward: Any
-    individual_reward: Any
-    terminated: Any
-    truncated: Any
-    success: Any
+    observation: NDArray[np.float32]
+    available: NDArray[np.bool_]
+    running: NDArray[np.bool_]
+    team_reward: NDArray[np.float64]
+    individual_reward: NDArray[np.float64]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    success: NDArray[np.bool_]
 
 
 class Rules(NamedTuple):
@@ -59,10 +63,10 @@ class Rules(NamedTuple):
 @njit(cache=True)
 def player_on(positions, count, row, column):
     """Whether one of the first `count` players stands there."""
+    found = False
     for player in range(count):
-        if positions[player, 0] == row and positions[player, 1] == column:
-            return True
-    return False
+        found |= positions[player, 0] == row and positions[player, 1] == column
+    return found
 
 
 @njit(cache=True)
@@ -233,9 +237,7 @@ def move_players(actions, positions):
     A destination is granted even if its present occupant's own move is denied, so two players can come to share a cell.
     """
     n_players = len(positions)
-    # A granted destination is proposed by one player only, so moving him at once cannot change another's proposal,
-    # which is recomputed from a position: those already visited are told apart by undoing nothing, hence two passes.
-    granted = 0
+    granted = 0  # one bit a player: all are decided before anyone moves
     for player in range(n_players):
         row, column = destination(actions[player], positions[player, 0], positions[player, 1])
         alone = True
@@ -272,6 +274,15 @@ def destination(action, row, column):
 def beside(positions, player, row, column):
     """Whether the player stands on one of the four neighbours of a cell."""
     return abs(positions[player, 0] - row) + abs(positions[player, 1] - column) == 1
+
+
+@njit(cache=True)
+def has_loader(actions):
+    """Whether anyone loads."""
+    found = False
+    for action in actions:
+        found |= action == LOAD
+    return found
 
 
 @njit(cache=True)
@@ -324,26 +335,22 @@ def pay_group(actions, positions, levels, row, column, level, strength, food_tot
         reward[winner] = group_reward
 
 
-@njit(cache=True)
-def show_row(row, board, view, sight):
-    """Fills the observation and the available actions of a running row."""
-    observe(board.positions[row], board.levels[row], board.foods[row], board.food_count[row], sight, view.observation[row])
-    find_available(board.grid[row], board.positions[row], view.available[row])
-
-
+# The two kernels below take the arrays of a row one by one: passing the named tuples on to a kernel that is called for
+# each row costs more than the step (numba counts a reference for every array in them).
 @njit(cache=True)
 def reset_rows(count, streams, board, view, rules):
     """Starts an episode in rows 0..count-1."""
     for row in range(count):
-        grid = board.grid[row]
+        grid, positions, levels, foods = board.grid[row], board.positions[row], board.levels[row], board.foods[row]
         grid[1:-1, 1:-1] = 0
-        board.foods[row] = 0
-        place_players(streams[row], grid, board.positions[row], board.levels[row])
-        highest = highest_food_level(board.levels[row], rules.food_cap)
-        placed, total = place_foods(streams[row], grid, board.positions[row], board.foods[row], highest, rules)
+        foods[:] = 0
+        place_players(streams[row], grid, positions, levels)
+        highest = highest_food_level(levels, rules.food_cap)
+        placed, total = place_foods(streams[row], grid, positions, foods, highest, rules)
         board.food_count[row] = placed
         board.food_total[row] = total
-        show_row(row, board, view, rules.sight)
+        observe(positions, levels, foods, placed, rules.sight, view.observation[row])
+        find_available(grid, positions, view.available[row])
 
 
 @njit(cache=True)
@@ -357,37 +364,22 @@ def step_rows(actions, steps, board, view, rules):
             continue
         steps[row] += 1
         chosen = actions[row]
-        positions = board.positions[row]
+        grid, positions, levels, foods = board.grid[row], board.positions[row], board.levels[row], board.foods[row]
+        food_count = board.food_count[row]
         move_players(chosen, positions)
         if has_loader(chosen):
-            board.food_count[row] = load_foods(
-                chosen,
-                board.grid[row],
-                positions,
-                board.levels[row],
-                board.foods[row],
-                board.food_count[row],
-                board.food_total[row],
-                rules,
-                reward,
-            )
+            food_count = load_foods(chosen, grid, positions, levels, foods, food_count, board.food_total[row], rules, reward)
+            board.food_count[row] = food_count
             team_reward = 0.0
             for player in range(len(reward)):
                 team_reward += reward[player]
             view.team_reward[row] = team_reward
-        show_row(row, board, view, rules.sight)
-        if board.food_count[row] == 0 or steps[row] >= rules.horizon:
+        observe(positions, levels, foods, food_count, rules.sight, view.observation[row])
+        if food_count > 0 and steps[row] < rules.horizon:
+            find_available(grid, positions, view.available[row])
+        else:
             view.running[row] = False
-            view.terminated[row] = view.success[row] = board.food_count[row] == 0
-            view.truncated[row] = not view.terminated[row]
+            view.terminated[row] = view.success[row] = food_count == 0
+            view.truncated[row] = food_count > 0
             view.available[row] = False
             view.available[row, :, NONE] = True
-
-
-@njit(cache=True)
-def has_loader(actions):
-    """Whether anyone loads."""
-    for action in actions:
-        if action == LOAD:
-            return True
-    return False

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from algorithms.team import StateField, TeamShape
 from benchmark.environments.native.base import NativeEnvironment
+from benchmark.environments.scene import Box, Disc, Line, Scene
 
 COLUMNS = 10
 DOOR_COLUMN = 5
@@ -65,6 +66,17 @@ class SwitchDoorRooms(NativeEnvironment):
         self.alive[rows] = True
         self.available[rows] = True
         _publish(count, self.columns, self.open, self.reached, self.observation, self.state)
+
+    def scene(self, row: int) -> Scene:
+        n = self.team.n_agents
+        shapes: list[Disc | Box | Line] = [Box(0, 2 * i + 1, COLUMNS, 1, "wall") for i in range(n - 1)]
+        shapes.append(Box(COLUMNS - 1, 0, 1, 1, "goal", "G"))
+        shapes.append(Box(DOOR_COLUMN, 0, 1, 1, "mark" if self.open[row] else "wall", "D"))
+        for agent in range(1, n):
+            shapes.append(Box(COLUMNS - 1, 2 * agent, 1, 1, "item" if agent == self._real_switch else "mark", "S"))
+        for agent, column in enumerate(self.columns[row].tolist()):
+            shapes.append(Disc(column + 0.5, 2 * agent + 0.5, 0.4, "agent", str(agent), agent))
+        return Scene((0, 0, COLUMNS, 2 * n - 1), tuple(shapes), cells=True, y_down=True)
 
     def _step_rows(self, actions: NDArray[np.int64]) -> None:
         _advance(

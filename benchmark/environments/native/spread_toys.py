@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from algorithms.team import StateField, TeamShape
 from benchmark.environments.native.base import NativeEnvironment
 from benchmark.environments.native.random import next_normal, next_uniform, seed_stream, shuffle
+from benchmark.environments.scene import Disc, Scene
 
 Shape = Literal["star", "line", "cycle"]
 _STAR, _LINE, _CYCLE = 0, 1, 2
@@ -96,6 +97,12 @@ class SpreadToy(NativeEnvironment):
     def publish(self, count: int) -> None:
         """Writes observations and state of the first `count` rows from the positions; for tests that set them."""
         _publish(count, self._shape, self.positions, self.landmarks, self.observation, self.state)
+
+    def scene(self, row: int) -> Scene:
+        radius = 0.06
+        marks = [Disc(x, y, radius, "goal", str(i)) for i, (x, y) in enumerate(self.landmarks.tolist())]
+        agents = [Disc(x, y, 0.8 * radius, "agent", str(i), i) for i, (x, y) in enumerate(self.positions[row].tolist())]
+        return Scene((-1.1, -1.1, 1.1, 1.1), (*marks, *agents))
 
     def _step_rows(self, actions: NDArray[np.int64]) -> None:
         _advance(
