@@ -17,6 +17,7 @@ from torch import Tensor
 from algorithms.team import REGIMES, Regime, StateField, TeamShape
 
 __all__ = [
+    "CONTEXT_PREFIX",
     "REGIMES",
     "Algorithm",
     "Collection",
@@ -36,6 +37,9 @@ Mode = Literal["train", "greedy", "sample"]
 
 Memory = dict[str, Tensor]
 """What a policy carries from step to step (recurrent state, last action, goal …): tensors [R, …], indexed by row."""
+
+CONTEXT_PREFIX = "context/"
+"""An entry "context/x" of the memory that `begin` gives is kept for the whole episode, as `Episodes.context["x"]`."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Episodes:
     last step), success [B] bool, length [B] int64, seed [B] int64.
     After its last step an episode's observation and state hold the final values; rewards are 0.
     `extras`: per-step tensors [B, T, …] that the algorithm asked to keep (`Step.extras`); `context`: per-episode
-    tensors [B, …]; `privileged`: what only a simulator knows, for entries whose registry line requires it.
+    tensors [B, …] (see CONTEXT_PREFIX); `privileged`: what only a simulator knows, for entries whose registry line requires it.
     """
 
     observation: Tensor
@@ -236,6 +240,10 @@ class Algorithm(ABC):
     @abstractmethod
     def update(self, episodes: Episodes) -> dict[str, float]:
         """Learns from the episodes it asked for; returns finite monitors by name (a NaN or infinity means: diverged)."""
+
+    def compile(self) -> None:
+        """Compiles (torch.compile) what is worth it, before any learning. Raises ValueError where nothing is offered."""
+        raise ValueError(f"{type(self).__name__} has nothing to compile; run it without --compile")
 
     def credit(self, episodes: Episodes) -> Credit | None:
         """What the method would assign to each action of these episodes; None if it assigns nothing."""

@@ -50,9 +50,7 @@ class TeamShape:
             if len(getattr(self, name)) != self.n_agents:
                 raise ValueError(f"TeamShape.{name} needs one entry per agent: {self.n_agents}")
         if len(self.state_fields) != self.state_size:
-            raise ValueError(
-                f"TeamShape.state_fields has {len(self.state_fields)} entries for a state of {self.state_size}"
-            )
+            raise ValueError(f"TeamShape.state_fields has {len(self.state_fields)} entries for a state of {self.state_size}")
 
     @property
     def observation_size(self) -> int:
@@ -65,9 +63,7 @@ class TeamShape:
         return max(self.action_sizes)
 
 
-def concatenated_observation_fields(
-    n_agents: int, observation_fields: tuple[tuple[str, str], ...]
-) -> tuple[StateField, ...]:
+def concatenated_observation_fields(n_agents: int, observation_fields: tuple[tuple[str, str], ...]) -> tuple[StateField, ...]:
     """State fields of a state that is the concatenation of all agents' (padded) observations.
 
     `observation_fields[O]`: (name, kind) of each observation dimension.

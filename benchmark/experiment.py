@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from algorithms.registry import AlgorithmEntry, algorithms
 from algorithms.settings.base import Settings
@@ -23,6 +23,9 @@ PROTOCOL_VERSION = 1
 """Version of trainer and evaluator together: raised when either changes what a run measures."""
 
 MAXIMUM_PARALLEL_EPISODES = 128
+
+MAXIMUM_EVALUATION_EPISODES = 3300
+"""Each takes up to 36 bytes of a record, which must not turn out too large when the training has been paid for."""
 
 
 class ImpossibleRun(ValueError):
@@ -43,6 +46,16 @@ class EvaluationSchedule(_Frozen):
     episodes: int = Field(default=32, ge=1, le=1000)
     absolute_episodes: int = Field(default=320, ge=1, le=10000)
     policy: Literal["greedy", "sample"] = "greedy"
+
+    @model_validator(mode="after")
+    def _fits_a_record(self) -> EvaluationSchedule:
+        episodes = self.points * self.episodes + self.absolute_episodes
+        if episodes > MAXIMUM_EVALUATION_EPISODES:
+            raise ValueError(
+                f"{self.points} points of {self.episodes} episodes and {self.absolute_episodes} absolute ones are {episodes} "
+                f"episodes; a record holds {MAXIMUM_EVALUATION_EPISODES}"
+            )
+        return self
 
     def due(self, point: int, budget: int) -> int:
         """The step at which evaluation `point` is due."""

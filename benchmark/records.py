@@ -67,8 +67,10 @@ class TrainingInterval(_Strict):
 class Outcome(_Strict):
     """What the run computed. Equal runs have equal outcomes, bit for bit, on one machine type.
 
-    `absolute`: the best policy by evaluation mean, on fresh episodes (None if the run failed before any evaluation).
-    `monitors`: the algorithm's monitors, means per evaluation interval (None where an interval had no update).
+    `reason`: why a failed run failed. `evaluations`: one per point of the schedule, as far as the run came. `absolute`: the
+    best policy by evaluation mean (the earliest of equals), on fresh episodes; its steps are those of that evaluation;
+    None if the run failed. `training`: one entry per interval between two evaluation points; `monitors`: the algorithm's,
+    means over the updates of the same intervals (None where there was none).
     """
 
     status: Literal["ok", "failed"]
@@ -191,6 +193,19 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.chmod(name, 0o644)
         os.replace(name, path)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise unwritten(error, path) from error
         raise
+
+
+def unwritten(error: OSError, path: Path) -> OSError:
+    """The error of an atomic write that failed (a full disk, say), with the file and what became of it."""
+    return type(error)(error.errno, f"{error.strerror}; it was not written, what was there before is whole", str(path))
+
+
+def remove_leftovers(path: Path) -> None:
+    """Removes what killed writers of `path` left beside it. Nobody else may be writing it now."""
+    for leftover in path.parent.glob(f".{path.name}.*"):
+        leftover.unlink(missing_ok=True)

@@ -120,7 +120,7 @@ class BatchedEnvironment(ABC):
         """What the row looks like now, for people."""
         raise NotImplementedError(f"{type(self).__name__} has nothing to show; use the task's native backend")
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most simulators hold nothing to free
         """Ends worker processes and frees what the environment holds. Safe to call twice."""
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from algorithms.team import Regime
 from benchmark.environments.interface import Backend
 from benchmark.experiment import EvaluationSchedule, RunSpec, resolve
 from benchmark.plugins import unknown
+from benchmark.validation import nearest, problems, read_yaml
 
 SUITE_FOLDER = Path(__file__).parent
 
@@ -67,6 +68,13 @@ class Claim(_Strict):
     value: float | None = None
     than: str | None = None
 
+    @model_validator(mode="after")
+    def _complete(self) -> Claim:
+        needed = {"at_least": self.value, "better": self.than}[self.kind]
+        if needed is None:
+            raise ValueError(f"a claim of kind {self.kind} needs '{'value' if self.kind == 'at_least' else 'than'}'")
+        return self
+
 
 class Suite(_Strict):
     """What is run and compared together."""
@@ -95,6 +103,30 @@ class Suite(_Strict):
         if len(set(seeds)) != len(seeds):
             raise ValueError("seeds must be distinct")
         return seeds
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Suite:
+        """Every task and variant that is spoken of is one of the suite."""
+        tasks = [entry.task for entry in self.tasks]
+        if len(set(tasks)) != len(tasks):
+            raise ValueError("tasks must be distinct")
+        for entry in self.tasks:
+            for name in entry.published:
+                _must_be("variant", name, self.variants, f"published of {entry.task}")
+        for override in self.overrides:
+            for kind, pattern, names in (("task", override.task, tasks), ("variant", override.variant, list(self.variants))):
+                if not any(fnmatchcase(name, pattern) for name in names):
+                    raise ValueError(f"overrides: no {kind} of the suite matches '{pattern}'.{nearest(pattern, names)}")
+        for claim in self.claims:
+            place = f"claim {claim.id}"
+            _must_be("variant", claim.variant, self.variants, place)
+            if claim.than is not None:
+                _must_be("variant", claim.than, self.variants, place)
+            if claim.task is not None:
+                _must_be("task", claim.task, tasks, place)
+        if len({claim.id for claim in self.claims}) != len(self.claims):
+            raise ValueError("the ids of claims must be distinct")
+        return self
 
     def runs(self) -> Iterator[PlannedRun]:
         """Every run of the suite. Raises UnknownName or ImpossibleRun, with the suite's name, before any is yielded."""
@@ -146,6 +178,11 @@ class PlannedRun:
     spec: RunSpec
 
 
+def _must_be(kind: str, name: str, names: Iterable[str], place: str) -> None:
+    if name not in names:
+        raise ValueError(f"{place}: the suite has no {kind} '{name}'.{nearest(name, names)}")
+
+
 def suite_names(folder: Path = SUITE_FOLDER) -> list[str]:
     """The suites there are."""
     return sorted(path.stem for path in folder.glob("*.yaml"))
@@ -159,13 +196,12 @@ def load_suite(name: str, folder: Path = SUITE_FOLDER) -> Suite:
             raise unknown("suite", name, suite_names(folder))
         raise SuiteError(f"there is no suite file {path}")
     try:
-        content = yaml.safe_load(path.read_text())
-        suite = Suite.model_validate(content)
-    except yaml.YAMLError as error:
-        raise SuiteError(f"{path.name} is not YAML: {error}") from error
+        suite = Suite.model_validate(read_yaml(path))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise SuiteError(f"{path} cannot be read as YAML: {error}") from error
     except ValidationError as error:
-        problems = "\n".join(f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise SuiteError(f"{path.name}:\n{problems}") from error
+        found = problems(error, Suite, SuiteTask, Variant, Override, Claim, EvaluationSchedule)
+        raise SuiteError(f"{path}:\n{found}") from error
     if suite.name != path.stem:
-        raise SuiteError(f"{path.name}: name is '{suite.name}', but must be '{path.stem}' as the file is called")
+        raise SuiteError(f"{path}: name is '{suite.name}', but must be '{path.stem}' as the file is called")
     return suite

@@ -36,6 +36,7 @@ from benchmark.environments.native.lbf_kernels import (
     reset_rows,
     step_rows,
 )
+from benchmark.environments.scene import Box, Disc, Line, Scene
 
 MAX_PLAYERS = 32
 
@@ -157,6 +158,16 @@ class LevelBasedForaging(NativeEnvironment):
     def food_total(self) -> NDArray[np.int64]:
         """[B] sum of the food levels at the start, which rewards are divided by (a view: do not write)."""
         return self._board.food_total
+
+    def scene(self, row: int) -> Scene:
+        size = len(self.fields[row])
+        shapes: list[Disc | Box | Line] = []
+        for at_row, at_column in np.argwhere(self.fields[row]).tolist():
+            shapes.append(Box(at_column + 0.15, at_row + 0.15, 0.7, 0.7, "goal", str(self.fields[row, at_row, at_column])))
+        for player, (at_row, at_column) in enumerate(self.positions[row].tolist()):
+            label = str(self.levels[row, player])
+            shapes.append(Disc(at_column + 0.5, at_row + 0.5, 0.4, "agent", label, player))
+        return Scene((0, 0, size, size), tuple(shapes), cells=True, y_down=True)
 
     def load_state(
         self, row: int, field: ArrayLike, positions: ArrayLike, levels: ArrayLike, step: int, food_total: int

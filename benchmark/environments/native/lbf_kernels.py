@@ -168,7 +168,7 @@ def place_foods(stream, grid, positions, foods, highest, rules):
 
 @njit(cache=True)
 def observe(positions, levels, foods, food_count, sight, observation):
-    """Fills observation [N, 3F + 3P]: foods in sight, the viewer, the other players in sight; (-1, -1, 0) where nothing is.
+    """Fills observation [N, 3F + 3P]: foods in sight, the viewer, other players in sight; (-1, -1, 0) where nothing is.
 
     Coordinates are relative to the corner of the window, which the top and left border clip. A player is seen within
     2 * sight of that corner, so near those borders further than food, which is seen within `sight` of the viewer.
@@ -232,7 +232,7 @@ def find_available(grid, positions, available):
 
 @njit(cache=True)
 def move_players(actions, positions):
-    """Moves everyone whose destination nobody else proposes; who rests or loads proposes the cell he stands on.
+    """Moves everyone whose destination nobody else proposes; resting and loading propose the cell one stands on.
 
     A destination is granted even if its present occupant's own move is denied, so two players can come to share a cell.
     """

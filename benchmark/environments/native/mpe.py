@@ -20,6 +20,7 @@ from algorithms.team import TeamShape
 from benchmark.environments.native import mpe_kernels as kernels
 from benchmark.environments.native.base import NativeEnvironment
 from benchmark.environments.native.mpe_observation import ObservationLayout, Order, shown
+from benchmark.environments.scene import Disc, Scene
 
 _N_ACTIONS = 5
 
@@ -62,7 +63,8 @@ class ParticleEnvironment(NativeEnvironment):
             state_fields=tuple(field for agent in fields for field in agent),
         )
         super().__init__(batch_size, team, parameters)
-        self._bodies = bodies
+        self.bodies = bodies
+        """Sizes, accelerations and speed caps."""
         agents = len(bodies.size)
         self._worlds = self.simulation_array("worlds", (4 * agents + 2 * bodies.landmarks + 1,), np.float64)
         self.positions = self._worlds[:, : 2 * agents].reshape(batch_size, agents, 2)
@@ -101,21 +103,35 @@ class ParticleEnvironment(NativeEnvironment):
             getattr(self, name)[:] = array
         kernels.observe_rows(self.batch_size, self._worlds, self._view, self._out)
 
+    def scene(self, row: int) -> Scene:
+        sizes, learners = self.bodies.size.tolist(), self.team.n_agents
+        obstacle = self.bodies.obstacle_size
+        shapes = [
+            Disc(x, y, obstacle or kernels.COVER_RADIUS, "wall" if obstacle else "goal")
+            for x, y in self.landmarks[row].tolist()
+        ]
+        for agent, (x, y) in enumerate(self.positions[row].tolist()):
+            if agent < learners:
+                shapes.append(Disc(x, y, sizes[agent], "agent", str(agent), agent))
+            else:
+                shapes.append(Disc(x, y, sizes[agent], "goal"))
+        edge = 1.25 * self._start[0]
+        return Scene((-edge, -edge, edge, edge), tuple(shapes))
+
     def _reset_rows(self, count: int) -> None:
         self.alive[:count] = True
-        kernels.start_rows(count, self.streams, self._worlds, self._bodies, self._view, self._out, *self._start)
+        kernels.start_rows(count, self.streams, self._worlds, self.bodies, self._view, self._out, *self._start)
 
 
-def _spread_weights(reward: str, n: int) -> tuple[float, float, float, float]:
-    """Weights of D, C_i, 1 and D_i in agent i's cost (see SimpleSpread)."""
-    rules = {
+def _spread_rules(n: int) -> dict[str, tuple[float, float, float, float]]:
+    """Weights of D, C_i, 1 and D_i in agent i's cost, by the name of the reward (see SimpleSpread)."""
+    return {
         "pettingzoo": (0.5, 0.5, 0.0, 0.0),
         "epymarl": (1.0, 1.0, 1.0, 0.0),
         "stas": (1.0 / n, 1.0, 0.0, 0.0),
         "seca": (1.0 / n, 0.0, 0.0, 0.0),
         "dependence_graph": (0.0, 1.0, 0.0, float(n)),
     }
-    return _known("reward", reward, rules)
 
 
 class SimpleSpread(ParticleEnvironment):
@@ -180,7 +196,7 @@ class SimpleSpread(ParticleEnvironment):
             "messages": messages,
             "horizon": horizon,
         }
-        self._weights = np.array(_spread_weights(reward, n_agents))
+        self._weights = np.array(_known("reward", reward, _spread_rules(n_agents)))
         super().__init__(
             batch_size,
             parameters,
@@ -194,7 +210,7 @@ class SimpleSpread(ParticleEnvironment):
         )
 
     def _step_rows(self, actions: NDArray[np.int64]) -> None:
-        kernels.step_spread(actions, self._worlds, self._bodies, self._view, self._out, self._weights, self.team.horizon)
+        kernels.step_spread(actions, self._worlds, self.bodies, self._view, self._out, self._weights, self.team.horizon)
 
 
 _PREY_MOVERS = {"controlled": kernels.CONTROLLED, "random": kernels.RANDOM, "evade": kernels.EVADE}
@@ -321,7 +337,7 @@ class SimpleTag(ParticleEnvironment):
             actions,
             self.streams,
             self._worlds,
-            self._bodies,
+            self.bodies,
             self._view,
             self._out,
             self._caught,

@@ -21,14 +21,22 @@ from benchmark.environments.native.smaclite.constants import (
     Y,
 )
 from benchmark.environments.native.smaclite.kernels_geometry import kernel, offset
-from benchmark.environments.native.smaclite.kernels_obstacles import obstacle_lines, set_line
-from benchmark.environments.native.smaclite.kernels_programs import best_velocity, cross, least_violation
+from benchmark.environments.native.smaclite.kernels_obstacles import obstacle_lines
+from benchmark.environments.native.smaclite.kernels_programs import (
+    best_velocity,
+    cross,
+    dot,
+    fit,
+    is_single,
+    least_violation,
+    set_line,
+)
 
 GROUND = 1
 
 
 @kernel
-def avoid_collisions(units, desired, rules, lines, projected, velocity, result):
+def avoid_collisions(units, desired, fresh, rules, lines, projected, velocity, result):
     """Writes the velocities of the coming frame into units[VX], units[VY]. lines, projected [L, 4], velocity [2, U], result [2] are scratch."""
     size = units.shape[1]
     for unit in range(size):
@@ -41,9 +49,10 @@ def avoid_collisions(units, desired, rules, lines, projected, velocity, result):
         max_speed = rules.stats[SPEED, unit]
         hard = 0
         if rules.traits[PLANE, unit] == GROUND:
-            hard = obstacle_lines(unit, units, rules.stats[RADIUS, unit], max_speed, rules.edges, lines)
-        count = neighbour_lines(unit, units, desired, rules, lines, hard)
-        failed = best_velocity(lines, count, max_speed, desired[0, unit], desired[1, unit], False, result)
+            hard = obstacle_lines(unit, units, rules.stats[RADIUS, unit], max_speed, rules.edges, lines, fresh)
+        count = neighbour_lines(unit, units, desired, fresh, rules, lines, hard)
+        single = is_single(desired[0, unit], desired[1, unit])
+        failed = best_velocity(lines, count, max_speed, desired[0, unit], desired[1, unit], single, False, result)
         if failed < count:
             least_violation(lines, count, hard, failed, max_speed, projected, result)
         velocity[0, unit] = result[0]
@@ -55,7 +64,13 @@ def avoid_collisions(units, desired, rules, lines, projected, velocity, result):
 
 
 @kernel
-def neighbour_lines(unit, units, desired, rules, lines, count):
+def was_single(x, y, fresh):
+    """Whether the package holds this velocity in float32: a standing unit's only in the first frame of an episode (`fresh`)."""
+    return is_single(x, y) and (fresh or x != 0.0 or y != 0.0)
+
+
+@kernel
+def neighbour_lines(unit, units, desired, fresh, rules, lines, count):
     """Adds a line for every neighbour after the first `count` lines; returns the number of lines."""
     stats, traits = rules.stats, rules.traits
     reach = rules.largest_radius + stats[RADIUS, unit]
@@ -71,38 +86,39 @@ def neighbour_lines(unit, units, desired, rules, lines, count):
         share = 0.5 if shared else 1.0
         rx = np.float64(offset(units, unit, other, X))
         ry = np.float64(offset(units, unit, other, Y))
-        vx = units[VX, unit] - units[VX, other]
-        vy = units[VY, unit] - units[VY, other]
-        count = neighbour_line(
-            rx, ry, vx, vy, stats[RADIUS, unit] + stats[RADIUS, other], share, units[VX, unit], units[VY, unit], lines, count
-        )
+        radius = stats[RADIUS, unit] + stats[RADIUS, other]
+        count = neighbour_line(rx, ry, radius, share, unit, other, units, fresh, lines, count)
     return count
 
 
 @kernel
-def neighbour_line(rx, ry, vx, vy, radius, share, own_vx, own_vy, lines, count):
-    """The line of one neighbour at (rx, ry), relative velocity (vx, vy), `radius` the sum of both, `share` of the change."""
+def neighbour_line(rx, ry, radius, share, unit, other, units, fresh, lines, count):
+    """The line of one neighbour at the offset (rx, ry); `radius` is the sum of both, `share` what the unit does of the change."""
+    own_x, own_y = units[VX, unit], units[VY, unit]
+    single = was_single(units[VX, unit], units[VY, unit], fresh) and was_single(units[VX, other], units[VY, other], fresh)
+    vx, vy = fit(own_x - units[VX, other], single), fit(own_y - units[VY, other], single)
     squared = rx * rx + ry * ry
     apart = squared > radius * radius
     horizon = AVOIDANCE_HORIZON if apart else FRAME
-    wx, wy = vx - rx / horizon, vy - ry / horizon
-    squared_w = wx * wx + wy * wy
-    towards = wx * rx + wy * ry
+    wx, wy = fit(vx - rx / horizon, single), fit(vy - ry / horizon, single)
+    squared_w = dot(wx, wy, wx, wy, single)
+    towards = dot(wx, wy, rx, ry, single)
     if not apart or (towards < 0.0 and towards * towards > radius * radius * squared_w):
-        length = np.sqrt(squared_w)
+        length = fit(np.sqrt(squared_w), single)
         if length == 0.0:
             return count
-        wx, wy = wx / length, wy / length
+        wx, wy = fit(wx / length, single), fit(wy / length, single)
         dx, dy = wy, -wx
-        change = radius / horizon - length
-        ux, uy = change * wx, change * wy
+        change = fit(radius / horizon - length, single)
+        ux, uy = fit(change * wx, single), fit(change * wy, single)
     else:
         leg = np.sqrt(squared - radius * radius)
-        across_x, across_y = np.float32(rx * radius), np.float32(ry * radius)
-        if cross(rx, ry, wx, wy) > 0.0:
+        across_x, across_y = fit(rx * radius, True), fit(ry * radius, True)
+        if cross(rx, ry, wx, wy, single) > 0.0:
             dx, dy = (rx * leg - across_y) / squared, (across_x + ry * leg) / squared
         else:
             dx, dy = -(rx * leg + across_y) / squared, -(ry * leg - across_x) / squared
         along = vx * dx + vy * dy
         ux, uy = along * dx - vx, along * dy - vy
-    return set_line(lines, count, own_vx + share * ux, own_vy + share * uy, dx, dy)
+        single = False
+    return set_line(lines, count, fit(own_x + share * ux, single), fit(own_y + share * uy, single), dx, dy, single)

@@ -42,7 +42,7 @@ class Scratch(NamedTuple):
     """Memory that lives during a step only; nothing in it is read before it is written.
 
     orders, order_target, previous, sequence, alive, attacking [U] bool; tended [U] bool: healed after its removal; points [U]: of each unit in this step;
-    order_point, desired, velocity, start [2, U]; lines, projected [L, 4]; result [2].
+    order_point, desired, velocity, start [2, U]; lines, projected [L, 5]; result [3].
     """
 
     orders: NDArray[np.int64]
@@ -66,14 +66,17 @@ def scratch(n_units: int, n_edges: int) -> Scratch:
     """Scratch memory for one episode at a time."""
     integers = [np.zeros(n_units, np.int64) for _ in range(4)]
     pairs = [np.zeros((2, n_units), np.float64) for _ in range(4)]
-    lines = [np.zeros((n_units + n_edges, 4), np.float64) for _ in range(2)]
+    lines = [np.zeros((n_units + n_edges, 5), np.float64) for _ in range(2)]
     flags = [np.zeros(n_units, np.bool_) for _ in range(3)]
-    return Scratch(*integers, *flags, np.zeros(n_units, np.float64), *pairs, *lines, np.zeros(2, np.float64))
+    return Scratch(*integers, *flags, np.zeros(n_units, np.float64), *pairs, *lines, np.zeros(3, np.float64))
 
 
 @kernel
-def run_step(actions, units, targets, stream, imposed, rules, memory):
-    """Eight frames under the actions [N] of one row. imposed [0 or 8, U]: the sequence of acting units, padded with -1."""
+def run_step(actions, units, targets, stream, first, imposed, rules, memory):
+    """Eight frames under the actions [N] of one row; `first`: of its episode.
+
+    imposed [0 or 8, U]: the sequence of acting units, padded with -1.
+    """
     give_orders(actions, units, rules, memory.orders, memory.order_target, memory.order_point)
     memory.points[:] = 0.0
     memory.tended[:] = False
@@ -82,7 +85,9 @@ def run_step(actions, units, targets, stream, imposed, rules, memory):
         plan_frame(
             units, targets, memory.orders, memory.order_target, memory.order_point, memory.desired, memory.attacking, rules
         )
-        avoid_collisions(units, memory.desired, rules, memory.lines, memory.projected, memory.velocity, memory.result)
+        avoid_collisions(
+            units, memory.desired, first and frame == 0, rules, memory.lines, memory.projected, memory.velocity, memory.result
+        )
         count = 0
         for unit in range(len(targets)):
             memory.start[0, unit] = units[X, unit]

@@ -11,13 +11,7 @@ import numpy as np
 
 from benchmark.environments.native.smaclite.constants import AVOIDANCE_HORIZON, VX, VY, X, Y
 from benchmark.environments.native.smaclite.kernels_geometry import kernel
-from benchmark.environments.native.smaclite.kernels_programs import cross
-
-
-@kernel
-def set_line(lines, count, x, y, dx, dy):
-    lines[count, 0], lines[count, 1], lines[count, 2], lines[count, 3] = x, y, dx, dy
-    return count + 1
+from benchmark.environments.native.smaclite.kernels_programs import cross, set_line, fit, is_single
 
 
 @kernel
@@ -35,13 +29,16 @@ def already_covered(lines, count, ax, ay, bx, by, radius):
     """Whether one of the lines so far keeps the unit off both ends of a segment, given relative to the unit."""
     for line in range(count):
         px, py, dx, dy = lines[line, 0], lines[line, 1], lines[line, 2], lines[line, 3]
-        if cross(ax - px, ay - py, dx, dy) - radius >= -1e-5 and cross(bx - px, by - py, dx, dy) - radius >= -1e-5:
+        if (
+            cross(ax - px, ay - py, dx, dy, False) - radius >= -1e-5
+            and cross(bx - px, by - py, dx, dy, False) - radius >= -1e-5
+        ):
             return True
     return False
 
 
 @kernel
-def obstacle_lines(unit, units, radius, max_speed, edges, lines):
+def obstacle_lines(unit, units, radius, max_speed, edges, lines, fresh):
     """Adds a line for every edge near a unit that faces it; returns their number. The horizon is one second."""
     count = 0
     px, py = units[X, unit], units[Y, unit]
@@ -54,13 +51,19 @@ def obstacle_lines(unit, units, radius, max_speed, edges, lines):
                 edges[rectangle, edge, 2],
                 edges[rectangle, edge, 3],
             )
-            if cross(bx - ax, by - ay, px - ax, py - ay) >= 0.0:
+            if cross(bx - ax, by - ay, px - ax, py - ay, False) >= 0.0:
                 continue
             if segment_distance_squared(px, py, ax, ay, bx, by) > reach * reach:
                 continue
             if already_covered(lines, count, ax - px, ay - py, bx - px, by - py, radius):
                 continue
+            before=count
             count = edge_line(edges[rectangle], edge, px, py, units[VX, unit], units[VY, unit], radius, lines, count)
+            sg = is_single(units[VX, unit], units[VY, unit]) and (fresh or units[VX, unit]!=0.0 or units[VY,unit]!=0.0)
+            if sg and count>before:
+                for q in range(4):
+                    lines[before,q]=fit(lines[before,q],True)
+                lines[before,4]=1.0
     return count
 
 
@@ -89,14 +92,14 @@ def edge_line(corners, edge, px, py, vx, vy, radius, lines, count):
     # The unit touches the segment already: it may move along or away from it.
     if at < 0.0 and squared_a < squared_radius:
         length = np.sqrt(squared_a)
-        return set_line(lines, count, 0.0, 0.0, -ay / length, ax / length)
+        return set_line(lines, count, 0.0, 0.0, -ay / length, ax / length, False)
     if at > 1.0 and squared_b <= squared_radius:
-        if cross(bx, by, nx, ny) >= 0.0:
+        if cross(bx, by, nx, ny, False) >= 0.0:
             length = np.sqrt(squared_b)
-            return set_line(lines, count, 0.0, 0.0, -by / length, bx / length)
+            return set_line(lines, count, 0.0, 0.0, -by / length, bx / length, False)
         return count
     if 0.0 <= at < 1.0 and squared_line <= squared_radius:
-        return set_line(lines, count, 0.0, 0.0, -ux, -uy)
+        return set_line(lines, count, 0.0, 0.0, -ux, -uy, False)
 
     # The legs of the velocity obstacle; seen from the side, both start at one corner.
     single = False
@@ -114,10 +117,10 @@ def edge_line(corners, edge, px, py, vx, vy, radius, lines, count):
     rx, ry = (bx * leg + by * radius) / squared_b, (by * leg - bx * radius) / squared_b
 
     # A leg that would point into the neighbouring edge follows that edge instead and constrains nothing itself.
-    left_foreign = cross(lx, ly, -mx, -my) >= 0.0
+    left_foreign = cross(lx, ly, -mx, -my, False) >= 0.0
     if left_foreign:
         lx, ly = -mx, -my
-    right_foreign = cross(rx, ry, ahead_x, ahead_y) <= 0.0
+    right_foreign = cross(rx, ry, ahead_x, ahead_y, False) <= 0.0
     if right_foreign:
         rx, ry = ahead_x, ahead_y
 
@@ -138,11 +141,11 @@ def border_line(ax, ay, bx, by, lx, ly, rx, ry, left_foreign, right_foreign, sin
     if (at < 0.0 and at_left < 0.0) or (single and at_left < 0.0 and at_right < 0.0):
         length = np.sqrt(wx * wx + wy * wy)
         wx, wy = wx / length, wy / length
-        return set_line(lines, count, ax + radius * wx, ay + radius * wy, wy, -wx)
+        return set_line(lines, count, ax + radius * wx, ay + radius * wy, wy, -wx, False)
     if at > 1.0 and at_right < 0.0:
         length = np.sqrt(zx * zx + zy * zy)
         zx, zy = zx / length, zy / length
-        return set_line(lines, count, bx + radius * zx, by + radius * zy, zy, -zx)
+        return set_line(lines, count, bx + radius * zx, by + radius * zy, zy, -zx, False)
 
     to_cut = to_left = to_right = np.inf
     if 0.0 <= at <= 1.0 and not single:
@@ -163,4 +166,4 @@ def border_line(ax, ay, bx, by, lx, ly, rx, ry, left_foreign, right_foreign, sin
             return count
         dx, dy, x, y = -rx, -ry, bx, by
     # The package's defect: both components of the offset are -d_y.
-    return set_line(lines, count, x - radius * dy, y - radius * dy, dx, dy)
+    return set_line(lines, count, x - radius * dy, y - radius * dy, dx, dy, False)

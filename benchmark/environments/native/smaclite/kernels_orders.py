@@ -61,8 +61,8 @@ def head_for_point(unit, x, y, speed, units, desired):
     dx, dy = x - units[X, unit], y - units[Y, unit]
     length = np.sqrt(dx * dx + dy * dy)
     if length > 0.0:
-        desired[0, unit] = dx / length * speed
-        desired[1, unit] = dy / length * speed
+        desired[0, unit] = dx * speed / length
+        desired[1, unit] = dy * speed / length
 
 
 @kernel
@@ -72,8 +72,8 @@ def head_for_unit(unit, goal, speed, units, desired):
     length = np.sqrt(dx * dx + dy * dy)
     if length > np.float32(0.0):
         speed = np.float32(speed)
-        desired[0, unit] = dx / length * speed
-        desired[1, unit] = dy / length * speed
+        desired[0, unit] = dx * speed / length
+        desired[1, unit] = dy * speed / length
 
 
 @kernel

@@ -93,7 +93,7 @@ def step_rows(
         individual_reward[row] = 0.0
         if not running[row]:
             continue
-        run_step(actions[row], units[row], targets[row], streams[row], imposed[row], rules, memory)
+        run_step(actions[row], units[row], targets[row], streams[row], steps[row] == 0, imposed[row], rules, memory)
         steps[row] += 1
         write_row(units[row], rules, actions[row], observation[row], state[row], available[row], alive[row])
         won = not any_alive(units[row], rules.enemies)

@@ -1,0 +1,101 @@
+"""The pipeline: train every run of the chosen suites that is not there yet, aggregate, render the report.
+
+snakemake --cores all
+snakemake --cores all --config suites='[quick, lbf-baselines]' device=cuda retrain=true
+"""
+
+import sys
+
+from snakemake.utils import min_version
+
+from benchmark.pipeline import Pipeline
+
+min_version("9.10")
+
+PIPELINE = Pipeline(config)
+PYTHON = f"'{sys.executable}' -m"
+CREDITBENCH = f"{PYTHON} benchmark.cli"
+
+
+wildcard_constraints:
+    run=r"[^/]+-[0-9a-f]{12}",
+    family=r"[^/]+",
+
+
+localrules:
+    all,
+    kernels,
+    aggregate,
+    report,
+
+
+onstart:
+    PIPELINE.claim_folder()
+
+
+# A run that crashed has no record, so the rules below cannot be run: the report is made of what there is.
+onerror:
+    shell(
+        f"{CREDITBENCH} aggregate {PIPELINE.report_arguments} && {CREDITBENCH} report"
+    )
+
+
+rule all:
+    input:
+        "reports/index.html",
+
+
+rule kernels:
+    output:
+        touch("checkpoints/.kernels/{family}"),
+    log:
+        "logs/kernels/{family}.log",
+    params:
+        tasks=lambda wildcards: " ".join(PIPELINE.families[wildcards.family]),
+    shell:
+        "{CREDITBENCH} compile {params.tasks} > {log} 2>&1"
+
+
+rule train:
+    input:
+        kernels=lambda wildcards: ancient(
+            f"checkpoints/.kernels/{wildcards.task.split('/')[0]}"
+        ),
+    output:
+        "results/runs/{task}/{run}/record.json",
+    log:
+        "logs/{task}/{run}.log",
+    threads: lambda wildcards: PIPELINE.job(wildcards.task, wildcards.run).threads
+    resources:
+        gpu=PIPELINE.gpus,
+    params:
+        run=lambda wildcards: PIPELINE.job(wildcards.task, wildcards.run).arguments,
+        device=PIPELINE.config.device,
+    shell:
+        "{PYTHON} benchmark.supervise checkpoints/{wildcards.task}/{wildcards.run} -- "
+        "{CREDITBENCH} train {params.run} --expect {wildcards.run} --device {params.device} > {log} 2>&1"
+
+
+rule aggregate:
+    input:
+        PIPELINE.records,
+    output:
+        "results/aggregate/aggregate.json",
+        "results/aggregate/manifest.json",
+    log:
+        "logs/aggregate.log",
+    params:
+        suites=PIPELINE.report_arguments,
+    shell:
+        "{CREDITBENCH} aggregate {params.suites} > {log} 2>&1"
+
+
+rule report:
+    input:
+        "results/aggregate/aggregate.json",
+    output:
+        "reports/index.html",
+    log:
+        "logs/report.log",
+    shell:
+        "{CREDITBENCH} report > {log} 2>&1"

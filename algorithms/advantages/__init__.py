@@ -1,0 +1,1 @@
+"""What an action was worth: the estimators that the on-policy learner can ask."""

@@ -1,0 +1,208 @@
+"""Generalised advantage estimation with a learned value: the estimator of IPPO and MAPPO.
+
+Schulman et al. 2016 (arXiv 1506.02438) for the estimates, de Witt et al. 2020 for the local value, Yu et al. 2022
+(arXiv 2103.01955) for the central one. Every agent has its own reward stream and its own value of it:
+delta_t^i = r_t^i + gamma V^i_{t+1} - V^i_t, A_t^i = sum_k (gamma lambda)^k delta_{t+k}^i; targets A + V.
+
+Choices. The central value is one network of the state with N outputs, one per agent's reward stream: one forward pass a
+step where an identity-conditioned network needs N. When all agents are paid the same, all N regress to the same return.
+Values are learned on every step that happened, dead agents included: what the team earns after a death belongs to the
+return of what led to it. Critics are feed-forward.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from algorithms.advantages.interface import AdvantageEstimator
+from algorithms.interface import Episodes, Problem
+from algorithms.minibatches import minibatch_count, minibatches, step_places, take
+from algorithms.networks import Network, NetworkShape, TeamNetworks
+from algorithms.optimiser import Optimiser
+from algorithms.returns import RunningNormaliser, explained_variance, gae
+from algorithms.seeds import derived_seed
+from algorithms.settings.policy_gradient import PPOSettings
+
+
+class LocalCritic(nn.Module):
+    """V^i of agent i's own observation (and the time, and its identity where it shares the network)."""
+
+    def __init__(self, problem: Problem, settings: PPOSettings, generator: torch.Generator) -> None:
+        super().__init__()
+        self._horizon = problem.team.horizon if settings.critic_sees_time else None
+        self.networks = TeamNetworks(
+            problem.team,
+            settings.sharing,
+            1,
+            _shape(settings),
+            1.0,
+            generator,
+            agent_id=settings.agent_id,
+            extra_inputs=int(settings.critic_sees_time),
+        )
+
+    def inputs(self, episodes: Episodes, places: Tensor) -> tuple[Tensor, ...]:
+        """What it sees at flat places [M] of [B, T+1]: one tensor [M, G, inputs] for every group of agents."""
+        seen = _seen(episodes.observation, places, self._horizon)
+        return tuple(self.networks.inputs(group, seen, None) for group in range(len(self.networks.groups)))
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Values [M, N]."""
+        values: Tensor = self.networks(*inputs)
+        return values[:, :, 0]
+
+    def parts(self) -> list[nn.Module]:
+        """The networks that share nothing with one another."""
+        return list(self.networks.networks)
+
+
+class CentralCritic(nn.Module):
+    """V^1 … V^N of the state (and the time): one network, N outputs."""
+
+    def __init__(self, problem: Problem, settings: PPOSettings, generator: torch.Generator) -> None:
+        super().__init__()
+        team = problem.team
+        self._horizon = team.horizon if settings.critic_sees_time else None
+        inputs = team.state_size + int(settings.critic_sees_time)
+        self.network = Network(inputs, team.n_agents, _shape(settings), 1.0, generator)
+
+    def inputs(self, episodes: Episodes, places: Tensor) -> tuple[Tensor, ...]:
+        """What it sees at flat places [M] of [B, T+1]: the states [M, S], one longer if it sees the time."""
+        return (_seen(episodes.state, places, self._horizon),)
+
+    def forward(self, state: Tensor) -> Tensor:
+        """Values [M, N]."""
+        values: Tensor = self.network(state)
+        return values
+
+    def parts(self) -> list[nn.Module]:
+        """The networks that share nothing with one another."""
+        return [self.network]
+
+
+def _seen(values: Tensor, places: Tensor, horizon: int | None) -> Tensor:
+    """values [B, T+1, …, K] at flat places [M] of their first two dimensions; with a horizon, [M, …, K+1]: the share of
+    it that has passed comes last."""
+    chosen = values.flatten(0, 1).index_select(0, places)
+    if horizon is None:
+        return chosen
+    time = (places % values.shape[1]).to(values.dtype) / horizon
+    return torch.cat([chosen, time.view(-1, *[1] * (chosen.ndim - 1)).expand(*chosen.shape[:-1], 1)], -1)
+
+
+class GAE(AdvantageEstimator):
+    """Advantages from a local or central value, `settings.critic`."""
+
+    def __init__(self, settings: PPOSettings, problem: Problem) -> None:
+        self._settings = settings
+        self._bootstraps = problem.time_limit == "bootstrap"
+        self._device = problem.device
+        generator = torch.Generator().manual_seed(derived_seed(problem.seed, "critic"))
+        kind = LocalCritic if settings.critic == "local" else CentralCritic
+        self.critic = kind(problem, settings, generator).to(problem.device)
+        self._optimiser = Optimiser(
+            [part.parameters() for part in self.critic.parts()],
+            settings.critic_learning_rate,
+            gradient_norm=settings.gradient_norm,
+            epsilon=settings.adam_epsilon,
+            schedule=settings.learning_rate_schedule,
+            budget=problem.budget,
+        )
+        self._normaliser = RunningNormaliser(settings.value_normalisation_decay, problem.device)
+        self._generator = torch.Generator().manual_seed(derived_seed(problem.seed, "critic minibatches"))
+        self._judged: tuple[Episodes, Tensor, Tensor] | None = None
+
+    def values(self, episodes: Episodes) -> Tensor:
+        """V [B, T+1, N] of every step that happened and, where it is needed, of the state at the time limit; else 0."""
+        batch, steps, agents = episodes.individual_reward.shape
+        wanted = F.pad(episodes.running, (0, 1))
+        if self._bootstraps:
+            wanted[:, 1:] |= episodes.truncated
+        places = wanted.flatten().nonzero()[:, 0]
+        found: Tensor = self.critic(*self.critic.inputs(episodes, places))
+        if self._settings.value_normalisation:
+            found = self._normaliser.restore(found)
+        values = found.new_zeros(batch * (steps + 1), agents)
+        return values.index_copy_(0, places, found).view(batch, steps + 1, agents)
+
+    @torch.no_grad()
+    def estimate(self, episodes: Episodes, reward: Tensor, policy: Tensor | None = None) -> Tensor:
+        settings = self._settings
+        values = self.values(episodes)
+        terminal = episodes.terminated if self._bootstraps else episodes.ended
+        advantage = gae(reward, values, episodes.running, terminal, settings.discount, settings.gae_lambda)
+        self._judged = (episodes, values[:, :-1], advantage)
+        return advantage
+
+    def fit(self, episodes: Episodes, reward: Tensor, policy: Tensor | None = None) -> dict[str, Tensor | float]:
+        """Regresses the values to A + V as they were before this update."""
+        if self._judged is None or self._judged[0] is not episodes:
+            self.estimate(episodes, reward)
+        assert self._judged is not None
+        _, values, advantage = self._judged
+        self._judged = None
+        places, inputs_at = step_places(episodes.running)
+        before = values.reshape(-1, values.shape[-1]).index_select(0, places)
+        target = before + advantage.reshape(-1, values.shape[-1]).index_select(0, places)
+        explained = explained_variance(before, target)
+        monitors: dict[str, Tensor | float] = {"explained_variance": explained, "return_mean": target.mean()}
+        if self._settings.value_normalisation:
+            self._normaliser.update(target)
+            before, target = self._normaliser.normalise(before), self._normaliser.normalise(target)
+        monitors |= self._regress(self.critic.inputs(episodes, inputs_at), before, target)
+        self._optimiser.advance(episodes.steps)
+        return monitors
+
+    def _regress(self, inputs: tuple[Tensor, ...], before: Tensor, target: Tensor) -> dict[str, Tensor | float]:
+        settings = self._settings
+        rows = len(target)
+        count = minibatch_count(rows, settings.minibatches, settings.minibatch_size)
+        losses, norms = [], []
+        for _ in range(settings.epochs):
+            for chosen in minibatches(rows, count, self._generator, self._device):
+                value = self.critic(*(take(each, chosen) for each in inputs))
+                loss = value_loss(value, take(before, chosen), take(target, chosen), settings.value_clip, settings.huber_delta)
+                norms.append(self._optimiser.minimise(loss))
+                losses.append(loss.detach())
+        return {"value_loss": torch.stack(losses).mean(), "critic_gradient_norm": torch.stack(norms).mean()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "critic": self.critic.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "normaliser": self._normaliser.state_dict(),
+            "generator": self._generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.critic.load_state_dict(state["critic"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._normaliser.load_state_dict(state["normaliser"])
+        self._generator.set_state(state["generator"].cpu())
+        self._judged = None
+
+
+def value_loss(value: Tensor, before: Tensor, target: Tensor, clip: float | None, huber_delta: float | None) -> Tensor:
+    """Mean over value [M, N] of (half) the squared or the Huber error to `target`.
+
+    With `clip`, the larger of the error of the value and of the value kept within `clip` of `before`, what it was
+    before the update: no gain from moving further.
+    """
+
+    def error(prediction: Tensor) -> Tensor:
+        if huber_delta is None:
+            return 0.5 * (prediction - target).square()
+        return F.huber_loss(prediction, target, reduction="none", delta=huber_delta)
+
+    losses = error(value)
+    if clip is not None:
+        losses = torch.maximum(losses, error(before + (value - before).clamp(-clip, clip)))
+    return losses.mean()
+
+
+def _shape(settings: PPOSettings) -> NetworkShape:
+    return NetworkShape(settings.hidden_size, settings.hidden_layers, settings.activation)

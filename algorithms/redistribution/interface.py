@@ -1,0 +1,42 @@
+"""The seam between the on-policy learner and whatever splits an episode's return over its agents and steps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from torch import Tensor
+
+from algorithms.interface import Episodes
+
+
+class Redistributor(ABC):
+    """Replaces the reward that the learner sees. Owns its model, episode buffer, optimiser and random state.
+
+    One update calls observe, then, if it is ready, redistribute (and the policy learns), then fit: the policy always
+    learns from the model as it was before these episodes were fitted.
+    """
+
+    @abstractmethod
+    def observe(self, episodes: Episodes) -> None:
+        """Takes in the episodes just collected; a redistributor that keeps them copies them."""
+
+    @abstractmethod
+    def ready(self) -> bool:
+        """Whether the policy may learn from `redistribute` yet; until then the episodes only warm it up."""
+
+    @abstractmethod
+    def redistribute(self, episodes: Episodes) -> Tensor:
+        """The reward of each agent and step [B, T, N], zero where an agent did not act; called without gradients."""
+
+    @abstractmethod
+    def fit(self) -> dict[str, Tensor | float]:
+        """Learns from what it observed, if it is due; returns losses and other monitors, empty if it was not."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Everything the next call depends on."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over what `state_dict` gave."""

@@ -1,0 +1,1 @@
+"""The commands of `creditbench`, by what they are about."""

@@ -1,0 +1,56 @@
+"""Arguments that several commands share, and the checks that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from benchmark.commands.errors import BadInput
+from benchmark.environments.interface import Backend
+from benchmark.tasks import Task
+from benchmark.validation import nearest
+
+Device = Annotated[str, typer.Option(help="cpu or cuda.")]
+
+
+def one_of(kind: str, value: str | None, allowed: Iterable[str]) -> str | None:
+    """The value, if it is allowed or not given. Raises BadInput."""
+    allowed = tuple(allowed)
+    if value is not None and value not in allowed:
+        raise BadInput(f"{kind} must be {' or '.join(allowed)}, not '{value}'.{nearest(value, allowed)}")
+    return value
+
+
+def a_backend(task: Task, backend: str | None) -> Backend:
+    """The backend that a task is simulated with. Raises BadInput if the task has no such one."""
+    one_of("backend", backend, ("native", "reference"))
+    try:
+        return task.simulator(backend)[0]  # type: ignore[arg-type]
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+
+
+def settings_of(assignments: Iterable[str]) -> dict[str, Any]:
+    """Settings from name=value: values are YAML scalars, a dot reaches into a nested setting. Raises BadInput."""
+    settings: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals or not name.strip():
+            raise BadInput(f"--set takes name=value, as in --set learning_rate=0.001; got '{assignment}'")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise BadInput(f"--set {name}: '{text}' is no YAML value") from error
+        *outer, last = name.strip().split(".")
+        inner = settings
+        for part in outer:
+            inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                raise BadInput(f"--set {name}: '{part}' has been given a value already")
+        if last in inner:
+            raise BadInput(f"--set {name} is given twice")
+        inner[last] = value
+    return settings

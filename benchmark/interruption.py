@@ -1,0 +1,47 @@
+"""SIGINT and SIGTERM as a request to stop at the next boundary, instead of wherever the process happens to be."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(SystemExit):
+    """Leaves the process with code 128 + signal. The checkpoint has been taken; no record has been written."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+
+
+class StopRequest:
+    """While it is entered, the first SIGINT or SIGTERM only sets `signal`. Does nothing outside the main thread."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._ask) for number in SIGNALS}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.signal = number
+
+    @property
+    def asked(self) -> bool:
+        """Whether a stop has been asked for."""
+        return self.signal is not None
+
+    def leave(self) -> None:
+        """Raises Interrupted if a stop has been asked for."""
+        if self.signal is not None:
+            raise Interrupted(self.signal)

@@ -1,0 +1,133 @@
+"""What the Snakefile asks: which runs there are, where their records lie, and how each is trained.
+
+Snakemake reads the Snakefile again for every job of a cluster, so nothing here imports torch or numba.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from benchmark.experiment import RunSpec
+from benchmark.store import Store
+from benchmark.suites import PlannedRun, Suite, load_suite
+from benchmark.tasks import get_task
+from benchmark.validation import problems
+
+PACKAGE = Path(__file__).parent
+
+
+class ConfigError(ValueError):
+    """A `--config` that cannot be used."""
+
+
+class PipelineConfig(BaseModel):
+    """The pipeline's options: `snakemake --config suites='[quick, lbf-baselines]' device=cuda retrain=true`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    suites: tuple[str, ...] = Field(default=("quick",), min_length=1, description="Names of suites, or paths of suite files.")
+    device: Literal["cpu", "cuda"] = Field(default="cpu", description="Where runs are trained.")
+    retrain: bool = Field(default=False, description="Train also what has a committed record, and compare the two.")
+
+    @field_validator("suites", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run that the pipeline may have to train, under the first names that it goes by."""
+
+    suite: str
+    planned: PlannedRun
+
+    @property
+    def arguments(self) -> str:
+        """The options of `creditbench train` that name this run, quoted for a shell."""
+        spec = self.planned.spec
+        names = ["--suite", self.suite, "--task", spec.task, "--variant", self.planned.variant, "--seed", str(spec.seed)]
+        return shlex.join(names)
+
+    @property
+    def threads(self) -> int:
+        """One, and one for each worker process of a real package."""
+        spec = self.planned.spec
+        return 1 + get_task(spec.task).simulator(spec.backend)[1].workers
+
+
+class Pipeline:
+    """The runs of some suites, and the files that they need and make; all paths are relative to `root`."""
+
+    def __init__(self, config: Mapping[str, Any], root: Path = Path(".")) -> None:
+        """Raises ConfigError (wrong key or value), UnknownName or SuiteError (no such suite, or one that cannot be)."""
+        try:
+            self.config = PipelineConfig.model_validate(dict(config))
+        except ValidationError as error:
+            raise ConfigError(f"--config:\n{problems(error, PipelineConfig)}") from error
+        self.store = Store(root)
+        self.suites: dict[str, Suite] = {name: load_suite(name) for name in self.config.suites}
+        self._jobs: dict[str, Job] = {}
+        self._trained: set[str] = set()
+        for name, suite in self.suites.items():
+            for planned in suite.runs():
+                path = planned.spec.path.as_posix()
+                self._jobs.setdefault(path, Job(name, planned))
+                if self.config.retrain or suite.always_train:
+                    self._trained.add(path)
+
+    @property
+    def records(self) -> list[str]:
+        """The records that the aggregate is made of: the committed one where there is one and the suites take it, else
+        the own one, which is trained if it is not there. With retrain, every own one."""
+        return [self._record(path, job.planned.spec).as_posix() for path, job in self._jobs.items()]
+
+    def _record(self, path: str, spec: RunSpec) -> Path:
+        committed = self.store.reference(spec)
+        return self.store.own(spec) if path in self._trained or not committed.is_file() else committed
+
+    def job(self, task: str, run: str) -> Job:
+        """The job that makes results/runs/<task>/<run>/record.json."""
+        return self._jobs[f"{task}/{run}"]
+
+    @cached_property
+    def families(self) -> dict[str, list[str]]:
+        """The planned tasks by the family of their environment: what kernels are compiled for."""
+        found: dict[str, list[str]] = {}
+        for job in self._jobs.values():
+            tasks = found.setdefault(get_task(job.planned.spec.task).family, [])
+            if job.planned.spec.task not in tasks:
+                tasks.append(job.planned.spec.task)
+        return found
+
+    @property
+    def report_arguments(self) -> str:
+        """The options of `creditbench aggregate` for these suites, quoted for a shell."""
+        names = [part for name in self.suites for part in ("--suite", name)]
+        return shlex.join([*names, *(["--retrain"] if self.config.retrain else [])])
+
+    @property
+    def gpus(self) -> int:
+        """How many GPUs one training job takes."""
+        return int(self.config.device == "cuda")
+
+    def claim_folder(self) -> None:
+        """Makes this process the only pipeline in the folder, until it ends. Raises ConfigError if another one is at work.
+
+        Snakemake's own lock outlives a killed Snakemake; the operating system's does not.
+        """
+        folder = self.store.root / ".snakemake"
+        folder.mkdir(exist_ok=True)
+        self._lock = FileLock(folder / "creditbench.lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise ConfigError("another snakemake is at work in this folder; wait for it or end it with kill -TERM") from error

@@ -1,0 +1,178 @@
+"""The pages of results: overview, leaderboard, tasks, variants. Each function writes its pages with their figures and tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from markupsafe import Markup
+
+from algorithms.registry import algorithms
+from benchmark.aggregate_model import SuiteReport, TaskReport, VariantSummary
+from benchmark.report import (
+    figures_comparison,
+    figures_curves,
+    figures_finals,
+    figures_overall,
+    tables_about,
+    tables_results,
+    words,
+)
+from benchmark.report.workshop import Workshop
+
+
+def overview(shop: Workshop) -> None:
+    """What this is, how far it is, and the headline of each suite."""
+    aggregate = shop.aggregate
+    suites = [
+        {
+            "suite": suite,
+            "headline": None if suite.smoke else shop.figure(figures_overall.headline(suite, shop.style, aggregate.methods)),
+            "finding": finding(shop, suite),
+            "percent": round(100 * suite.coverage.found / max(1, suite.coverage.planned)),
+            "statuses": Counter(entry.status for entry in suite.variants),
+        }
+        for suite in sorted(aggregate.suites, key=lambda suite: suite.smoke)
+    ]
+    shop.page(
+        "index.html",
+        "index.html.j2",
+        "Overview",
+        suites=suites,
+        meanings=words.MEANINGS,
+        states=_states(shop),
+        faulty=len(_faulty(shop)),
+    )
+
+
+def leaderboard(shop: Workshop) -> None:
+    """The table and the aggregate figures of each suite, smoke suites last."""
+    methods, style = shop.aggregate.methods, shop.style
+    sections = []
+    for suite in sorted(shop.aggregate.suites, key=lambda suite: suite.smoke):
+        plates = []
+        if not suite.smoke:
+            plates = shop.figures(
+                (
+                    figures_overall.intervals(suite, style, methods),
+                    figures_comparison.ranks(suite, methods),
+                    figures_comparison.improvement(suite, style, methods),
+                    figures_overall.profiles(suite, style, methods),
+                    figures_overall.efficiency(suite, style, methods),
+                )
+            )
+        plates += shop.figures([figures_curves.over_tasks(suite, style, methods)])
+        sections.append(
+            {
+                "suite": suite,
+                "finding": finding(shop, suite),
+                "table": shop.table(tables_results.leaderboard(shop, suite)),
+                "plates": plates,
+                "why": _without_aggregate(suite),
+            }
+        )
+    shop.page("leaderboard.html", "leaderboard.html.j2", "Leaderboard", sections=sections)
+
+
+def tasks(shop: Workshop) -> None:
+    """The list of tasks and a page for each."""
+    shop.page("tasks.html", "tasks.html.j2", "Tasks", table=shop.table(tables_results.task_list(shop)))
+    for name, places in shop.tasks.items():
+        shop.page(
+            shop.task_pages[name],
+            "task.html.j2",
+            name,
+            task=places[0][1],
+            places=[_task_section(shop, suite, task) for suite, task in places],
+        )
+
+
+def methods(shop: Workshop) -> None:
+    """The list of variants and a page for each."""
+    shop.page("methods.html", "methods.html.j2", "Methods", table=shop.table(tables_results.method_list(shop)))
+    for name, places in shop.variants.items():
+        entry = algorithms().get(places[0][1].algorithm)
+        shop.page(
+            shop.method_pages[name],
+            "method.html.j2",
+            name,
+            variant=places[0][1],
+            entry=entry,
+            places=[_method_section(shop, suite, summary) for suite, summary in places],
+        )
+
+
+def finding(shop: Workshop, suite: SuiteReport) -> Markup:
+    """One or two sentences: who leads, how surely, and from whom the data do not tell it apart."""
+    if suite.smoke:
+        return Markup("A smoke suite: it shows that everything works and is evidence of nothing.")
+    leader = tables_results.leading(suite)
+    if leader is None:
+        return Markup("No variant can be placed yet: {}").format(_without_aggregate(suite) or "runs are missing.")
+    rank = next(entry for entry in suite.overall.ranks if entry.variant == leader)
+    estimate = next(entry.iqm for entry in suite.overall.final if entry.variant == leader)
+    text = Markup("{} has the highest interquartile mean, {}").format(shop.who(leader), words.estimated(estimate))
+    if len(suite.overall.ranks) > 1:
+        places = f"place {rank.low}" if rank.low == rank.high else f"places {rank.low} to {rank.high}"
+        text += f"; its interval covers {places} of {len(suite.overall.ranks)}."
+        if rank.tied_with:
+            names = Markup(", ").join(shop.who(name) for name in rank.tied_with[:4])
+            more = f" and {len(rank.tied_with) - 4} more" if len(rank.tied_with) > 4 else ""
+            text += Markup(" The data do not tell it apart from {}{}.").format(names, more)
+    else:
+        text += "; no other variant can be placed."
+    if rank.status == "preliminary":
+        text += " All this is preliminary: there are too few seeds."
+    return text
+
+
+def _task_section(shop: Workshop, suite: SuiteReport, task: TaskReport) -> dict[str, Any]:
+    methods, style = shop.aggregate.methods, shop.style
+    runs = shop.runs(suite=suite.name, task=task.task)
+    faulty = [run for run in runs if run.status != "ok"]
+    name = f"{figures_curves.stem(suite, task)}-absent"
+    return {
+        "suite": suite,
+        "task": task,
+        "curves": shop.figure(figures_curves.on_task(suite, task, style, methods)),
+        "finals": shop.figure(figures_finals.finals(suite, task, runs, style, methods)),
+        "seeds": shop.figure(figures_curves.every_seed(suite, task, style)),
+        "table": shop.table(tables_results.results(shop, suite, task)),
+        "faulty": shop.table(tables_results.runs(shop, name, "Runs that are not whole", faulty, variants=True))
+        if faulty
+        else None,
+    }
+
+
+def _method_section(shop: Workshop, suite: SuiteReport, summary: VariantSummary) -> dict[str, Any]:
+    name = f"{words.slug(suite.name)}-{words.slug(summary.variant)}-runs"
+    runs = shop.runs(suite=suite.name, variant=summary.variant)
+    settings = tables_about.settings(suite, summary)
+    return {
+        "suite": suite,
+        "summary": summary,
+        "curves": shop.figure(figures_curves.of_variant(suite, summary.variant, shop.style, shop.aggregate.methods)),
+        "settings": shop.table(settings) if settings else None,
+        "runs": shop.table(tables_results.runs(shop, name, f"{summary.variant}: runs in {suite.title}", runs)),
+    }
+
+
+def _without_aggregate(suite: SuiteReport) -> str:
+    """Why there is no normalised aggregate at all, or what one task means."""
+    tasks = suite.overall.tasks
+    if not tasks:
+        return "no task of this suite has reference scores, so nothing is normalised; its task pages have the numbers."
+    return ""
+
+
+def _states(shop: Workshop) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for run in shop.aggregate.runs:
+        word = words.state(run)
+        found[word] = found.get(word, 0) + 1
+    order = ("committed", "own run", "diverged", "failed", "missing", "crashed", "corrupt")
+    return {word: found[word] for word in order if word in found}
+
+
+def _faulty(shop: Workshop) -> list[str]:
+    return [run.fingerprint for run in shop.aggregate.runs if run.status != "ok"]

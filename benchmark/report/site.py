@@ -1,0 +1,85 @@
+"""The static site: reads an aggregate folder, writes a folder of pages that open by double click."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from benchmark.aggregate_model import Aggregate, Manifest
+from benchmark.report import pages, pages_about
+from benchmark.report.drawing import look
+from benchmark.report.workshop import HERE, Workshop
+
+MARKER = ".creditbench-report"
+PAGES = {
+    "index.html": pages.overview,
+    "leaderboard.html": pages.leaderboard,
+    "tasks.html": pages.tasks,
+    "methods.html": pages.methods,
+    "claims.html": pages_about.claims,
+    "reproduction.html": pages_about.reproduction,
+    "speed.html": pages_about.speed,
+    "provenance.html": pages_about.provenance,
+    "records.html": pages_about.records,
+}
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class ReportError(ValueError):
+    """The report cannot be made. The message says of which file, and why."""
+
+
+def render(aggregate_folder: Path, out_folder: Path) -> Path:
+    """Renders `aggregate_folder` (aggregate.json, manifest.json) as a site in `out_folder`; returns its index.html.
+
+    Equal input gives equal bytes. The site is made in a folder beside it and then moved there, so that an older report
+    stays whole until the new one is. Raises ReportError: an aggregate that cannot be read, or an `out_folder` with other
+    things in it, which are never deleted.
+    """
+    aggregate = _read(aggregate_folder / "aggregate.json", Aggregate)
+    manifest = _read(aggregate_folder / "manifest.json", Manifest)
+    out_folder = out_folder.absolute()
+    _refuse_foreign(out_folder)
+    out_folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out_folder.parent, prefix=f".{out_folder.name}.") as room:
+        fresh, old = Path(room) / "fresh", Path(room) / "old"
+        write_site(Workshop(fresh, aggregate, manifest))
+        if out_folder.exists():
+            os.replace(out_folder, old)
+        os.replace(fresh, out_folder)
+    return out_folder / "index.html"
+
+
+def write_site(shop: Workshop) -> None:
+    """Writes all pages that have content, and what they need."""
+    shop.folder.mkdir(parents=True)
+    (shop.folder / MARKER).write_text("This folder is written, and replaced whole, by the report.\n")
+    shutil.copytree(HERE / "assets", shop.folder / "assets")
+    with look():
+        for entry in shop.navigation:
+            PAGES[entry.path](shop)
+
+
+def _read(path: Path, model: type[Model]) -> Model:
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ReportError(f"{path}: {error.strerror}; `creditbench aggregate` makes it") from error
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()[:3])
+        raise ReportError(f"{path}: {problems}; make it again with `creditbench aggregate`") from error
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ReportError(f"{folder} is a file; the report needs a folder")
+    if any(folder.iterdir()) and not (folder / MARKER).is_file():
+        raise ReportError(f"{folder} holds things that are not a report; name an empty or a new folder")
