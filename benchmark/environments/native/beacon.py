@@ -53,16 +53,16 @@ class Beacon(NativeEnvironment):
         self.alive[:count] = True
         self.available[:count] = True
         _place(count, self.lamp, self.cell, self.streams)
-        self._publish(count)
+        self._publish()
 
-    def _publish(self, count: int) -> None:
-        rows = np.arange(count)
-        self.observation[:count] = 0
-        self.state[:count] = 0
-        self.observation[rows, 0, self.lamp[:count]] = 1
-        self.observation[rows, 1, self.cell[:count]] = 1
-        self.state[rows, self.lamp[:count]] = 1
-        self.state[rows, COLOURS + self.cell[:count]] = 1
+    def _publish(self) -> None:
+        rows = np.flatnonzero(self.alive[:, 0])
+        self.observation[rows] = 0
+        self.state[rows] = 0
+        self.observation[rows, 0, self.lamp[rows]] = 1
+        self.observation[rows, 1, self.cell[rows]] = 1
+        self.state[rows, self.lamp[rows]] = 1
+        self.state[rows, COLOURS + self.cell[rows]] = 1
 
     def _step_rows(self, actions: NDArray[np.int64]) -> None:
         _advance(
@@ -79,7 +79,7 @@ class Beacon(NativeEnvironment):
             self.individual_reward,
             self.truncated,
         )
-        self._publish(self.batch_size)
+        self._publish()
 
 
 @njit(cache=True)

@@ -82,11 +82,11 @@ class Grid(NativeEnvironment):
         self.occupied[rows] = False
         self.bullets[rows] = 0
         self.alive[rows] = True
-        self._publish(count)
+        self._publish()
 
-    def _publish(self, count: int) -> None:
+    def _publish(self) -> None:
         _publish(
-            count,
+            self.alive,
             self._game,
             self._side,
             self.targets,
@@ -117,7 +117,7 @@ class Grid(NativeEnvironment):
             self.truncated,
             self.success,
         )
-        self._publish(self.batch_size)
+        self._publish()
 
     def scene(self, row: int) -> Scene:
         shapes: list[Disc | Box | Line] = []
@@ -132,10 +132,12 @@ class Grid(NativeEnvironment):
 
 
 @njit(cache=True)
-def _publish(count, game, side, targets, positions, frozen, bullets, running, observation, state, available):
-    """Observations, state and availability of the first `count` rows."""
+def _publish(alive, game, side, targets, positions, frozen, bullets, running, observation, state, available):
+    """Observations, state and availability of the rows that have an episode."""
     n = positions.shape[1]
-    for row in range(count):
+    for row in range(len(alive)):
+        if not alive[row, 0]:
+            continue
         for agent in range(n):
             x, y = positions[row, agent]
             observation[row, agent, 0] = x

@@ -64,13 +64,13 @@ class MatrixGame(NativeEnvironment):
         self.alive[:count] = True
         self.available[:count] = True
         self.stage[:count] = 0
-        self._publish(count)
+        self._publish()
 
-    def _publish(self, count: int) -> None:
-        rows = np.arange(count)
-        self.state[:count] = 0
-        self.state[rows, self.stage[:count]] = 1
-        self.observation[:count] = self.state[:count, None]
+    def _publish(self) -> None:
+        rows = np.flatnonzero(self.alive[:, 0])
+        self.state[rows] = 0
+        self.state[rows, self.stage[rows]] = 1
+        self.observation[rows] = self.state[rows, None]
 
     def _step_rows(self, actions: NDArray[np.int64]) -> None:
         _advance(
@@ -88,7 +88,7 @@ class MatrixGame(NativeEnvironment):
             self.truncated,
         )
         if self._two_step:
-            self._publish(self.batch_size)
+            self._publish()
 
 
 @njit(cache=True)

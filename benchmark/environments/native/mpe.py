@@ -143,8 +143,8 @@ class SimpleSpread(ParticleEnvironment):
         pettingzoo        -(D + C_i) / 2     mpe2's simple_spread_v3, local_ratio 0.5
         epymarl           -(D + C_i + 1)     Papoudakis et al. 2021: every agent also touches itself; with N = 3 the team's
                                              reward -(3D + C + 3) is the unit of their tables (their sum over agents / N)
-        stas              -(D/N + C_i)       Zhang et al. 2024: the team's reward is -(D + C); how it is shared out is ours
-        seca              -D/N               Zang et al.: the team's reward is -D; how it is shared out is ours
+        stas              -(D/N + C_i)       Chen et al. 2024: the team's reward is -(D + C); how it is shared out is ours
+        seca              -D/N               the SeCA paper: the team's reward is -D; how it is shared out is ours
         dependence_graph  -(N * D_i + C_i)   a variant in the code of the dependence-graph paper: only the nearest agent pays
 
     The team's reward is always their sum. `success`: every landmark has an agent nearer than 0.1 at the last step.
@@ -229,7 +229,7 @@ class SimpleTag(ParticleEnvironment):
 
         evade       our script: accelerate along the axis that leads away from the predators (each counts 1/distance) and,
                     beyond 0.9 half-widths, back inside; one move in ten is random. Stands in for the trained prey networks
-                    of Papoudakis et al. 2021 and Zhang et al. 2024, so returns are not comparable with theirs.
+                    of Papoudakis et al. 2021 and Chen et al. 2024, so returns are not comparable with theirs.
         random      uniform over the five moves at every step (the prey of the SeCA paper)
         controlled  the prey are agents of the team, after the predators, as in mpe2: for comparison with the package. They
                     are rewarded by its rule; the team's reward is the predators' sum.
@@ -239,7 +239,7 @@ class SimpleTag(ParticleEnvironment):
         pettingzoo  10 T                 mpe2's simple_tag_v3, no shaping
         epymarl     10 T_i               the team's 10 T is the unit of Papoudakis et al. 2021 (their sum over agents / N,
                                          where each predator was paid the whole); how it is shared out is ours
-        stas        10 T_i - 0.1 d_i     Zhang et al. 2024, d_i the distance to the nearest prey; shared out by us
+        stas        10 T_i - 0.1 d_i     Chen et al. 2024, d_i the distance to the nearest prey; shared out by us
         seca        10 T_i / T           the SeCA paper's one payment at capture, shared out by us (10 is the scenario's)
 
     The team's reward is the sum over predators. `end_on_capture`: the first touch ends the episode, truly.

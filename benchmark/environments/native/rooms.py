@@ -65,7 +65,7 @@ class SwitchDoorRooms(NativeEnvironment):
         self.reached[rows] = False
         self.alive[rows] = True
         self.available[rows] = True
-        _publish(count, self.columns, self.open, self.reached, self.observation, self.state)
+        _publish(self.alive, self.columns, self.open, self.reached, self.observation, self.state)
 
     def scene(self, row: int) -> Scene:
         n = self.team.n_agents
@@ -94,13 +94,15 @@ class SwitchDoorRooms(NativeEnvironment):
             self.truncated,
             self.success,
         )
-        _publish(self.batch_size, self.columns, self.open, self.reached, self.observation, self.state)
+        _publish(self.alive, self.columns, self.open, self.reached, self.observation, self.state)
 
 
 @njit(cache=True)
-def _publish(count, columns, is_open, reached, observation, state):
+def _publish(alive, columns, is_open, reached, observation, state):
     n = columns.shape[1]
-    for row in range(count):
+    for row in range(len(alive)):
+        if not alive[row, 0]:
+            continue
         for agent in range(n):
             corridor, column = agent / (n - 1), columns[row, agent] / (COLUMNS - 1)
             observation[row, agent, 0] = corridor

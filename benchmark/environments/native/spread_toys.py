@@ -92,11 +92,11 @@ class SpreadToy(NativeEnvironment):
         self.alive[:count] = True
         self.available[:count] = True
         _place(count, self.positions, self.streams)
-        self.publish(count)
+        self.publish()
 
-    def publish(self, count: int) -> None:
-        """Writes observations and state of the first `count` rows from the positions; for tests that set them."""
-        _publish(count, self._shape, self.positions, self.landmarks, self.observation, self.state)
+    def publish(self) -> None:
+        """Writes observations and state from the positions; for tests that set them, too."""
+        _publish(self.alive, self._shape, self.positions, self.landmarks, self.observation, self.state)
 
     def scene(self, row: int) -> Scene:
         radius = 0.06
@@ -121,7 +121,7 @@ class SpreadToy(NativeEnvironment):
             self.individual_reward,
             self.truncated,
         )
-        self.publish(self.batch_size)
+        self.publish()
 
 
 @njit(cache=True)
@@ -142,9 +142,11 @@ def _sees(shape, viewer, other, n):
 
 
 @njit(cache=True)
-def _publish(count, shape, positions, landmarks, observation, state):
+def _publish(alive, shape, positions, landmarks, observation, state):
     n = positions.shape[1]
-    for row in range(count):
+    for row in range(len(alive)):
+        if not alive[row, 0]:
+            continue
         for agent in range(n):
             for axis in range(2):
                 observation[row, agent, axis] = positions[row, agent, axis]

@@ -61,14 +61,15 @@ class Synergy(NativeEnvironment):
         self.block_sums[:count] = 0
         self.costs[:count] = 0
         _draw_abilities(count, self.running, self.ability, self.streams)
-        self._publish(count)
+        self._publish()
 
-    def _publish(self, count: int) -> None:
-        time = self.steps[:count] / self.team.horizon
-        self.observation[:count, :, 0] = self.ability[:count]
-        self.observation[:count, :, 1] = time[:, None]
-        self.state[:count, :-1] = self.ability[:count]
-        self.state[:count, -1] = time
+    def _publish(self) -> None:
+        rows = self.alive[:, 0]
+        time = self.steps[rows] / self.team.horizon
+        self.observation[rows, :, 0] = self.ability[rows]
+        self.observation[rows, :, 1] = time[:, None]
+        self.state[rows, :-1] = self.ability[rows]
+        self.state[rows, -1] = time
 
     def _step_rows(self, actions: NDArray[np.int64]) -> None:
         _advance(
@@ -87,7 +88,7 @@ class Synergy(NativeEnvironment):
             self.truncated,
         )
         _draw_abilities(self.batch_size, self.running, self.ability, self.streams)
-        self._publish(self.batch_size)
+        self._publish()
 
 
 @njit(cache=True)
