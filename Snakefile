@@ -40,6 +40,10 @@ onerror:
     )
 
 
+onsuccess:
+    print("The report: reports/index.html")
+
+
 rule all:
     input:
         "reports/index.html",
@@ -51,9 +55,10 @@ rule kernels:
     log:
         "logs/kernels/{family}.log",
     params:
+        creditbench=CREDITBENCH,
         tasks=lambda wildcards: " ".join(PIPELINE.families[wildcards.family]),
     shell:
-        "{CREDITBENCH} compile {params.tasks} > {log} 2>&1"
+        "{params.creditbench} compile {params.tasks} > {log} 2>&1"
 
 
 rule train:
@@ -69,11 +74,13 @@ rule train:
     resources:
         gpu=PIPELINE.gpus,
     params:
+        python=PYTHON,
+        creditbench=CREDITBENCH,
         run=lambda wildcards: PIPELINE.job(wildcards.task, wildcards.run).arguments,
         device=PIPELINE.config.device,
     shell:
-        "{PYTHON} benchmark.supervise checkpoints/{wildcards.task}/{wildcards.run} -- "
-        "{CREDITBENCH} train {params.run} --expect {wildcards.run} --device {params.device} > {log} 2>&1"
+        "{params.python} benchmark.supervise checkpoints/{wildcards.task}/{wildcards.run} -- "
+        "{params.creditbench} train {params.run} --expect {wildcards.run} --device {params.device} > {log} 2>&1"
 
 
 rule aggregate:
@@ -85,9 +92,10 @@ rule aggregate:
     log:
         "logs/aggregate.log",
     params:
+        creditbench=CREDITBENCH,
         suites=PIPELINE.report_arguments,
     shell:
-        "{CREDITBENCH} aggregate {params.suites} > {log} 2>&1"
+        "{params.creditbench} aggregate {params.suites} > {log} 2>&1"
 
 
 rule report:
@@ -97,5 +105,7 @@ rule report:
         "reports/index.html",
     log:
         "logs/report.log",
+    params:
+        creditbench=CREDITBENCH,
     shell:
-        "{CREDITBENCH} report > {log} 2>&1"
+        "{params.creditbench} report > {log} 2>&1"

@@ -11,15 +11,9 @@ Rows = Tensor | slice
 """Rows of a minibatch: an index on the CPU or the device, or all of them, which need not be copied."""
 
 
-def minibatch_count(rows: int, minibatches: int, minibatch_size: int | None) -> int:
-    """How many minibatches an epoch over `rows` rows has: the number nearest to `minibatch_size` rows each if that is
-    given, else `minibatches`; never more than there are rows, and at least one."""
-    wanted = round(rows / minibatch_size) if minibatch_size else minibatches
-    return max(1, min(wanted, rows))
-
-
 def minibatches(rows: int, count: int, generator: torch.Generator, device: torch.device) -> Iterator[Rows]:
-    """One epoch: a random permutation of 0..rows-1 cut into `count` parts of (nearly) equal size.
+    """One epoch: a random permutation of 0..rows-1 cut into `count` parts of (nearly) equal size, some of them empty if
+    there are fewer rows than parts.
 
     `generator` lives on the CPU whatever the device of the data, so that a seed means the same everywhere.
     """

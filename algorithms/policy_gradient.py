@@ -20,7 +20,7 @@ from algorithms.actor_samples import ActorSamples, EpisodeSamples, StepSamples, 
 from algorithms.advantages.gae import GAE
 from algorithms.advantages.interface import AdvantageEstimator
 from algorithms.interface import Algorithm, Collection, Credit, Episodes, Memory, Mode, Problem, Step
-from algorithms.minibatches import minibatch_count, minibatches
+from algorithms.minibatches import minibatches
 from algorithms.networks import NetworkShape, TeamNetworks, masked_logits
 from algorithms.optimiser import Optimiser
 from algorithms.redistribution.interface import Redistributor
@@ -196,8 +196,7 @@ class PolicyGradient(Algorithm):
         groups: list[ActorSamples] = [
             kind(self.actor, group, episodes, advantage, last) for group in range(len(self.actor.groups))
         ]
-        count = minibatch_count(len(chosen), settings.minibatches, settings.minibatch_size)
-        count = min(count, max(group.rows for group in groups))
+        count = min(settings.minibatches, max(group.rows for group in groups))
         sums, norms = [], []
         for _ in range(settings.epochs):
             parts = [minibatches(group.rows, count, self._generator, self._device) for group in groups]
@@ -253,8 +252,7 @@ def policy_loss(
 
 
 def _floats(monitors: dict[str, Tensor | float]) -> dict[str, float]:
-    """Monitors as numbers, in one transfer."""
-    if not monitors:
-        return {}
-    values = torch.stack([torch.as_tensor(value, dtype=torch.float32).detach().cpu() for value in monitors.values()])
-    return dict(zip(monitors, values.tolist(), strict=True))
+    """Monitors as numbers, those on the device in one transfer."""
+    tensors = {name: value.detach().float() for name, value in monitors.items() if isinstance(value, Tensor)}
+    moved = dict(zip(tensors, torch.stack(list(tensors.values())).tolist(), strict=True)) if tensors else {}
+    return {name: moved[name] if name in moved else float(value) for name, value in monitors.items()}

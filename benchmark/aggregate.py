@@ -26,7 +26,7 @@ from benchmark.aggregate_model import (
 )
 from benchmark.aggregation.costs import core_hours, costs
 from benchmark.aggregation.over_tasks import overall
-from benchmark.aggregation.planned_runs import PlannedState, Reader, SuiteRuns, coverage
+from benchmark.aggregation.planned_runs import Reader, RunState, SuiteRuns, coverage
 from benchmark.aggregation.reproduction import reproduction
 from benchmark.aggregation.standing import RANKING_SEEDS, notes, variant_summary
 from benchmark.aggregation.tables import write_tables
@@ -123,7 +123,7 @@ _SUITE_FIELDS = {
 def _rows(suites: Sequence[SuiteRuns], reader: Reader) -> tuple[RunRow, ...]:
     """One row per run, in the order of the suites; a run that one suite takes from the committed records and another does
     not has two."""
-    found: dict[tuple[str, object], tuple[PlannedState, list[PlannedAs]]] = {}
+    found: dict[tuple[str, object], tuple[RunState, list[PlannedAs]]] = {}
     for runs in suites:
         for state in runs.states:
             _, names = found.setdefault((state.spec.fingerprint, state.found.path), (state, []))

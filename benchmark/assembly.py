@@ -26,7 +26,7 @@ def build_algorithm(spec: RunSpec, team: TeamShape, device: torch.device) -> Alg
 def refuse_other_versions(spec: RunSpec) -> None:
     """Raises ImpossibleRun where task, algorithm, package or protocol are not of the version that the run names."""
     task, entry = get_task(spec.task), spec.entry()
-    parts = [
+    parts: list[tuple[str, str, int | str, int | str]] = [
         ("task", spec.task, spec.task_version, task.version),
         ("algorithm", spec.algorithm, spec.algorithm_version, entry.version),
         ("protocol", "training and evaluation", spec.protocol_version, PROTOCOL_VERSION),
@@ -36,5 +36,3 @@ def refuse_other_versions(spec: RunSpec) -> None:
     for kind, name, wanted, here in parts:
         if wanted != here:
             raise ImpossibleRun(f"The run names version {wanted} of the {kind} {name}; here it has version {here}.")
-    if entry.requires:
-        raise ImpossibleRun(f"{entry.name} requires {', '.join(entry.requires)}, which the trainer cannot provide yet.")

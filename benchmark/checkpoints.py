@@ -13,7 +13,7 @@ import pickle
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import torch
 from filelock import FileLock, Timeout
@@ -43,6 +43,7 @@ class Checkpoints:
         self._say = say
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(folder / "lock")
+        self._proved = False
 
     def acquire(self, give_up: Callable[[], bool]) -> None:
         """Waits until no other process works on this run, saying so once. Returns without the lock when `give_up()`."""
@@ -74,10 +75,12 @@ class Checkpoints:
         try:
             with beside.open("wb") as file:
                 writer = _HashingWriter(file)
-                torch.save(content, writer)
+                torch.save(content, cast(IO[bytes], writer))
                 file.write(writer.digest())
                 file.flush()
                 os.fsync(file.fileno())
+            if not self._proved:
+                self._prove(beside)
             if path.exists():
                 os.replace(path, self._folder / PREVIOUS)
             os.replace(beside, path)
@@ -88,6 +91,14 @@ class Checkpoints:
             raise
         if finished:
             (self._folder / PREVIOUS).unlink(missing_ok=True)
+
+    def _prove(self, path: Path) -> None:
+        """Reads the first checkpoint back, so that a method whose state cannot be read is found now, not after a kill."""
+        try:
+            _read(path)
+        except _Unreadable as error:
+            raise TypeError(f"state_dict gave more than tensors, numbers, strings, lists and dictionaries: {error}") from error
+        self._proved = True
 
     def load(self) -> dict[str, Any] | None:
         """The state of the newest intact checkpoint; None, with a said reason if there was any, to start from scratch.
@@ -106,6 +117,8 @@ class Checkpoints:
                 damaged = True
                 self._say(f"{path} is damaged ({error})")
                 continue
+            except _Unreadable as error:
+                raise RefusedCheckpoint(f"{path} is whole but cannot be read: {error}") from error
             self._check(path, content)
             if name == PREVIOUS:
                 self._say(f"continuing from {path}, the checkpoint before")
@@ -138,6 +151,10 @@ class _Damaged(ValueError):
     """A file that is not a whole checkpoint."""
 
 
+class _Unreadable(ValueError):
+    """A whole file that torch does not read as plain data."""
+
+
 class _HashingWriter:
     """Passes bytes on to a file and hashes them on the way."""
 
@@ -162,9 +179,7 @@ def _read(path: Path) -> dict[str, Any]:
     if hashlib.sha256(archive).digest() != content[-_DIGEST_BYTES:]:
         raise _Damaged("its checksum does not fit")
     try:
-        loaded = torch.load(io.BytesIO(archive), map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
-        raise _Damaged(str(error).partition("\n")[0]) from error
-    if not isinstance(loaded, dict) or loaded.keys() != {"format", "fingerprint", "conditions", "finished", "state"}:
-        raise _Damaged("it is no checkpoint")
+        loaded: dict[str, Any] = torch.load(io.BytesIO(archive), map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError) as error:
+        raise _Unreadable(str(error)) from error
     return loaded

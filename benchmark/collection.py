@@ -67,7 +67,8 @@ def play(
         inputs = whole if len(rows) == len(seeds) else [torch.from_numpy(array[rows]) for array in shown]
         if device.type != "cpu":
             inputs = [tensor.to(device) for tensor in inputs]
-        step = algorithm.act(*inputs, memory, mode, generator)
+        observation, available, alive = inputs
+        step = algorithm.act(observation, available, alive, memory, mode, generator)
         memory = step.memory
         actions[rows] = step.action.cpu().numpy()
         recorder.before(time, environment, actions, Choice(rows, step))
@@ -103,7 +104,6 @@ class EpisodeRecorder:
         }
         self._action = np.zeros((rows, t, n), np.int64)
         self._horizon = t
-        self._rows = rows
         self._chosen: dict[str, Tensor] = {}
         self._context: dict[str, Tensor] = {}
 
@@ -138,15 +138,14 @@ class EpisodeRecorder:
         """The episodes that have just been played, of `length` steps at most, as copies."""
         self._look(length, environment)
         count = self._count
-        before = {name: _copied(values[:count, : length + 1]) for name, values in self._before.items()}
-        after = {name: _copied(values[:count, :length]) for name, values in self._after.items()}
-        running = before.pop("running")[:, :-1].contiguous()
+        recorded: dict[str, Any] = {name: _copied(values[:count, : length + 1]) for name, values in self._before.items()}
+        recorded |= {name: _copied(values[:count, :length]) for name, values in self._after.items()}
+        running = recorded.pop("running")[:, :-1].contiguous()
         lengths = running.sum(1)
         last = torch.arange(length) == (lengths - 1)[:, None]
-        chosen = {name: values[:, :length].clone() for name, values in self._chosen.items()}
+        chosen = {name: _cleared(values[:, :length].clone(), ~running) for name, values in self._chosen.items()}
         return Episodes(
-            **before,
-            **after,
+            **recorded,
             action=_copied(self._action[:count, :length]),
             log_probability=chosen.pop(_LOG_PROBABILITY),
             running=running,
@@ -173,6 +172,11 @@ class EpisodeRecorder:
 
 _LOG_PROBABILITY = ""
 """Stands for the log-probability among the extras; no extra has an empty name."""
+
+
+def _cleared(values: Tensor, places: Tensor) -> Tensor:
+    """Sets values [B, T, …] to 0 in places [B, T]; acting may still have been asked for rows that had just ended."""
+    return values.masked_fill_(places.to(values.device).view(*places.shape, *[1] * (values.dim() - 2)), 0)
 
 
 def _copied(values: NDArray[Any]) -> Tensor:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -117,6 +119,7 @@ class MetricsLog:
         self._path = path
         self._tensorboard = tensorboard
         self._writer: Any = None
+        self._file: Any = None
 
     def open(self, length: int, step: int) -> None:
         """Starts, or goes on after a checkpoint: what was logged after its `length` bytes and `step` is dropped."""
@@ -155,20 +158,31 @@ class MetricsLog:
 
     def _write(self, head: dict[str, Any], numbers: dict[str, float], group: str) -> None:
         finite = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
-        self._file.write((json.dumps({**head, **finite}) + "\n").encode())
+        with self._named():
+            self._file.write((json.dumps({**head, **finite}) + "\n").encode())
         if self._writer is not None:
             for name, value in numbers.items():
                 self._writer.add_scalar(f"{group}/{name}", value, head["step"])
 
     def sync(self) -> int:
         """Brings everything to the disk; returns the file's length for the checkpoint."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        return self._file.tell()
+        with self._named():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        return int(self._file.tell())
 
     def close(self) -> None:
         """Ends the log. Safe to call twice."""
         if self._writer is not None:
             self._writer.close()
-        if hasattr(self, "_file"):
-            self._file.close()
+        if self._file is not None:
+            with self._named():
+                self._file.close()
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Says in the error of a write (a full disk, say) which file it was."""
+        try:
+            yield
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._path)) from error

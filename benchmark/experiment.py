@@ -173,7 +173,8 @@ def resolve(
 
 
 def refuse_impossible(task: Task, entry: AlgorithmEntry, settings: Settings, regime: Regime) -> None:
-    """Raises ImpossibleRun for a pair that cannot run: a regime, several agent types or sharing that is not supported."""
+    """Raises ImpossibleRun for a pair that cannot run: a regime, several agent types or sharing that is not supported, or
+    privileged data that no probe provides."""
     if regime not in REGIMES:
         raise ImpossibleRun(f"There is no reward regime '{regime}'; allowed: {', '.join(REGIMES)}.")
     if regime not in entry.regimes:
@@ -182,6 +183,8 @@ def refuse_impossible(task: Task, entry: AlgorithmEntry, settings: Settings, reg
         )
     if task.n_agent_types > 1 and not entry.several_agent_types:
         raise ImpossibleRun(f"{entry.name} supports one agent type; {task.id} has {task.n_agent_types}.")
+    if entry.requires:
+        raise ImpossibleRun(f"{entry.name} requires {', '.join(entry.requires)}, which the trainer cannot provide.")
     sharing = getattr(settings, "sharing", None)
     if sharing is not None and sharing not in entry.sharing:
         raise ImpossibleRun(f"{entry.name} cannot share parameters '{sharing}'; it supports: {', '.join(entry.sharing)}.")

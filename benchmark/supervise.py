@@ -8,11 +8,13 @@ is imported here, so that the parent costs nothing while it waits.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections import deque
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from benchmark.interruption import SIGNALS
 
 CRASH_NOTE = "crash.json"
 TAIL_LINES = 40
+READING_SECONDS = 5.0
 REASON_CHARACTERS = 500
 
 
@@ -31,23 +34,27 @@ def supervise(command: list[str], checkpoint_folder: Path) -> int:
     """
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     passed_on: list[int] = []
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace") as child:
+    children: list[subprocess.Popen[str]] = []
 
-        def pass_on(number: int, frame: object) -> None:
-            passed_on.append(number)
+    def pass_on(number: int, frame: object) -> None:
+        passed_on.append(number)
+        for child in children:
             child.send_signal(number)
 
-        before = {number: signal.signal(number, pass_on) for number in SIGNALS}
-        try:
-            assert child.stderr is not None
-            for line in child.stderr:
-                sys.stderr.write(line)
-                sys.stderr.flush()
-                tail.append(line)
-            code = child.wait()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    before = {number: signal.signal(number, pass_on) for number in SIGNALS}
+    try:
+        child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace")
+        children.append(child)
+        for number in list(passed_on):  # came before there was a child
+            child.send_signal(number)
+        reader = threading.Thread(target=_pass_through, args=(child, tail), daemon=True)
+        reader.start()
+        code = child.wait()
+        # A worker that outlives the child may hold its stderr open: no reason to wait for that.
+        reader.join(timeout=READING_SECONDS)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     exit_code = 128 - code if code < 0 else code
     note = checkpoint_folder / CRASH_NOTE
     if exit_code == 0:
@@ -55,6 +62,14 @@ def supervise(command: list[str], checkpoint_folder: Path) -> int:
     elif not passed_on and exit_code not in [128 + number for number in SIGNALS]:
         _write_note(note, exit_code, list(tail))
     return exit_code
+
+
+def _pass_through(child: subprocess.Popen[str], tail: deque[str]) -> None:
+    assert child.stderr is not None
+    for line in child.stderr:
+        sys.stderr.write(line)
+        sys.stderr.flush()
+        tail.append(line)
 
 
 def _write_note(note: Path, exit_code: int, tail: list[str]) -> None:
@@ -67,7 +82,8 @@ def _write_note(note: Path, exit_code: int, tail: list[str]) -> None:
         beside.write_text(content)
         os.replace(beside, note)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink()
         print(f"supervise: the note cannot be written: {error.strerror}", file=sys.stderr)
 
 

@@ -19,6 +19,7 @@ from benchmark.plugins import entries, load, unknown
 FAMILIES = (
     "benchmark.catalogue.lbf:FAMILY",
     "benchmark.catalogue.mpe:FAMILY",
+    "benchmark.catalogue.smaclite:FAMILY",
     "benchmark.catalogue.alice_and_bob:FAMILY",
     "benchmark.catalogue.grids:FAMILY",
     "benchmark.catalogue.diagnostics:MATRIX",

@@ -1,7 +1,7 @@
 """One run: collect, update, evaluate, checkpoint, resume, record. Nothing that a clock says decides anything in the outcome.
 
 Kill it wherever you like: what is written in the end equals an uninterrupted run bit for bit. To see it for yourself:
-`pytest tests/test_training.py -m slow -k kill`.
+`pytest tests/test_resuming.py -m slow -k killed`.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def set_up_torch(device: str, threads: int) -> torch.device:
         torch.set_num_interop_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Filling every fresh tensor would only hide reads of uninitialised memory, at a cost per allocation.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return chosen
 
 

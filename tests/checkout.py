@@ -65,7 +65,9 @@ class Checkout:
 
     def _environment(self) -> dict[str, str]:
         paths = [str(self.folder), *([str(self.site)] if self.site else [])]
-        return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **self.environment}
+        # Processes are many and short: without bytecode files, each would compile all of torch's sources.
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return {**inherited, "PYTHONPATH": os.pathsep.join(paths), **self.environment}
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         """`python -m command…` in the checkout, in a session of its own."""

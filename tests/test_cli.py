@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,9 @@ from benchmark.commands.arguments import settings_of
 from benchmark.commands.errors import BadInput
 from benchmark.records import read_record
 
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+README_LINES = sorted(set(re.findall(r"creditbench ([a-z][^`\n…]*)", README)))
 COMMANDS = ["list", "plan", "train", "evaluate", "aggregate", "report", "watch", "speed", "random"]
 RUN = ["train", "--task", "lbf/5x5-2p-1f-coop", "--algorithm", "ippo", "--steps", "600", "--set", "episodes_per_update=4"]
 
@@ -166,11 +171,11 @@ def test_a_run_of_a_suite_lies_where_the_pipeline_looks(tmp_path: Path, monkeypa
 def test_evaluate_prints_a_score_that_its_seed_decides(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scores = []
     for seed in ("7", "7", "8"):
-        assert call("evaluate", str(run), "--episodes", "50", "--seed", seed) == 0
+        assert call("evaluate", str(run), "--episodes", "50", "--seed", seed, "--policy", "sample") == 0
         scores.append(json.loads(capsys.readouterr().out))
     assert scores[0] == scores[1]
     assert scores[0]["episodes"] == 50
-    assert scores[0]["mean_return"] != scores[2]["mean_return"]
+    assert scores[0]["mean_length"] != scores[2]["mean_length"]
 
 
 def test_evaluate_refuses_a_corrupt_policy(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,6 +183,13 @@ def test_evaluate_refuses_a_corrupt_policy(run: Path, tmp_path: Path, capsys: py
         (tmp_path / name).write_bytes((run / name).read_bytes()[: None if name == "record.json" else 100])
     assert call("evaluate", str(tmp_path)) == 2
     assert "policy.safetensors" in capsys.readouterr().err
+
+
+def test_watch_writes_an_animation(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("watch", str(run), "--out", str(tmp_path / "x.gif"), "--seed", "2") == 0
+    assert "return" in capsys.readouterr().out
+    assert (tmp_path / "x.gif").read_bytes().startswith(b"GIF8")
+    assert call("watch", str(run), "--out", str(tmp_path / "x.mp4")) == 2
 
 
 def test_random_prints_the_score_of_the_random_policy(capsys: pytest.CaptureFixture[str]) -> None:
@@ -196,6 +208,24 @@ def test_speed_prints_one_json_object_a_line(capsys: pytest.CaptureFixture[str])
         ("native", "ippo"),
     ]
     assert all(line["env_steps_per_s"] > 0 for line in lines)
+
+
+@pytest.mark.parametrize("line", README_LINES, ids=lambda line: line[:50])
+def test_the_commands_in_readme_exist(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = shlex.split(line)
+    path = words[:2] if words[0] == "list" else words[:1]
+    assert call(*path, "--help") == 0
+    text = capsys.readouterr().out
+    assert all(word in text for word in words if word.startswith("--"))
+
+
+def test_readme_and_ci_give_the_same_two_commands() -> None:
+    assert "```bash\npip install uv && uv run snakemake --cores all\n```" in README
+    assert "```bash\npip install uv && uv run pytest\n```" in README
+    commands = [
+        line for line in (ROOT / ".ci" / "run").read_text().splitlines() if line and not line.startswith(("#", "set", "cd"))
+    ]
+    assert commands == ["pip install uv && uv run pytest"]
 
 
 def test_settings_are_yaml_scalars_and_dots_reach_into_them() -> None:

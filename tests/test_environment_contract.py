@@ -60,6 +60,17 @@ CASES = [
     Case("dg/beacon-0.5", "native"),
     Case("lbf/5x5-2p-1f-coop", "reference", rows=8),
     Case("lbf/10x10-3p-5f-2s-pen", "reference", rows=8),
+    Case("mpe/simple_spread-3", "native"),
+    Case("mpe/simple_tag-3", "native"),
+    Case("mpe/stas-spread-15", "native", rows=16),
+    Case("mpe/stas-tag-15", "native", rows=16),
+    Case("mpe/seca-predator-prey", "native"),
+    Case("mpe/simple_spread-3", "reference", rows=4),
+    Case("smaclite/3m", "native", fixed_start=True),
+    Case("smaclite/MMM2", "native", rows=16, fixed_start=True),
+    Case("smaclite/bane_vs_bane-released", "native", rows=8, fixed_start=True),
+    Case("smaclite/2s_vs_1sc-sparse", "native", rows=16, fixed_start=True),
+    Case("smaclite/2s3z", "reference", rows=2, steps=10, fixed_start=True),
 ]
 NATIVE = [case for case in CASES if case.backend == "native"]
 REFERENCE = [case for case in CASES if case.backend == "reference"]

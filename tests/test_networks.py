@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from algorithms.minibatches import minibatch_count, minibatches, step_places, take
-from algorithms.networks import Network, NetworkShape, TeamNetworks, agent_groups, masked_logits
+from algorithms.minibatches import minibatches, step_places, take
+from algorithms.networks import Network, NetworkShape, TeamNetworks, agent_groups, fast_tanh, masked_logits
 from algorithms.optimiser import Optimiser
 from algorithms.seeds import derived_seed
 from tests.fixtures.toy_team import toy_team
@@ -100,6 +100,13 @@ def test_a_multilayer_perceptron_is_what_it_says() -> None:
     assert torch.allclose(network(inputs), hidden @ network.head.weight.T + network.head.bias, atol=1e-6)
 
 
+def test_the_fast_tanh_is_the_tanh_and_so_is_its_gradient() -> None:
+    x = torch.linspace(-30, 30, 6001, requires_grad=True)
+    assert (fast_tanh(x) - x.tanh()).abs().max() < 5e-7
+    found, wanted = (torch.autograd.grad(f(x).sum(), x)[0] for f in (fast_tanh, torch.tanh))
+    assert (found - wanted).abs().max() < 5e-7
+
+
 def test_weights_are_orthogonal_with_the_gain_of_the_activation_and_biases_zero() -> None:
     network = Network(8, 4, NetworkShape(8, 2, "tanh", recurrent=True), 0.01, generator())
     weights = [(network.layers[0].weight, 5 / 3), (network.head.weight, 0.01)]
@@ -139,14 +146,6 @@ def test_a_single_minibatch_is_everything() -> None:
     (rows,) = minibatches(3, 1, generator(), CPU)
     assert torch.equal(take(values, rows), values)
     assert torch.equal(take(values, torch.tensor([2, 0])), values[[2, 0]])
-
-
-@pytest.mark.parametrize(
-    ("rows", "count", "size", "wanted"),
-    [(100, 4, None, 4), (3, 4, None, 3), (0, 4, None, 1), (100, 4, 30, 3), (10, 4, 30, 1), (7000, 1, 2048, 3)],
-)
-def test_the_number_of_minibatches(rows: int, count: int, size: int | None, wanted: int) -> None:
-    assert minibatch_count(rows, count, size) == wanted
 
 
 def test_places_of_steps_agree_with_a_loop() -> None:

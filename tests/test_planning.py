@@ -224,7 +224,7 @@ def test_suites_are_checked_when_they_are_loaded(tmp_path: Path) -> None:
 def test_an_impossible_pair_is_refused_when_planning(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     narrow = {name: replace(entry, regimes=("individual",)) for name, entry in algorithms().items()}
     monkeypatch.setattr(experiment, "algorithms", lambda: narrow)
-    with pytest.raises(SuiteError, match="suite mine, task lbf/5x5-2p-1f-coop, variant ippo: .*it supports: individual"):
+    with pytest.raises(SuiteError, match=r"suite mine, task lbf/5x5-2p-1f-coop, variant ippo: .*it supports: individual"):
         planning.plan(SUITE, store)
 
 

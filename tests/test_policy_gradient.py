@@ -66,7 +66,13 @@ def test_the_first_gradient_is_the_exact_gradient_of_the_expected_payoff(sharing
     """All nine joint actions, each weighted by its probability: the mean over samples is then the expectation."""
     game = MatrixGame([[11.0, -30.0, 0.0], [-30.0, 7.0, 6.0], [0.0, 0.0, 5.0]])
     settings = IPPOSettings(
-        hidden_size=8, sharing=sharing, epochs=1, entropy_coefficient=0, advantage_standardisation=False, gradient_norm=1e9
+        hidden_size=8,
+        sharing=sharing,
+        epochs=1,
+        minibatches=1,
+        entropy_coefficient=0,
+        advantage_standardisation=False,
+        gradient_norm=1e9,
     )
     estimator = Truth(torch.empty(0))
     algorithm = PolicyGradient(settings, toy_problem(game.team), estimator)
@@ -231,6 +237,21 @@ def test_the_value_at_the_time_limit_counts_only_when_it_is_bootstrapped(kind: s
         assert bool(moved[cut].any()) is matters
 
 
+@pytest.mark.parametrize("kind", ["ippo", "mappo"])
+@pytest.mark.parametrize("sees_time", [True, False])
+def test_the_same_sight_is_worth_the_same_at_another_time_only_to_a_critic_without_a_clock(kind: str, sees_time: bool) -> None:
+    episodes = random_episodes(TEAM, 4, seed=5)
+    still = replace(
+        episodes,
+        observation=episodes.observation[:, :1].expand_as(episodes.observation),
+        state=episodes.state[:, :1].expand_as(episodes.state),
+    )
+    estimator = learner(kind, critic_sees_time=sees_time).estimator
+    assert isinstance(estimator, GAE)
+    values = estimator.values(still)[0, :-1]  # the longest episode
+    assert torch.allclose(values, values[:1].expand_as(values), atol=1e-6) is not sees_time
+
+
 def test_the_credit_of_an_untrained_critic_is_the_gae_of_its_values() -> None:
     episodes = random_episodes(TEAM, 6, seed=5)
     algorithm = learner("mappo", toy_problem(TEAM, regime="individual"), gae_lambda=1.0, discount=1.0)
@@ -275,12 +296,9 @@ def test_a_resumed_learner_goes_on_bit_for_bit(kind: str, options: dict[str, Any
     first = learner(kind, **options)
     for batch in batches[:2]:
         first.update(batch)
-    file = io.BytesIO()
-    torch.save(first.state_dict(), file)
-    file.seek(0)
-    torch.rand(3)
     second = learner(kind, toy_problem(TEAM, seed=99), **options)
-    second.load_state_dict(torch.load(file, weights_only=True))
+    second.load_state_dict(torch.load(_saved(first), weights_only=True))
+    torch.rand(3)
     for batch in batches[2:]:
         assert first.update(batch) == second.update(batch)
     assert same(first.policy_state(), second.policy_state())
@@ -321,6 +339,31 @@ def test_an_update_in_which_nobody_could_act_leaves_the_actors_alone() -> None:
     before = algorithm.policy_state()
     algorithm.update(replace(episodes, alive=torch.zeros_like(episodes.alive)))
     assert same(before, algorithm.policy_state())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("options", [{}, {"recurrent": True, "last_action": True, "sharing": "by_type"}])
+def test_everything_works_on_a_gpu(options: dict[str, Any]) -> None:
+    device = torch.device("cuda")
+    algorithm = learner("mappo", toy_problem(TEAM, device=device), minibatches=2, **options)
+    episodes = random_episodes(TEAM, 6, seed=5)
+    assert all(math.isfinite(value) for value in algorithm.update(episodes).values())
+    memory = algorithm.begin(6, "train", generator())
+    step = algorithm.act(
+        episodes.observation[:, 0], episodes.available[:, 0], episodes.alive[:, 0], memory, "train", generator()
+    )
+    assert step.action.device.type == "cuda"
+    on_cpu = learner("mappo", minibatches=2, **options)
+    on_cpu.load_state_dict(torch.load(_saved(algorithm), weights_only=True, map_location="cpu"))
+    found, wanted = on_cpu.update(episodes), algorithm.update(episodes)
+    assert found == pytest.approx(wanted, rel=1e-2, abs=1e-3)
+
+
+def _saved(algorithm: PolicyGradient) -> io.BytesIO:
+    file = io.BytesIO()
+    torch.save(algorithm.state_dict(), file)
+    file.seek(0)
+    return file
 
 
 def trained(kind: str, world: CueWorld | MatrixGame, updates: int, **settings: Any) -> PolicyGradient:

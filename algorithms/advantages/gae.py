@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from algorithms.advantages.interface import AdvantageEstimator
 from algorithms.interface import Episodes, Problem
-from algorithms.minibatches import minibatch_count, minibatches, step_places, take
+from algorithms.minibatches import minibatches, step_places, take
 from algorithms.networks import Network, NetworkShape, TeamNetworks
 from algorithms.optimiser import Optimiser
 from algorithms.returns import RunningNormaliser, explained_variance, gae
@@ -159,11 +159,10 @@ class GAE(AdvantageEstimator):
 
     def _regress(self, inputs: tuple[Tensor, ...], before: Tensor, target: Tensor) -> dict[str, Tensor | float]:
         settings = self._settings
-        rows = len(target)
-        count = minibatch_count(rows, settings.minibatches, settings.minibatch_size)
+        count = min(settings.minibatches, len(target))
         losses, norms = [], []
         for _ in range(settings.epochs):
-            for chosen in minibatches(rows, count, self._generator, self._device):
+            for chosen in minibatches(len(target), count, self._generator, self._device):
                 value = self.critic(*(take(each, chosen) for each in inputs))
                 loss = value_loss(value, take(before, chosen), take(target, chosen), settings.value_clip, settings.huber_delta)
                 norms.append(self._optimiser.minimise(loss))

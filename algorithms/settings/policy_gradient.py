@@ -15,7 +15,7 @@ OURS = "CreditBench"
 class PolicyGradientSettings(Settings):
     """What every method on the on-policy learner shares: collection, actors, optimisation."""
 
-    episodes_per_update: int = setting(32, "whole episodes collected between two updates", OURS, ge=1)
+    episodes_per_update: int = setting(128, "whole episodes collected between two updates", YU, ge=1)
 
     sharing: Literal["all", "by_type", "none"] = setting("all", "which agents share one actor", P21)
     agent_id: bool = setting(True, "whether agents that share an actor see who they are", P21)
@@ -23,16 +23,13 @@ class PolicyGradientSettings(Settings):
     recurrent: bool = setting(False, "whether the actor's last hidden layer is a GRU", P21)
     hidden_size: int = setting(64, "units of each hidden layer", YU, ge=1)
     hidden_layers: int = setting(2, "hidden layers, the GRU included", P21, ge=1)
-    activation: Literal["relu", "tanh"] = setting("relu", "of the hidden layers", P21)
+    activation: Literal["relu", "tanh"] = setting("tanh", "of the hidden layers", YU)
 
     discount: float = setting(0.99, "gamma", P21, ge=0, le=1)
     epochs: int = setting(4, "passes over the batch in one update", P21, ge=1)
-    minibatches: int = setting(1, "parts of the batch in one pass", P21, ge=1)
-    minibatch_size: int | None = setting(
-        None, "rows of one part: samples of the actor, steps of the critic; takes the place of `minibatches`", OURS, ge=1
-    )
-    learning_rate: float = setting(5e-4, "of the actor's Adam", YU, gt=0)
-    critic_learning_rate: float = setting(5e-4, "of the critic's Adam", YU, gt=0)
+    minibatches: int = setting(4, "parts of the batch in one pass", OURS, ge=1)
+    learning_rate: float = setting(1e-3, "of the actor's Adam", OURS, gt=0)
+    critic_learning_rate: float = setting(1e-3, "of the critic's Adam", OURS, gt=0)
     learning_rate_schedule: Literal["constant", "linear"] = setting("constant", "linear: falls to 0 at the budget", P21)
     adam_epsilon: float = setting(1e-5, "the epsilon of both Adams", YU, gt=0)
     gradient_norm: float = setting(10.0, "each network's gradient is clipped to this norm", YU, gt=0)

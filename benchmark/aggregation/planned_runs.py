@@ -23,7 +23,7 @@ from benchmark.tasks import Task, get_task
 
 
 @dataclass(frozen=True)
-class PlannedState:
+class RunState:
     """One run of one suite. `scores` is None where there is no record that can be believed."""
 
     variant: str
@@ -43,11 +43,10 @@ class Reader:
         self._store = store
         self._seen: dict[tuple[str, bool], tuple[Found, RunScores | None]] = {}
 
-    def states(self, suite: Suite, *, reference: bool) -> list[PlannedState]:
+    def states(self, suite: Suite, *, reference: bool) -> list[RunState]:
         """Every planned run of a suite. `reference`: the committed record is taken where there is one."""
         return [
-            PlannedState(planned.variant, planned.spec, *self._read(planned.spec, reference=reference))
-            for planned in suite.runs()
+            RunState(planned.variant, planned.spec, *self._read(planned.spec, reference=reference)) for planned in suite.runs()
         ]
 
     def _read(self, spec: RunSpec, *, reference: bool) -> tuple[Found, RunScores | None]:
@@ -89,7 +88,7 @@ class Reader:
             return reason
         return reason.replace(f"{self._store.root}/", "")
 
-    def row(self, state: PlannedState, planned: Sequence[PlannedAs]) -> RunRow:
+    def row(self, state: RunState, planned: Sequence[PlannedAs]) -> RunRow:
         """The run as one row of the table of all runs."""
         spec, record, scores = state.spec, state.found.record, state.scores
         execution = record.execution if record else None
@@ -162,7 +161,7 @@ def _provenance(provenance: Provenance) -> ProvenanceSummary:
     return ProvenanceSummary(**values)
 
 
-def coverage(states: Sequence[PlannedState]) -> Coverage:
+def coverage(states: Sequence[RunState]) -> Coverage:
     """How many of these runs are there."""
     presences = [state.found.presence for state in states]
     return Coverage(
@@ -181,10 +180,10 @@ class Cell:
 
     task: Task
     variant: str
-    states: tuple[PlannedState, ...]
+    states: tuple[RunState, ...]
 
     @property
-    def scored(self) -> tuple[PlannedState, ...]:
+    def scored(self) -> tuple[RunState, ...]:
         return tuple(state for state in self.states if state.scores is not None)
 
     @cached_property
@@ -216,11 +215,11 @@ class Cell:
 class SuiteRuns:
     """The runs of a suite by task and variant."""
 
-    def __init__(self, suite: Suite, states: Sequence[PlannedState]) -> None:
+    def __init__(self, suite: Suite, states: Sequence[RunState]) -> None:
         self.suite = suite
         self.states = tuple(states)
         self.tasks = tuple(get_task(entry.task) for entry in suite.tasks)
-        grouped: dict[tuple[str, str], list[PlannedState]] = {}
+        grouped: dict[tuple[str, str], list[RunState]] = {}
         for state in states:
             grouped.setdefault((state.spec.task, state.variant), []).append(state)
         self._cells = {

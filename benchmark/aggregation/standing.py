@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from benchmark.aggregate_model import Status, VariantSummary
-from benchmark.aggregation.planned_runs import Cell, PlannedState, SuiteRuns, coverage
+from benchmark.aggregation.planned_runs import Cell, RunState, SuiteRuns, coverage
 
 RANKING_SEEDS = 10
 RANKED_SEED_RANGE = range(100)
@@ -103,7 +103,7 @@ def cell_notes(cell: Cell) -> Iterator[str]:
         yield "one run, so no interval."
 
 
-def _seeds(states: Sequence[PlannedState]) -> str:
+def _seeds(states: Sequence[RunState]) -> str:
     return f"seed{'s' if len(states) > 1 else ''} {listed([state.spec.seed for state in states])}"
 
 

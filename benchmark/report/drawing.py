@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -28,7 +29,7 @@ WIDTH = 9.4
 
 INK, MUTED, RULE, FAINT = "#1d2329", "#59636e", "#d3d9df", "#eef1f4"
 
-LOOK = {
+LOOK: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 8.5,
     "axes.titlesize": 9,
@@ -55,6 +56,7 @@ LOOK = {
     "xtick.major.size": 3,
     "ytick.major.size": 0,
     "text.color": INK,
+    "text.parse_math": False,
     "lines.linewidth": 1.6,
     "lines.solid_capstyle": "round",
     "legend.frameon": False,
@@ -110,7 +112,7 @@ def look() -> Iterator[None]:
     """The look of all figures, for both drawing and saving. Settings of the caller and of the machine do not reach in."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(LOOK)
+        mpl.rcParams.update(LOOK)  # type: ignore[arg-type]
         yield
 
 
@@ -173,7 +175,7 @@ def legend_rows(names: Sequence[str], width: float = WIDTH) -> tuple[int, int]:
 
 def legend_height(names: Sequence[str], width: float = WIDTH) -> float:
     """Inches that the legend of these names needs above the panels."""
-    return 0.2 * legend_rows(names, width)[1] + 0.12
+    return 0.165 * legend_rows(names, width)[1] + 0.12
 
 
 def legend(figure: Figure, names: Sequence[str], style: Mapping[str, Style], left: float = 0.5) -> None:
@@ -232,30 +234,15 @@ def counted(value: float) -> str:
     return f"{value:.3g}"
 
 
-def apart(values: Sequence[float], least: float) -> list[float]:
-    """`values` moved as little as needed so that neighbours in their order are at least `least` apart."""
-    order = sorted(range(len(values)), key=lambda place: (values[place], place))
-    groups: list[tuple[float, int]] = []  # (sum of values, each less its offset within the group; number of members)
-    for place in order:
-        total, members = values[place], 1
-        while groups and groups[-1][0] / groups[-1][1] + (groups[-1][1] - 1) * least + least > total / members:
-            before, count = groups.pop()
-            total, members = before + total - count * members * least, count + members
-        groups.append((total, members))
-    moved = [start / members + offset * least for start, members in groups for offset in range(members)]
-    result = [0.0] * len(values)
-    for place, value in zip(order, moved, strict=True):
-        result[place] = value
-    return result
-
-
 def name_margin(names: Sequence[str], most: int = 24) -> float:
     """Inches that the row labels `names`, each in at most `most` characters, need on the left of a panel."""
-    return 0.3 + 0.076 * max((len(shortened(name, most)) for name in names), default=0)
+    return 0.3 + 0.07 * max((len(shortened(name, most)) for name in names), default=0)
 
 
 def _shorter(svg: str) -> str:
-    """The same drawing with paths to a hundredth of a point: a third of the size, and nothing that an eye could see."""
+    """The same drawing without comments and indentation, its paths to a hundredth of a point: less to load."""
+    svg = re.sub(r"<!--.*?-->\n?", "", svg)
+    svg = re.sub(r"\s*\n\s*", "\n", svg)
     return re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), svg)
 
 

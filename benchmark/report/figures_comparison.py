@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
@@ -15,7 +15,7 @@ from matplotlib.ticker import PercentFormatter
 from benchmark.aggregate_model import Improvement, Methods, SuiteReport
 from benchmark.report import words
 from benchmark.report.drawing import INK, MUTED, RULE, WIDTH, Cell, Data, Plate, name_margin, sheet
-from benchmark.report.figures_overall import by_iqm
+from benchmark.report.figures_overall import by_iqm, leading
 from benchmark.report.palette import Style, shortened
 
 # Orange through white to blue: told apart by every kind of colour vision, and by lightness in print.
@@ -31,7 +31,7 @@ def improvement(suite: SuiteReport, style: Mapping[str, Style], methods: Methods
     names = [name for name in names if any(name in pair for pair in pairs)]
     if len(names) < 2:
         return None
-    n, leader = len(names), names[0]
+    n, leader = len(names), leading(suite) or names[0]
     letters = max(len(shortened(name, MOST)) for name in names)
     side, labels = CELL * n, 0.1 + 0.066 * letters
     top, bottom = 0.4 + 0.66 * labels, 0.55
@@ -46,7 +46,7 @@ def improvement(suite: SuiteReport, style: Mapping[str, Style], methods: Methods
     _matrix(matrix, names, pairs)
     forest.set_title(f"P({shortened(leader, MOST)} scores higher)")
     figure.text(
-        (matrix_left - labels) / WIDTH,
+        min(matrix_left - labels, WIDTH - 2.75) / WIDTH,
         1 - 0.06 / total,
         "P(row scores higher than column), %",
         fontweight="bold",
@@ -54,7 +54,7 @@ def improvement(suite: SuiteReport, style: Mapping[str, Style], methods: Methods
         va="top",
     )
     rows = tuple(_row(entry) for _, entry in sorted(pairs.items()))
-    found = [f"over {name} {words.estimated(pairs[leader, name].probability)}" for name in names[1:] if (leader, name) in pairs]
+    found = [f"over {name} {words.estimated(pairs[leader, name].probability)}" for name in names if (leader, name) in pairs]
     return Plate(
         name=f"{words.slug(suite.name)}-improvement",
         title="Probability of improvement",
@@ -62,9 +62,10 @@ def improvement(suite: SuiteReport, style: Mapping[str, Style], methods: Methods
         data=Data(("better", "than", "n_tasks", "probability", "low", "high"), rows),
         alt=f"Probability that a run of {leader} scores higher than one of another variant: {'; '.join(found[:10])}.",
         caption=(
-            "Left: the probability that a run of the variant with the highest IQM scores higher than a run of each other one, "
-            "averaged over tasks, ties counting half; the dashed line is one half. Right: the same for every pair, in per cent, bold where the interval "
-            f"excludes one half; no correction for the number of pairs. {words.aggregate_basis(suite, methods)}"
+            f"Left: the probability that a run of {leader} scores higher than a run of each other variant, "
+            "averaged over tasks, ties counting half; the dashed line is one half. Right: the same for every pair, in "
+            "per cent, bold where the interval excludes one half; no correction for the number of pairs. "
+            + words.improvement_basis(suite, methods)
         ),
     )
 
@@ -117,10 +118,11 @@ def ranks(suite: SuiteReport, methods: Methods) -> Plate | None:
         title="Places and how sure they are",
         figure=figure,
         data=Data(("variant", "place", "share", "rank", "rank_low", "rank_high"), tuple(rows)),
-        alt=f"Places by IQM with {methods.confidence:.0%} intervals: {'; '.join(found)}.",
+        alt=f"Places by IQM with {words.sure(methods)} intervals: {'; '.join(found)}.",
         caption=(
             f"Share of {methods.resamples:,} bootstrap resamples of the runs in which a variant takes each place by IQM; "
-            "a bar of many shades is a place that the data do not settle. Variants that are not ranked or preliminary take no part."
+            "a bar of many shades is a place that the data do not settle. "
+            "Variants that are not ranked or preliminary take no part."
         ),
     )
 
@@ -142,7 +144,7 @@ def _forest(
         axes.plot(
             [entry.probability.value], [row], marker=style[name].mark, color=colour, markersize=6, markeredgecolor="white"
         )
-    labels = ["the highest IQM" if name == leader else f"than {shortened(name, MOST)}" for name in names]
+    labels = ["itself" if name == leader else f"than {shortened(name, MOST)}" for name in names]
     axes.set_yticks(range(len(names)), labels)
     for label in axes.get_yticklabels():
         label.set_color(INK)
@@ -162,13 +164,13 @@ def _matrix(axes: Axes, names: Sequence[str], pairs: Mapping[tuple[str, str], Im
         for column, than in enumerate(names):
             entry = pairs.get((better, than))
             value = entry.probability.value if entry else None
-            colour = "#f1f3f5" if value is None else DIVERGING(value)
+            colour = to_rgb("#f1f3f5") if value is None else to_rgb(DIVERGING(value))
             axes.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, edgecolor="white", linewidth=1.2))
             if entry is None or value is None:
                 continue
             ends = entry.probability.interval
             sure = ends is not None and not ends.low <= 0.5 <= ends.high
-            ink = "white" if sum(colour[:3]) < 1.5 else INK
+            ink = "white" if sum(colour) < 1.5 else INK
             weight = "bold" if sure else "normal"
             axes.text(
                 column + 0.5,

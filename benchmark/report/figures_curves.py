@@ -38,8 +38,8 @@ def on_task(suite: SuiteReport, task: TaskReport, style: Mapping[str, Style], me
             _mean(axes, steps, one, style[entry.variant], place)
     left.set_title("Mean return per episode")
     right.set_title("Success rate")
-    _anchors(left, task, labelled=True)
     right.set_ylim(-0.03, 1.03)
+    _anchors(left if task.score == "return" else right, task, labelled=True)
     for axes in (left, right):
         step_axis(axes)
         axes.set_xlim(0, task.budget)
@@ -58,11 +58,11 @@ def on_task(suite: SuiteReport, task: TaskReport, style: Mapping[str, Style], me
 
 
 def every_seed(suite: SuiteReport, task: TaskReport, style: Mapping[str, Style]) -> Plate | None:
-    """One panel a variant: each seed thin, the mean thick; failed runs are marked where they failed."""
+    """One panel a variant with the measure that the task is scored by: each seed thin, the mean thick."""
     curves = with_runs(task)
     if not curves:
         return None
-    columns = min(4, len(curves))
+    columns = _columns(len(curves))
     rows = -(-len(curves) // columns)
     width = min(9.4, 0.75 + 2.9 * columns) if columns < 3 else 9.4
     figure, panels = sheet(
@@ -70,7 +70,7 @@ def every_seed(suite: SuiteReport, task: TaskReport, style: Mapping[str, Style])
     )
     steps = np.asarray(task.steps)
     for panel, entry in zip(panels, curves, strict=False):
-        _seeds(panel, steps, entry.returns, style[entry.variant], thick=True)
+        _seeds(panel, steps, scored(task, entry), style[entry.variant])
         panel.set_title(shortened(entry.variant, 26 if columns > 2 else 34))
         _anchors(panel, task)
     _small_multiples(panels, len(curves), columns)
@@ -80,15 +80,17 @@ def every_seed(suite: SuiteReport, task: TaskReport, style: Mapping[str, Style])
         name=f"{stem(suite, task)}-seeds",
         title="Every run",
         figure=figure,
-        data=_seed_data("variant", [row for entry in curves for row in _seed_rows(entry.variant, task.steps, entry.returns)]),
+        data=_seed_data(
+            "variant", [row for entry in curves for row in _seed_rows(entry.variant, task.steps, scored(task, entry))]
+        ),
         alt=(
-            f"Mean return of every run on {task.task}, one panel for each of {words.plural(len(curves), 'variant')}; "
-            f"final returns span {_span(curves)}; {words.plural(failed, 'run')} diverged."
+            f"{measure(task).capitalize()} of every run on {task.task}, one panel for each of "
+            f"{words.plural(len(curves), 'variant')}; at the end {_span(task, curves)}; {words.plural(failed, 'run')} diverged."
         ),
         caption=(
-            f"Mean return per episode over environment steps; every seed is a thin line, the thick line is their mean "
-            f"({words.between((len(entry.returns.seeds) for entry in curves), 'seed')}). A cross marks where a run diverged; from there on it is "
-            "scored as the random policy. Dotted: random policy and best known return, where in view."
+            f"{measure(task).capitalize()} over environment steps; every seed is a thin line, the thick line is their mean "
+            f"({_seeds_words(curves)}). A cross marks where a run diverged; from there on it is "
+            "scored as the random policy. Dotted: random policy and best known score, where in view."
         ),
     )
 
@@ -99,7 +101,7 @@ def over_tasks(suite: SuiteReport, style: Mapping[str, Style], methods: Methods)
     if len(tasks) < 2:
         return None
     names = [entry.variant for entry in suite.variants if any(entry.variant == c.variant for t in tasks for c in with_runs(t))]
-    columns = min(4, len(tasks)) if len(tasks) != 5 else 3
+    columns = _columns(len(tasks))
     rows = -(-len(tasks) // columns)
     figure, panels = sheet(
         rows, columns, height=1.55, across=0.42, down=0.66, left=0.6, top=legend_height(names) + 0.34, bottom=0.5
@@ -108,7 +110,7 @@ def over_tasks(suite: SuiteReport, style: Mapping[str, Style], methods: Methods)
     for panel, task in zip(panels, tasks, strict=False):
         curves = with_runs(task)
         for place, entry in enumerate(curves):
-            one = entry.successes if task.score == "success" else entry.returns
+            one = scored(task, entry)
             _mean(panel, np.asarray(task.steps), one, style[entry.variant], place)
             points = zip(task.steps, one.mean, one.mean_low, one.mean_high, strict=True)
             data += [(task.task, entry.variant, *point) for point in points]
@@ -122,10 +124,10 @@ def over_tasks(suite: SuiteReport, style: Mapping[str, Style], methods: Methods)
         title="Learning curves on every task",
         figure=figure,
         data=Data(("task", "variant", "step", "score", "low", "high"), tuple(data)),
-        alt=f"Learning curves on {len(tasks)} tasks. Highest mean return at the end: {_leaders(tasks)}.",
+        alt=f"Learning curves on {len(tasks)} tasks. Highest mean score at the end: {_leaders(tasks)}.",
         caption=(
-            "Mean score of a task (its return, or its success rate where the task is scored by that) over environment steps, in the task's own units. "
-            + words.task_basis((len(c.returns.seeds) for t in tasks for c in with_runs(t)), methods)
+            "Mean score of a task (its return, or its success rate where the task is scored by that) over environment steps, "
+            "in the task's own units. " + words.task_basis((len(c.returns.seeds) for t in tasks for c in with_runs(t)), methods)
         ),
     )
 
@@ -135,7 +137,7 @@ def of_variant(suite: SuiteReport, variant: str, style: Mapping[str, Style], met
     found = [(task, entry) for task in suite.tasks for entry in with_runs(task) if entry.variant == variant]
     if not found:
         return None
-    columns = min(4, len(found))
+    columns = _columns(len(found))
     rows = -(-len(found) // columns)
     width = 0.75 + 2.9 * columns if columns < 3 else 9.4
     figure, panels = sheet(rows, columns, width=width, height=1.5, across=0.42, down=0.64, left=0.6, bottom=0.5)
@@ -144,24 +146,25 @@ def of_variant(suite: SuiteReport, variant: str, style: Mapping[str, Style], met
         steps = np.asarray(task.steps)
         for other in with_runs(task):
             if other.variant != variant:
-                panel.plot(steps, _array(other.returns.mean), color="#c3cad1", linewidth=0.9, zorder=1)
-        _seeds(panel, steps, entry.returns, style[variant], thick=True)
+                panel.plot(steps, _array(scored(task, other).mean), color="#c3cad1", linewidth=0.9, zorder=1)
+        _seeds(panel, steps, scored(task, entry), style[variant])
         panel.set_title(shortened(task.task, 27), fontsize=8.5)
         step_axis(panel, label=False)
         panel.set_xlim(0, task.budget)
-        data += _seed_rows(task.task, task.steps, entry.returns)
+        data += _seed_rows(task.task, task.steps, scored(task, entry))
     _small_multiples(panels, len(found), columns, shared=False)
-    ends = "; ".join(f"{task.task} {_last(entry.returns)}" for task, entry in found[:10])
+    ends = "; ".join(f"{task.task} {_last(scored(task, entry))}" for task, entry in found[:10])
     others = " The means of the other variants are grey." if any(len(with_runs(task)) > 1 for task, _ in found) else ""
     return Plate(
         name=f"{words.slug(suite.name)}-{words.slug(variant)}-curves",
         title="Learning curves",
         figure=figure,
         data=_seed_data("task", data),
-        alt=f"Mean return of {variant} over training, every seed. At the end: {ends}.",
+        alt=f"Mean score of {variant} over training, every seed. At the end: {ends}.",
         caption=(
-            f"Mean return per episode over environment steps; every seed thin, their mean thick "
-            f"({words.between((len(entry.returns.seeds) for _, entry in found), 'seed')} a task).{others} A cross marks where a run diverged."
+            "Mean score of a task (its return, or its success rate where the task is scored by that) over environment steps; "
+            "every seed thin, their mean thick "
+            f"({_seeds_words([entry for _, entry in found])} a task).{others} A cross marks where a run diverged."
         ),
     )
 
@@ -176,6 +179,16 @@ def with_runs(task: TaskReport) -> list[VariantCurves]:
     return [entry for entry in task.curves if entry.returns.seeds]
 
 
+def scored(task: TaskReport, entry: VariantCurves) -> Curve:
+    """The curve of the measure that the task is scored by."""
+    return entry.successes if task.score == "success" else entry.returns
+
+
+def measure(task: TaskReport) -> str:
+    """That measure in words."""
+    return "success rate" if task.score == "success" else "mean return per episode"
+
+
 def _mean(axes: Axes, steps: np.ndarray, one: Curve, style: Style, place: int) -> None:
     low, high = _array(one.mean_low), _array(one.mean_high)
     if np.isfinite(low).any():
@@ -183,15 +196,22 @@ def _mean(axes: Axes, steps: np.ndarray, one: Curve, style: Style, place: int) -
     curve(axes, steps, _array(one.mean), style, place)
 
 
-def _seeds(axes: Axes, steps: np.ndarray, one: Curve, style: Style, *, thick: bool) -> None:
+def _seeds(axes: Axes, steps: np.ndarray, one: Curve, style: Style) -> None:
+    """Every seed thin, the mean thick; a single run is drawn as what it is."""
+    several = len(one.seeds) > 1
     for seed in one.seeds:
         values = _array(seed.values)
-        axes.plot(steps, values, color=style.colour, linewidth=0.55, alpha=0.5, zorder=2)
+        axes.plot(steps, values, color=style.colour, linewidth=0.55 if several else 1.3, alpha=0.5 if several else 1, zorder=2)
         if seed.failed_at is not None:
             at = float(np.interp(seed.failed_at, steps, np.nan_to_num(values)))
             axes.plot([seed.failed_at], [at], marker="x", color=INK, markersize=5.5, markeredgewidth=1.4, zorder=4)
-    if thick and len(one.seeds) > 1:
+    if several:
         axes.plot(steps, _array(one.mean), color=style.colour, linewidth=2.0, zorder=3)
+
+
+def _columns(panels: int) -> int:
+    """Few holes in the last row, four panels a row at most."""
+    return 3 if panels in (5, 6, 9) else min(4, panels)
 
 
 def _small_multiples(panels: Sequence[Axes], used: int, columns: int, *, shared: bool = True) -> None:
@@ -206,8 +226,8 @@ def _small_multiples(panels: Sequence[Axes], used: int, columns: int, *, shared:
 
 
 def _anchors(axes: Axes, task: TaskReport, *, labelled: bool = False) -> None:
-    """Random and best known return as dotted lines, where they do not squeeze the curves."""
-    if task.reference is None or task.score != "return":
+    """Random and best known score as dotted lines, where they do not squeeze the curves."""
+    if task.reference is None:
         return
     low, high = axes.get_ylim()
     for value, label in ((task.reference.random, "random policy"), (task.reference.best, "best known")):
@@ -230,6 +250,10 @@ def _array(values: Sequence[float | None]) -> np.ndarray:
     return np.asarray([np.nan if value is None else value for value in values], dtype=float)
 
 
+def _seeds_words(curves: Sequence[VariantCurves]) -> str:
+    return words.between((len(entry.returns.seeds) for entry in curves), "seed")
+
+
 def _last(one: Curve) -> str:
     return words.number(one.mean[-1], words.digits_for(one.mean)) if one.mean else "–"
 
@@ -241,8 +265,8 @@ def _ends(curves: Sequence[VariantCurves]) -> str:
     return "; ".join(f"{name} {words.number(value, digits)}" for name, value in ends[:12])
 
 
-def _span(curves: Sequence[VariantCurves]) -> str:
-    last = [seed.values[-1] for entry in curves for seed in entry.returns.seeds if seed.values and seed.values[-1] is not None]
+def _span(task: TaskReport, curves: Sequence[VariantCurves]) -> str:
+    last = [seed.values[-1] for entry in curves for seed in scored(task, entry).seeds if seed.values]
     finals = [value for value in last if value is not None]
     if not finals:
         return "no number"
@@ -253,7 +277,7 @@ def _span(curves: Sequence[VariantCurves]) -> str:
 def _leaders(tasks: Sequence[TaskReport]) -> str:
     found = []
     for task in tasks[:10]:
-        ends = [(entry.returns.mean[-1], entry.variant) for entry in with_runs(task)]
+        ends = [(scored(task, entry).mean[-1], entry.variant) for entry in with_runs(task)]
         known = [(value, name) for value, name in ends if value is not None]
         if known:
             value, name = max(known)
@@ -274,11 +298,11 @@ def _mean_data(curves: Sequence[VariantCurves], steps: Sequence[int]) -> Data:
 
 
 def _seed_rows(name: str, steps: Sequence[int], one: Curve) -> list[tuple[Cell, ...]]:
-    """A row for each run: name, seed, where it failed, the last step, and the return at each evaluation."""
+    """A row for each run: name, seed, where it failed, the budget, and the score at each evaluation."""
     return [(name, seed.seed, seed.failed_at, steps[-1], *seed.values) for seed in one.seeds]
 
 
 def _seed_data(what: str, rows: Sequence[tuple[Cell, ...]]) -> Data:
     points = max((len(row) for row in rows), default=4) - 4
-    header = (what, "seed", "failed_at", "budget", *(f"return_{point}_of_{points - 1}" for point in range(points)))
+    header = (what, "seed", "failed_at", "budget", *(f"score_{point}_of_{points - 1}" for point in range(points)))
     return Data(header, tuple(rows))

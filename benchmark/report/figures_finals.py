@@ -1,4 +1,4 @@
-"""Figures of single numbers: the final return of every run, speed and seconds, and own runs beside committed ones."""
+"""Figures of single numbers: the final score of every run, speed and seconds, and own runs beside committed ones."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from statistics import median
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
 
 from benchmark.aggregate_model import Methods, Reproduction, RunRow, SuiteReport, TaskReport
 from benchmark.report import words
 from benchmark.report.drawing import INK, MUTED, RULE, Cell, Data, Plate, counted, name_margin, sheet
-from benchmark.report.figures_curves import stem
+from benchmark.report.figures_curves import measure, stem
 from benchmark.report.palette import Style, shortened
 
 PHASES = ("#0b5394", "#6fa8dc", "#e69f00", "#8a949e", "#009e73", "#aa3377", "#c9d1d9")
@@ -21,23 +22,27 @@ PHASES = ("#0b5394", "#6fa8dc", "#e69f00", "#8a949e", "#009e73", "#aa3377", "#c9
 def finals(
     suite: SuiteReport, task: TaskReport, runs: Sequence[RunRow], style: Mapping[str, Style], methods: Methods
 ) -> Plate | None:
-    """Every run's final return as a dot, the mean with its interval, and the published value where there is one."""
-    rows = sorted(
-        (row for row in task.table if row.final_return.mean is not None),
-        key=lambda row: (-row.final_return.mean.value, row.variant),  # type: ignore[union-attr]
+    """Every run's final score as a dot, the mean with its interval, and the published return where there is one."""
+    by_success = task.score == "success"
+    found = [(row, row.final_success if by_success else row.final_return) for row in task.table]
+    known = sorted(
+        ((row, summary.mean) for row, summary in found if summary.mean is not None),
+        key=lambda pair: (-pair[1].value, pair[0].variant),
     )
-    if not rows:
+    if not known:
         return None
+    rows = [row for row, _ in known]
     own: dict[str, list[tuple[int, float, bool]]] = defaultdict(list)
     for run in runs:
         for name in run.planned:
-            if name.suite == suite.name and run.task == task.task and run.final_return is not None:
-                own[name.variant].append((run.seed, run.final_return, run.scored_as_random))
+            value = run.final_success if by_success else run.final_return
+            if name.suite == suite.name and run.task == task.task and value is not None:
+                own[name.variant].append((run.seed, value, run.scored_as_random))
     figure, (axes,) = sheet(
         1, 1, height=0.36 * len(rows) + 0.1, left=name_margin([row.variant for row in rows]), top=0.3, bottom=0.5
     )
     data: list[tuple[Cell, ...]] = []
-    for place, row in enumerate(rows):
+    for place, (row, mean) in enumerate(known):
         look, dots = style[row.variant], sorted(own[row.variant])
         offsets = np.linspace(-0.22, 0.22, len(dots)) if len(dots) > 1 else np.zeros(len(dots))
         for (seed, value, failed), offset in zip(dots, offsets, strict=True):
@@ -51,31 +56,30 @@ def finals(
                 markeredgewidth=1.3 if failed else 0,
             )
             data.append((row.variant, "run", seed, value, None, None))
-        mean = row.final_return.mean
-        assert mean is not None
         ends = mean.interval
         if ends is not None:
             axes.plot([ends.low, ends.high], [place, place], color=look.colour, linewidth=6.5, alpha=0.3, solid_capstyle="butt")
         axes.plot([mean.value], [place], marker="|", markersize=13, markeredgewidth=2.2, color=look.colour)
         data.append((row.variant, "mean", None, mean.value, ends.low if ends else None, ends.high if ends else None))
-        if row.published is not None:
+        if row.published is not None and not by_success:
             axes.plot([row.published], [place], marker="D", markersize=6.5, color="none", markeredgecolor=INK, zorder=5)
             data.append((row.variant, "published", None, row.published, None, None))
     _names(axes, [row.variant for row in rows])
     _references(axes, task)
-    axes.set_xlabel("final mean return per episode")
-    published = any(row.published is not None for row in rows)
-    digits = words.digits_for(row.final_return.mean.value for row in rows if row.final_return.mean)
-    found = [f"{row.variant} {words.estimated(row.final_return.mean, digits)}" for row in rows[:12]]
+    axes.set_xlabel(f"final {measure(task)}")
+    published = not by_success and any(row.published is not None for row in rows)
+    digits = words.digits_for(mean.value for _, mean in known)
+    listing = [f"{row.variant} {words.estimated(mean, digits)}" for row, mean in known[:12]]
     return Plate(
         name=f"{stem(suite, task)}-finals",
-        title="Final returns",
+        title="Final scores",
         figure=figure,
         data=Data(("variant", "what", "seed", "value", "low", "high"), tuple(data)),
-        alt=f"Mean final return on {task.task}: {'; '.join(found)}.",
+        alt=f"Final {measure(task)} on {task.task}, mean over runs: {'; '.join(listing)}.",
         caption=(
-            f"Final return of every run (dots; a cross is a diverged run, scored as the random policy), mean (upright line) and its interval (bar)"
-            f"{'; open diamonds are published values' if published else ''}. {words.task_basis((row.n_found for row in rows), methods)}"
+            f"Final {measure(task)} of every run (dots; a cross is a diverged run, scored as the random policy), "
+            f"mean (upright line) and its interval (bar){'; open diamonds are published values' if published else ''}. "
+            + words.task_basis((row.n_found for row in rows), methods)
         ),
     )
 
@@ -106,10 +110,7 @@ def speed(runs: Sequence[RunRow], style: Mapping[str, Style]) -> Plate | None:
         )
         data += [(name, run.task, run.seed, run.steps_per_second, run.fingerprint[:12]) for run in found]
     _names(axes, names)
-    axes.set_xscale("log")
-    low = min(run.steps_per_second or 1.0 for found in by_variant.values() for run in found)
-    high = max(run.steps_per_second or 1.0 for found in by_variant.values() for run in found)
-    _log_ticks(axes, low, high)
+    _speeds(axes, [run.steps_per_second or 1.0 for found in by_variant.values() for run in found])
     axes.set_xlabel("environment steps per second (learning included)")
     listing = "; ".join(f"{name} {counted(middle[name])}" for name in names[:12])
     return Plate(
@@ -119,7 +120,7 @@ def speed(runs: Sequence[RunRow], style: Mapping[str, Style]) -> Plate | None:
         data=Data(("variant", "task", "seed", "steps_per_second", "fingerprint"), tuple(data)),
         alt=f"Median environment steps per second, learning included: {listing}.",
         caption=(
-            "Every dot is a run, learning included, evaluation not; the upright line and the number are the median over all its runs and tasks. "
+            "Every dot is a run, learning included, evaluation not; the upright line and the number are their median. "
             "Runs on different machines or under load do not compare."
         ),
     )
@@ -183,7 +184,8 @@ def reproduction(suite: SuiteReport, entries: Sequence[Reproduction], style: Map
     figure, (axes,) = sheet(1, 1, height=0.32 * len(found) + 0.1, left=name_margin(names, 50), right=1.0, top=0.3, bottom=0.5)
     data: list[tuple[Cell, ...]] = []
     for place, entry in enumerate(found):
-        assert entry.committed_mean is not None and entry.difference is not None
+        assert entry.committed_mean is not None
+        assert entry.difference is not None
         ends, colour = entry.prediction, style[entry.variant].colour
         low, high = (ends.low - entry.committed_mean, ends.high - entry.committed_mean) if ends else (None, None)
         if low is not None and high is not None:
@@ -201,7 +203,7 @@ def reproduction(suite: SuiteReport, entries: Sequence[Reproduction], style: Map
         figure=figure,
         data=Data(("task", "variant", "difference", "expected_low", "expected_high", "verdict"), tuple(data)),
         alt=f"Differences between own and committed means: {', '.join(f'{n} {verdict}' for verdict, n in counts.items())}.",
-        caption="Mark: mean of the own runs less that of the committed ones. Bar: where it was expected with 95 % probability.",
+        caption="Mark: mean of the own runs less that of the committed ones. Bar: its 95\u00a0% prediction interval.",
     )
 
 
@@ -222,7 +224,7 @@ def _names(axes: Axes, names: Sequence[str], most: int = 24) -> None:
 
 
 def _references(axes: Axes, task: TaskReport) -> None:
-    if task.reference is None or task.score != "return":
+    if task.reference is None:
         return
     low, high = axes.get_xlim()
     for value, label in ((task.reference.random, "random"), (task.reference.best, "best known")):
@@ -240,8 +242,14 @@ def _references(axes: Axes, task: TaskReport) -> None:
             )
 
 
-def _log_ticks(axes: Axes, low: float, high: float) -> None:
-    """Few round ticks about [low, high] on a logarithmic axis."""
+def _speeds(axes: Axes, values: Sequence[float]) -> None:
+    """From 0 where the speeds are alike; else few round ticks on a logarithmic axis."""
+    low, high = min(values), max(values)
+    if high < 5 * low:
+        axes.set_xlim(0, high * 1.06)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: counted(value)))
+        return
+    axes.set_xscale("log")
     axes.set_xlim(low / 1.25, high * 1.25)
     ticks = [m * 10.0**e for e in range(-1, 9) for m in (1, 2, 5) if low / 1.25 <= m * 10.0**e <= high * 1.25]
     while len(ticks) > 7:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from benchmark.aggregate_model import Estimate, Methods, SuiteReport, VariantAggregate, VariantBand
 from benchmark.report import words
@@ -40,6 +41,12 @@ def by_iqm(aggregates: Sequence[VariantAggregate]) -> list[VariantAggregate]:
     return sorted((entry for entry in aggregates if entry.iqm is not None), key=lambda entry: (-_iqm(entry), entry.variant))
 
 
+def leading(suite: SuiteReport) -> str | None:
+    """The variant with the highest IQM of those that take part in the ranking."""
+    placed = {entry.variant for entry in suite.overall.ranks}
+    return next((entry.variant for entry in by_iqm(suite.overall.final) if entry.variant in placed), None)
+
+
 def headline(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -> Plate | None:
     """Interquartile mean of normalised final scores, with the numbers beside. None where no variant has one."""
     entries = by_iqm(suite.overall.final)
@@ -55,7 +62,7 @@ def headline(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -
         axes.text(1.03, row, shown, transform=axes.get_yaxis_transform(), va="center", fontweight="bold")
         axes.text(1.1, row, words.interval(entry.iqm), transform=axes.get_yaxis_transform(), va="center", color=MUTED)
     axes.text(1.03, 1.02, "IQM", transform=axes.transAxes, va="bottom", color=MUTED)
-    axes.text(1.1, 1.02, f"{methods.confidence:.0%} interval", transform=axes.transAxes, va="bottom", color=MUTED)
+    axes.text(1.1, 1.02, f"{words.sure(methods)} interval", transform=axes.transAxes, va="bottom", color=MUTED)
     _anchors(axes, [entry.iqm for entry in entries])
     axes.set_xlabel("normalised final score (0 random policy, 1 best known)")
     return Plate(
@@ -74,7 +81,7 @@ def intervals(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) 
     if not entries:
         return None
     left = name_margin([entry.variant for entry in entries])
-    figure, panels = sheet(1, 4, height=ROW * len(entries) + 0.1, left=left, across=0.22, top=0.42, bottom=0.5)
+    figure, panels = sheet(1, 4, height=ROW * len(entries) + 0.1, left=left, across=0.26, top=0.42, bottom=0.5)
     for panel, (part, title) in zip(panels, PARTS, strict=True):
         found = [getattr(entry, part) for entry in entries]
         _rows(panel, [entry.variant for entry in entries] if panel is panels[0] else [""] * len(entries), _status(suite))
@@ -83,7 +90,7 @@ def intervals(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) 
                 _estimate(panel, row, value, style[entry.variant])
         panel.set_title(title.replace(" (", "\n(") if "(" in title else title, fontsize=8.5)
         _anchors(panel, [value for value in found if value is not None])
-        panel.locator_params(axis="x", nbins=4)
+        panel.xaxis.set_major_locator(MaxNLocator(4, prune="both"))
     figure.text(
         (left + (WIDTH - left - 0.15) / 2) / WIDTH,
         0.08 / figure.get_size_inches()[1],
@@ -125,7 +132,8 @@ def profiles(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -
         x_label="normalised final score τ",
         y_label="share of runs with a score above τ",
         alt=f"Share of runs with a normalised final score above {thresholds[middle]:.2f}: {found}.",
-        caption=f"Share of runs that score above τ; a curve that lies higher everywhere is better. {words.aggregate_basis(suite, methods)}",
+        caption="Share of runs that score above τ; a curve that lies higher everywhere is better. "
+        + words.aggregate_basis(suite, methods),
         column="tau",
     )
 
@@ -151,7 +159,8 @@ def efficiency(suite: SuiteReport, style: Mapping[str, Style], methods: Methods)
         x_label="share of each task's budget of environment steps",
         y_label="IQM of normalised scores",
         alt=f"Interquartile mean of normalised scores over training: {found}.",
-        caption=f"IQM of normalised evaluation scores over the budget; bands are pointwise. {words.aggregate_basis(suite, methods)}",
+        caption="IQM of normalised evaluation scores over the budget; bands are pointwise. "
+        + words.aggregate_basis(suite, methods),
         column="budget_fraction",
     )
 

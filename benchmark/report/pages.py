@@ -1,4 +1,4 @@
-"""The pages of results: overview, leaderboard, tasks, variants. Each function writes its pages with their figures and tables."""
+"""The pages of results: overview, leaderboard, tasks, variants. Each function writes its pages."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def overview(shop: Workshop) -> None:
         suites=suites,
         meanings=words.MEANINGS,
         states=_states(shop),
-        faulty=len(_faulty(shop)),
+        faulty=any(run.status != "ok" for run in aggregate.runs),
+        further_notes=_further_notes(shop),
     )
 
 
@@ -106,12 +107,13 @@ def finding(shop: Workshop, suite: SuiteReport) -> Markup:
     """One or two sentences: who leads, how surely, and from whom the data do not tell it apart."""
     if suite.smoke:
         return Markup("A smoke suite: it shows that everything works and is evidence of nothing.")
-    leader = tables_results.leading(suite)
+    leader = figures_overall.leading(suite)
     if leader is None:
         return Markup("No variant can be placed yet: {}").format(_without_aggregate(suite) or "runs are missing.")
     rank = next(entry for entry in suite.overall.ranks if entry.variant == leader)
     estimate = next(entry.iqm for entry in suite.overall.final if entry.variant == leader)
-    text = Markup("{} has the highest interquartile mean, {}").format(shop.who(leader), words.estimated(estimate))
+    some = "" if len(suite.overall.ranks) == len(suite.variants) else "Of the variants that can be placed, "
+    text = Markup("{}{} has the highest interquartile mean, {}").format(some, shop.who(leader), words.estimated(estimate))
     if len(suite.overall.ranks) > 1:
         places = f"place {rank.low}" if rank.low == rank.high else f"places {rank.low} to {rank.high}"
         text += f"; its interval covers {places} of {len(suite.overall.ranks)}."
@@ -129,7 +131,6 @@ def finding(shop: Workshop, suite: SuiteReport) -> Markup:
 def _task_section(shop: Workshop, suite: SuiteReport, task: TaskReport) -> dict[str, Any]:
     methods, style = shop.aggregate.methods, shop.style
     runs = shop.runs(suite=suite.name, task=task.task)
-    faulty = [run for run in runs if run.status != "ok"]
     name = f"{figures_curves.stem(suite, task)}-absent"
     return {
         "suite": suite,
@@ -138,21 +139,18 @@ def _task_section(shop: Workshop, suite: SuiteReport, task: TaskReport) -> dict[
         "finals": shop.figure(figures_finals.finals(suite, task, runs, style, methods)),
         "seeds": shop.figure(figures_curves.every_seed(suite, task, style)),
         "table": shop.table(tables_results.results(shop, suite, task)),
-        "faulty": shop.table(tables_results.runs(shop, name, "Runs that are not whole", faulty, variants=True))
-        if faulty
-        else None,
+        "faulty": shop.table(tables_results.faulty_runs(shop, name, runs)),
     }
 
 
 def _method_section(shop: Workshop, suite: SuiteReport, summary: VariantSummary) -> dict[str, Any]:
     name = f"{words.slug(suite.name)}-{words.slug(summary.variant)}-runs"
     runs = shop.runs(suite=suite.name, variant=summary.variant)
-    settings = tables_about.settings(suite, summary)
     return {
         "suite": suite,
         "summary": summary,
         "curves": shop.figure(figures_curves.of_variant(suite, summary.variant, shop.style, shop.aggregate.methods)),
-        "settings": shop.table(settings) if settings else None,
+        "settings": shop.table(tables_about.settings(suite, summary)),
         "runs": shop.table(tables_results.runs(shop, name, f"{summary.variant}: runs in {suite.title}", runs)),
     }
 
@@ -174,5 +172,7 @@ def _states(shop: Workshop) -> dict[str, int]:
     return {word: found[word] for word in order if word in found}
 
 
-def _faulty(shop: Workshop) -> list[str]:
-    return [run.fingerprint for run in shop.aggregate.runs if run.status != "ok"]
+def _further_notes(shop: Workshop) -> list[str]:
+    """Notes on the whole that no suite has: the aggregate repeats those of its suites behind their titles."""
+    repeated = {f"{suite.title}: {note}" for suite in shop.aggregate.suites for note in suite.notes}
+    return [note for note in shop.aggregate.notes if note not in repeated]

@@ -26,7 +26,7 @@ def reproduction(shop: Workshop) -> None:
         if suite.reproduction
     ]
     verdicts = [entry.verdict for suite in shop.aggregate.suites for entry in suite.reproduction]
-    counts = {word: verdicts.count(word) for word in ("identical", "agrees", "differs", "undecided") if word in verdicts}  # type: ignore[arg-type]
+    counts = {word: verdicts.count(word) for word in ("identical", "agrees", "differs", "undecided") if word in verdicts}
     shop.page("reproduction.html", "reproduction.html.j2", "Reproduction", sections=sections, counts=counts)
 
 
@@ -45,14 +45,12 @@ def speed(shop: Workshop) -> None:
 
 def provenance(shop: Workshop) -> None:
     """Statistics, protocol, versions, and every run that is not whole."""
-    faulty = [run for run in shop.aggregate.runs if run.status != "ok"]
-    absent = tables_results.runs(shop, "faulty-runs", "Runs that failed or are not here", faulty, variants=True)
     shop.page(
         "provenance.html",
         "provenance.html.j2",
         "Statistics and provenance",
         versions=shop.table(tables_about.versions(shop)),
-        faulty=shop.table(absent) if faulty else None,
+        faulty=shop.table(tables_results.faulty_runs(shop, "faulty-runs", shop.aggregate.runs, "One by one")),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#aa3377", "#e69f00", "#56b4e9", "#6b4a2b", "#4d4d4d")
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "p")
@@ -36,7 +37,7 @@ class Style:
     dashes: tuple[float, ...]
 
     @property
-    def line(self) -> str | tuple[float, tuple[float, ...]]:
+    def line(self) -> Literal["-"] | tuple[float, tuple[float, ...]]:
         """The line style in matplotlib's form."""
         return (0.0, self.dashes) if self.dashes else "-"
 

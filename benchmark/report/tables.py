@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
@@ -57,7 +57,6 @@ class Table:
     caption: str
     columns: tuple[Column, ...]
     groups: tuple[Group, ...]
-    wrap: bool = field(default=True)
 
     @property
     def data(self) -> Data:
@@ -75,11 +74,9 @@ class Table:
         return sum(len(group.rows) for group in self.groups)
 
 
-def table(
-    name: str, title: str, caption: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], *, wrap: bool = True
-) -> Table:
+def table(name: str, title: str, caption: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> Table:
     """A table of one group."""
-    return Table(name, title, caption, tuple(columns), (Group("", tuple(tuple(row) for row in rows)),), wrap)
+    return Table(name, title, caption, tuple(columns), (Group("", tuple(tuple(row) for row in rows)),))
 
 
 def text(value: object, kind: str = "") -> Cell:
@@ -91,11 +88,6 @@ def text(value: object, kind: str = "") -> Cell:
 def html(content: Markup, raw: Plain, kind: str = "") -> Cell:
     """Markup of ours, and what it says."""
     return Cell(content, (raw,), kind)
-
-
-def link(target: str, label: str, kind: str = "") -> Cell:
-    """A link to another page."""
-    return Cell(Markup('<a href="{}">{}</a>').format(target, label), (label,), kind)
 
 
 def amount(value: float | None, digits: int = 2, shown: str | None = None) -> Cell:

@@ -146,7 +146,7 @@ def cost(shop: Workshop) -> Table:
         rows.append(
             (
                 html(name, entry.task, "nowrap"),
-                text(f"{entry.algorithm} v{entry.algorithm_version}", "nowrap"),
+                text(f"{entry.algorithm} v{entry.algorithm_version}"),
                 text(entry.backend),
                 Cell(
                     Markup('{} <span class="ci">{}</span>').format(entry.runs, ", ".join(gone)),
@@ -185,7 +185,7 @@ def versions(shop: Workshop) -> Table:
             (
                 html(Markup("<code>{}</code>{}").format(commit, " with changes" if provenance.dirty else ""), commit, "nowrap"),
                 count(number),
-                html(Markup("<code>{}</code>").format(provenance.lock_sha256[:12]), provenance.lock_sha256),
+                html(Markup("<code>{}</code>").format(provenance.lock_sha256[:12]), provenance.lock_sha256, "nowrap"),
                 text(provenance.python),
                 text(provenance.torch),
                 text(provenance.numpy),
@@ -207,8 +207,8 @@ def versions(shop: Workshop) -> Table:
         plain_column("Device", "device"),
         plain_column("Uncommitted changes", "dirty"),
     )
-    caption = "One row for each combination. Runs are equal bit for bit only within a row."
-    return table("versions", "Versions and machines", caption, columns, rows)
+    caption = "Runs are equal bit for bit only within a row."
+    return table("versions", "Distinct combinations", caption, columns, rows)
 
 
 def records(shop: Workshop) -> Table:

@@ -9,7 +9,8 @@ from markupsafe import Markup, escape
 
 from benchmark.aggregate_model import Estimate, RunRow, SuiteReport, Summary, TaskReport, VariantRank, VariantSummary
 from benchmark.report import words
-from benchmark.report.figures_overall import by_iqm
+from benchmark.report.figures_overall import leading
+from benchmark.report.palette import shortened
 from benchmark.report.tables import (
     Cell,
     Column,
@@ -49,7 +50,7 @@ def leaderboard(shop: Workshop, suite: SuiteReport) -> Table:
             _status(suite, summary, rank),
             estimate(final.iqm if final else None),
             estimate(absolute.iqm if absolute else None),
-            text("is the best", "num") if name == leader and not suite.smoke else estimate(gain),
+            text("the leader", "num") if name == leader and not suite.smoke else estimate(gain),
             estimate(final.optimality_gap if final else None),
             _seeds(suite, name),
             html(escape(f"{summary.coverage.found}/{summary.coverage.planned}"), f"{summary.coverage.found}", "num"),
@@ -64,45 +65,45 @@ def leaderboard(shop: Workshop, suite: SuiteReport) -> Table:
     if rest:
         heading = "Smoke, not evidence" if suite.smoke else "Not ranked, for the reason given"
         groups.append(Group(heading, tuple(row(entry) for entry in rest)))
-    gain_title = "P(better than the best)"
-    columns = (
+    gain_title = "P(beats the leader)"
+    columns: tuple[Column, ...] = (
         plain_column("Variant", "variant"),
         Column("Place", ("rank", "rank_low", "rank_high"), "num", "place by IQM, with its interval"),
         plain_column("Status", "status"),
         estimate_column("IQM, final", "iqm_final", "interquartile mean of normalised final scores"),
         estimate_column("IQM, absolute", "iqm_absolute", "the same of the best policy of each run on fresh episodes"),
-        Column(gain_title, ("p_better", "p_better_low", "p_better_high"), "num", f"than {leader}" if leader else ""),
+        Column(
+            gain_title, ("p_better", "p_better_low", "p_better_high"), "num", f"scores higher than {leader}" if leader else ""
+        ),
         estimate_column("Optimality gap", "optimality_gap", "less is better"),
         plain_column("Seeds", "seeds", "num"),
         plain_column("Runs", "runs_found", "num", "found of planned"),
         plain_column("Steps/s", "steps_per_second", "num", "median, learning included"),
     )
     methods = shop.aggregate.methods
+    if suite.smoke:  # neither place nor comparison
+        columns = tuple(column for column in columns if column.csv[0] not in ("rank", "p_better"))
+        groups = [Group(group.heading, tuple((*row[:1], *row[2:5], *row[6:]) for row in group.rows)) for group in groups]
     return Table(
         f"{words.slug(suite.name)}-leaderboard",
-        f"{suite.title}: leaderboard",
-        f"{words.aggregate_basis(suite, methods)} Intervals in brackets; places too are uncertain.",
+        f"{suite.title}: {'not a leaderboard' if suite.smoke else 'leaderboard'}",
+        words.aggregate_basis(suite, methods) + ("" if suite.smoke else " Intervals in brackets; places too are uncertain."),
         columns,
         tuple(groups),
     )
 
 
-def leading(suite: SuiteReport) -> str | None:
-    """The variant with the highest IQM of those that take part in the ranking."""
-    placed = {entry.variant for entry in suite.overall.ranks}
-    return next((entry.variant for entry in by_iqm(suite.overall.final) if entry.variant in placed), None)
-
-
 def results(shop: Workshop, suite: SuiteReport, task: TaskReport) -> Table:
     """Final and absolute numbers of all variants on a task, the published values beside them."""
-    known = sorted(task.table, key=lambda row: (-_mean(row.final_return), row.variant))
+    by_success = task.score == "success"
+    known = sorted(task.table, key=lambda row: (-_mean(row.final_success if by_success else row.final_return), row.variant))
     digits = words.digits_for([_value(row.final_return.mean) for row in known] + [row.published for row in known])
     published = any(row.published is not None for row in known)
     normalised = any(row.normalised_final is not None for row in known)
     rows = []
     for row in known:
         lost = row.n_planned - row.n_found
-        marks = [badge("diverged", row.n_failed)] * bool(row.n_failed) + [badge("missing", lost)] * bool(lost)
+        marks = [badge("diverged", row.n_failed)] * bool(row.n_failed) + [badge("absent", lost)] * bool(lost)
         runs = Markup("{}/{}").format(row.n_found, row.n_planned) + Markup("").join(Markup("<br>") + mark for mark in marks)
         cells = [
             shop.who_cell(row.variant),
@@ -112,7 +113,7 @@ def results(shop: Workshop, suite: SuiteReport, task: TaskReport) -> Table:
             estimate(row.final_return.iqm, digits),
         ]
         if published:
-            cells += [amount(row.published, digits), text(row.published_source, "text small")]
+            cells += [amount(row.published, digits), text(row.published_source, "small")]
         cells += [
             estimate(row.final_success.mean),
             estimate(row.absolute_return.mean, digits),
@@ -145,22 +146,49 @@ def results(shop: Workshop, suite: SuiteReport, task: TaskReport) -> Table:
         f"{words.slug(suite.name)}-{words.slug(task.task)}-results",
         f"{task.task}: results",
         f"Final: last evaluation, {evaluation.episodes} episodes a run. Absolute: best policy of each run on "
-        f"{evaluation.absolute_episodes} fresh episodes. Brackets: {methods.confidence:.0%} intervals over seeds "
+        f"{evaluation.absolute_episodes} fresh episodes. Brackets: {words.sure(methods)} intervals over seeds "
         "(Student t for means, bootstrap for IQM).",
         columns,
         rows,
     )
 
 
-def runs(shop: Workshop, name: str, title: str, found: Sequence[RunRow], *, variants: bool = False) -> Table:
-    """Runs with their state; `variants` adds the names under which they are planned."""
+def faulty_runs(shop: Workshop, name: str, found: Sequence[RunRow], title: str = "Failed and absent runs") -> Table | None:
+    """Runs that failed or are not there, with the reason and what was done. None if all is well."""
+    faulty = sorted((run for run in found if run.status != "ok"), key=lambda run: (run.task, run.seed, run.fingerprint))
+    rows = []
+    for run in faulty:
+        names = sorted({planned.variant for planned in run.planned})
+        rows.append(
+            (
+                html(shop.task_link(run.task), run.task, "nowrap"),
+                html(Markup("<br>").join(shop.who(entry) for entry in names), ", ".join(names), "nowrap"),
+                count(run.seed),
+                Cell(badge(words.state(run)), (words.state(run),), "nowrap"),
+                text(_run_reason(run), "text small"),
+                count(run.steps_done),
+                html(shop.record_link(run), run.fingerprint, "nowrap"),
+            )
+        )
+    columns = (
+        plain_column("Task", "task"),
+        plain_column("Variant", "variant"),
+        plain_column("Seed", "seed", "num"),
+        plain_column("State", "state"),
+        plain_column("Reason", "reason"),
+        plain_column("Steps done", "steps_done", "num"),
+        plain_column("Record", "fingerprint", "", "first digits of the run's fingerprint"),
+    )
+    caption = f"{words.plural(len(rows), 'run')}. Diverged runs count in every number; the others have no number."
+    return table(name, title, caption, columns, rows) if rows else None
+
+
+def runs(shop: Workshop, name: str, title: str, found: Sequence[RunRow]) -> Table:
+    """Runs with their state and numbers."""
     digits = words.digits_for(run.final_return for run in found)
     rows = []
     for run in sorted(found, key=lambda run: (run.task, run.seed, run.fingerprint)):
         cells = [html(shop.task_link(run.task), run.task, "nowrap"), count(run.seed)]
-        if variants:
-            names = sorted({planned.variant for planned in run.planned})
-            cells.insert(1, html(Markup("<br>").join(shop.who(entry) for entry in names), ", ".join(names), "nowrap"))
         cells += [
             badged(words.state(run), _run_reason(run)),
             amount(run.final_return, digits),
@@ -173,8 +201,6 @@ def runs(shop: Workshop, name: str, title: str, found: Sequence[RunRow], *, vari
         ]
         rows.append(cells)
     columns = [plain_column("Task", "task"), plain_column("Seed", "seed", "num")]
-    if variants:
-        columns.insert(1, plain_column("Variant", "variant"))
     columns += [
         plain_column("State", "state"),
         plain_column("Final return", "final_return", "num"),
@@ -275,10 +301,9 @@ def _status(suite: SuiteReport, summary: VariantSummary, rank: VariantRank | Non
     reasons = list(summary.reasons)
     if summary.privileged:
         parts.append(badge("privileged"))
-        reasons.append(f"needs {words.listed(summary.privileged)}")
     if rank is not None and rank.tied_with:
         parts.append(badge("tie"))
-        reasons.append(f"not told apart from {words.listed(rank.tied_with, 4)}")
+        reasons.append(f"not told apart from {words.listed([shortened(name) for name in rank.tied_with], 4)}")
     if suite.smoke:
         reasons = [reason for reason in reasons if "smoke" not in reason]
     shown = Markup(" ").join(parts)

@@ -20,6 +20,7 @@ BADGES = {
     "diverged": "bad",
     "failed": "bad",
     "missing": "warn",
+    "absent": "warn",
     "crashed": "bad",
     "corrupt": "bad",
     "supported": "good",
@@ -70,7 +71,11 @@ def interval(estimate: Estimate | None, digits: int = 2) -> str:
 
 def estimated(estimate: Estimate | None, digits: int = 2) -> str:
     """The value with its interval, on one line."""
-    return "no value" if estimate is None else f"{number(estimate.value, digits)} {interval(estimate, digits)}"
+    if estimate is None:
+        return "no value"
+    if estimate.interval is None:
+        return f"{number(estimate.value, digits)} (no interval)"
+    return f"{number(estimate.value, digits)} {interval(estimate, digits)}"
 
 
 def digits_for(values: Iterable[float | None]) -> int:
@@ -98,12 +103,6 @@ def listed(items: Sequence[str], most: int = 8) -> str:
     if len(items) > most:
         shown.append(f"{len(items) - most} more")
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}" if shown else "none"
-
-
-def sentence(text: str) -> str:
-    """With a capital and a full stop; a text that begins with a name in lower case keeps its letter."""
-    text = text.strip()
-    return text if not text or text[-1] in ".!?" else text + "."
 
 
 def whole(value: float | None) -> str:
@@ -166,21 +165,43 @@ def coverage_words(coverage: Coverage) -> str:
     return "; ".join(parts)
 
 
-def seeds_of(suite: SuiteReport) -> str:
-    """How many seeds the variants have on a task, in words."""
-    return between((row.n_found for task in suite.tasks for row in task.table if row.n_found), "seed")
+def sure(methods: Methods) -> str:
+    """95 %, with a space that does not break."""
+    return f"{methods.confidence * 100:g}\u00a0%"
 
 
 def aggregate_basis(suite: SuiteReport, methods: Methods) -> str:
     """What every caption of an aggregate says: seeds, tasks, normalisation, intervals."""
     tasks = len(suite.overall.tasks)
+    found = [row.n_found for task in suite.tasks for row in task.table if row.n_found]
     return (
-        f"{seeds_of(suite)} of each variant on {'the one task' if tasks == 1 else f'each of {tasks} tasks'}; "
+        f"{between(found, 'seed')} of each variant on {'the one task' if tasks == 1 else f'each of {tasks} tasks'}; "
         "scores normalised per task by fixed reference scores (random policy 0, best known 1); "
-        f"{methods.confidence:.0%} intervals by stratified bootstrap over runs, {methods.resamples:,} resamples."
+        + intervals_basis(
+            found, f"{sure(methods)} intervals by stratified bootstrap over runs, {methods.resamples:,} resamples."
+        )
+    )
+
+
+def improvement_basis(suite: SuiteReport, methods: Methods) -> str:
+    """The same for probabilities of improvement, which need no normalisation: only the order of runs counts."""
+    tasks = sorted({entry.n_tasks for entry in suite.overall.improvement})
+    found = [row.n_found for task in suite.tasks for row in task.table if row.n_found]
+    return (
+        f"{between(found, 'seed')} of each variant, final scores, not normalised, as only their order counts, on "
+        f"{between(tasks, 'task')}; "
+        + intervals_basis(found, f"{sure(methods)} bootstrap intervals, {methods.resamples:,} resamples.")
     )
 
 
 def task_basis(rows: Iterable[int], methods: Methods) -> str:
     """What every caption of one task's figure says of its means."""
-    return f"{between(rows, 'seed')} of each variant; {methods.confidence:.0%} Student t intervals over seeds."
+    found = list(rows)
+    return f"{between(found, 'seed')} of each variant; " + intervals_basis(
+        found, f"{sure(methods)} Student t intervals over seeds."
+    )
+
+
+def intervals_basis(seeds: Iterable[int], method: str) -> str:
+    """`method`, where there are intervals at all: one run has none."""
+    return method if max(seeds, default=0) > 1 else "no intervals, as there is one run of each."

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -120,8 +120,16 @@ class Workshop:
         """Writes those that there are."""
         return [plate for plate in map(self.figure, plates) if plate is not None]
 
-    def table(self, table: Table) -> Table:
-        """Writes the CSV of a table."""
+    @overload
+    def table(self, table: Table) -> Table: ...
+
+    @overload
+    def table(self, table: None) -> None: ...
+
+    def table(self, table: Table | None) -> Table | None:
+        """Writes the CSV of a table, unless there is none."""
+        if table is None:
+            return None
         folder = self.folder / "data"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{table.name}.csv").write_text(table.data.csv(), encoding="utf-8")
@@ -135,14 +143,14 @@ class Workshop:
         (self.folder / path).write_text(text, encoding="utf-8")
 
     def who(self, variant: str, *, link: bool = True) -> Markup:
-        """A variant's key and name."""
+        """A variant's key and name; a link shortens a long name, plain text does not."""
         style = self.style[variant]
         dashes = Markup(' stroke-dasharray="{}"').format(" ".join(f"{x:g}" for x in style.dashes)) if style.dashes else Markup()
         key = Markup(
             '<svg class="key" viewBox="0 0 25 12" aria-hidden="true"><path d="M0 6h25" stroke="{0}" stroke-width="2"{1}/>'
             '<path d="{2}" transform="translate(6.5 0)" fill="{0}" stroke="#fff" stroke-width=".8"/></svg>'
         ).format(style.colour, dashes, style.path)
-        short = shortened(variant, 40)
+        short = shortened(variant, 32) if link else variant
         name = Markup("<span{}>{}</span>").format(
             Markup(' title="{}"').format(variant) if short != variant else Markup(), short
         )
@@ -180,4 +188,4 @@ class Workshop:
         return environment
 
     def _children(self, pages: dict[str, str], names: Iterable[str]) -> tuple[Entry, ...]:
-        return tuple(Entry(shortened(name, 30), pages[name]) for name in names)
+        return tuple(Entry(shortened(name, 26), pages[name]) for name in names)

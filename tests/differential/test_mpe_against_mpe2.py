@@ -9,6 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmark.environments.native.mpe import ParticleEnvironment, SimpleSpread, SimpleTag
+from benchmark.environments.reference.rows import RowEnvironment
+from benchmark.tasks import get_task
 
 simple_spread = pytest.importorskip("mpe2.simple_spread_v3", reason="the package mpe2 is not installed")
 simple_tag = pytest.importorskip("mpe2.simple_tag_v3", reason="the package mpe2 is not installed")
@@ -109,7 +111,9 @@ def compare(native: ParticleEnvironment, row: int, package: Any, results: tuple)
         np.testing.assert_allclose(native.observation[row, i, :size], observations[name], rtol=1e-6, atol=1e-7)
         np.testing.assert_allclose(native.individual_reward[row, i], rewards[name], rtol=0, atol=TOLERANCE)
     assert not any(terminations.values())
-    np.testing.assert_allclose(native.state[row], package.state(), rtol=1e-6, atol=1e-7)
+    seen = [native.observation[row, i, :size] for i, size in enumerate(native.team.observation_sizes)]
+    np.testing.assert_allclose(np.concatenate(seen), package.state(), rtol=1e-6, atol=1e-7)
+    np.testing.assert_array_equal(native.state[row], native.observation[row].ravel())
 
 
 def compare_transitions(scenario: str, rows: int, kind: str, generator: np.random.Generator) -> ParticleEnvironment:
@@ -193,3 +197,35 @@ def test_the_sampled_states_reach_every_branch_of_the_rules() -> None:
     edges, full_fine = (0.0, 0.9, 1.0, 1.0 + np.log(10.0) / 2, np.inf), 10
     assert (np.histogram(outside, edges)[0] > full_fine).all()
     assert (np.abs(capped - 1.3) < 1e-12).sum() > 20
+
+
+@pytest.mark.parametrize("name", ["mpe/simple_spread-3", "mpe/simple_spread-6", "mpe/simple_spread-3-pettingzoo"])
+def test_both_backends_of_a_task_tell_the_same_story(name: str) -> None:
+    rows = 6
+    task, generator = get_task(name), np.random.default_rng(4)
+    native, reference = task.build(rows, "native"), task.build(rows, "reference")
+    assert isinstance(native, ParticleEnvironment)
+    assert isinstance(reference, RowEnvironment)
+    assert reference.block is not None
+    seeds = np.arange(rows, dtype=np.uint64)
+    for environment in (native, reference):
+        environment.reset(seeds)
+    packages = [simulator.environment for simulator in reference.block.simulators]
+    positions, velocities, landmarks = (np.stack(parts) for parts in zip(*map(extract, packages), strict=True))
+    positions[0] = landmarks[0] + 0.05  # one row begins where success is, and rests
+    for package, state in zip(packages, zip(positions, velocities, landmarks, strict=True), strict=True):
+        inject(package, *state)
+    native.load_state(positions, velocities, landmarks)
+    while reference.running.any():
+        actions = generator.integers(0, 5, (rows, native.team.n_agents))
+        actions[0] = 0
+        for environment in (native, reference):
+            environment.step(actions)
+        for array in ("observation", "state", "team_reward", "individual_reward"):
+            one, other = getattr(native, array), getattr(reference, array)
+            np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9 if "reward" in array else 1e-7)
+        for array in ("available", "alive", "running", "terminated", "truncated", "success"):
+            np.testing.assert_array_equal(getattr(native, array), getattr(reference, array))
+    assert native.success[0]
+    assert not native.success[2:].any()
+    reference.close()

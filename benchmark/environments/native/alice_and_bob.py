@@ -15,11 +15,11 @@ episode. `individual_reward` is ours: own bumps, and half the treasure each (the
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from algorithms.team import StateField, TeamShape
 from benchmark.environments.native.base import NativeEnvironment
+from benchmark.environments.native.compilation import njit
 from benchmark.environments.scene import Box, Disc, Line, Scene
 
 SIDE = 9

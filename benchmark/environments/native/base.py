@@ -12,11 +12,11 @@ from abc import abstractmethod
 from typing import Any, Self
 
 import numpy as np
-from numba import njit
 from numpy.typing import DTypeLike, NDArray
 
 from algorithms.team import TeamShape
 from benchmark.environments.interface import BatchedEnvironment, UnavailableAction
+from benchmark.environments.native.compilation import njit
 from benchmark.environments.native.random import seed_stream
 
 

@@ -11,11 +11,11 @@ Observation [6]: the ship sees its lamp one-hot (3, then zeros), the keeper its 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from algorithms.team import StateField, TeamShape
 from benchmark.environments.native.base import NativeEnvironment
+from benchmark.environments.native.compilation import njit
 from benchmark.environments.native.random import next_below, next_uniform
 
 CELLS = 6

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from benchmark.environments.native.compilation import njit
 from benchmark.environments.native.random import next_below, seed_stream
 
 

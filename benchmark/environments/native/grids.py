@@ -20,11 +20,11 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from algorithms.team import StateField, TeamShape
 from benchmark.environments.native.base import NativeEnvironment
+from benchmark.environments.native.compilation import njit
 from benchmark.environments.scene import Box, Disc, Line, Scene
 
 Game = Literal["navigation", "unlock", "shooting"]

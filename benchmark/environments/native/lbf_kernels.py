@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from benchmark.environments.native.compilation import njit
 from benchmark.environments.native.random import next_below
 
 NONE, NORTH, SOUTH, WEST, EAST, LOAD = range(6)

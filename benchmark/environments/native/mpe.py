@@ -28,7 +28,7 @@ _N_ACTIONS = 5
 class ParticleEnvironment(NativeEnvironment):
     """What spread and tag share: the world, its start, and the injection of states.
 
-    `layout`: what the learners observe; the state is all observations one after the other, without padding.
+    `layout`: what the learners observe; the state is all observations one after the other.
     `half_width`: agents start uniformly in the square [-half_width, half_width]^2, landmarks in their own.
     """
 
@@ -51,18 +51,18 @@ class ParticleEnvironment(NativeEnvironment):
             raise ValueError(f"half_width {half_width} leaves no room")
         if horizon < 1:
             raise ValueError(f"horizon must be at least 1, got {horizon}")
-        fields, self._view = layout.finish()
-        sizes = tuple(len(agent) for agent in fields)
+        sizes, fields, self._view = layout.finish()
         team = TeamShape(
-            n_agents=len(fields),
+            n_agents=len(sizes),
             observation_sizes=sizes,
-            action_sizes=(_N_ACTIONS,) * len(fields),
+            action_sizes=(_N_ACTIONS,) * len(sizes),
             agent_types=tuple(agent_types),
-            state_size=sum(sizes),
+            state_size=len(fields),
             horizon=horizon,
-            state_fields=tuple(field for agent in fields for field in agent),
+            state_fields=fields,
         )
         super().__init__(batch_size, team, parameters)
+        self.state = self.observation.reshape(batch_size, -1)  # one memory: nothing is written twice
         self.bodies = bodies
         """Sizes, accelerations and speed caps."""
         agents = len(bodies.size)
@@ -75,7 +75,6 @@ class ParticleEnvironment(NativeEnvironment):
         """[B, L, 2]; in tag these are the obstacles."""
         self._start = (float(half_width), float(landmark_half_width), float(landmark_distance))
         self._out = kernels.Outputs(
-            self.observation.reshape(batch_size, -1),
             self.state,
             self.available,
             self.running,

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from benchmark.environments.native.compilation import njit
 from benchmark.environments.native.random import next_below, next_uniform
 
 TIME_STEP = 0.1
@@ -45,21 +45,19 @@ class Bodies(NamedTuple):
 
 
 class View(NamedTuple):
-    """What agents observe: state dimension k is world[minuend[k]] - world[subtrahend[k]] and goes to flat observation place[k].
+    """What agents observe: dimension k of all observations in a row [N * O] is world[minuend[k]] - world[subtrahend[k]].
 
     `ranked` [K, 7]: blocks of dimensions that show the nearest (or leftmost) entities; see `_rank`.
     """
 
     minuend: NDArray[np.int64]
     subtrahend: NDArray[np.int64]
-    place: NDArray[np.int64]
     ranked: NDArray[np.int64]
 
 
 class Outputs(NamedTuple):
-    """The public arrays of the environment (observations flat, [B, N * O]) and its step counters."""
+    """The public arrays of the environment and its step counters. The state is the observations, in the same memory."""
 
-    observation: NDArray[np.float32]
     state: NDArray[np.float32]
     available: NDArray[np.bool_]
     running: NDArray[np.bool_]
@@ -179,10 +177,10 @@ def _rank(world, view, key):
         if skip >= 0:
             key[skip] = np.inf
         for rank in range(count):
-            best = start
+            best, least = start, key[start]
             for j in range(start + 2, stop, 2):
-                if key[j] < key[best]:
-                    best = j
+                if key[j] < least:
+                    best, least = j, key[j]
             key[best] = np.inf
             for axis in range(2):
                 view.minuend[dimension + 2 * rank + axis] = best + axis
@@ -191,12 +189,10 @@ def _rank(world, view, key):
 
 
 @njit(cache=True)
-def _observe(row, world, view, out, key):
-    _rank(world, view, key)
-    for k in range(len(view.minuend)):
-        value = np.float32(world[view.minuend[k]] - world[view.subtrahend[k]])
-        out.state[row, k] = value
-        out.observation[row, view.place[k]] = value
+def _show(world, minuend, subtrahend, state):
+    """The state of one row. Few arguments on purpose: each array that goes into a call costs as much as five dimensions."""
+    for k in range(len(minuend)):
+        state[k] = world[minuend[k]] - world[subtrahend[k]]
 
 
 @njit(cache=True)
@@ -206,7 +202,9 @@ def observe_rows(count, worlds, view, out):
     for row in range(count):
         if out.running[row]:
             out.available[row] = True
-            _observe(row, worlds[row], view, out, key)
+            if len(view.ranked) > 0:
+                _rank(worlds[row], view, key)
+            _show(worlds[row], view.minuend, view.subtrahend, out.state[row])
 
 
 @njit(cache=True)
@@ -254,7 +252,9 @@ def step_spread(actions, worlds, bodies, view, out, weights, horizon):
             reward = -(cost[a] + weights[0] * total + weights[2])
             out.individual_reward[row, a] = reward
             out.team_reward[row] += reward
-        _observe(row, world, view, out, key)
+        if len(view.ranked) > 0:
+            _rank(world, view, key)
+        _show(world, view.minuend, view.subtrahend, out.state[row])
         out.steps[row] += 1
         if out.steps[row] >= horizon:
             _finish(row, out, False, True, uncovered == 0)
@@ -293,8 +293,8 @@ def _outside(coordinate):
 
 
 @njit(cache=True)
-def _tag_rewards(row, world, bodies, out, predators, weights, touches):
-    """Rewards of one row; touches [E] becomes the number of each agent's touching pairs. Returns that of all pairs."""
+def _tag_rewards(world, bodies, rewards, predators, weights, touches):
+    """Fills rewards [N] and touches [E], each agent's number of touching pairs. Returns the number of all pairs."""
     agents = len(bodies.size)
     touches[:] = 0
     pairs = 0
@@ -313,11 +313,10 @@ def _tag_rewards(row, world, bodies, out, predators, weights, touches):
             for prey in range(predators, agents):
                 nearest = min(nearest, _square(world, 2 * prey, 2 * a))
             reward -= weights[3] * np.sqrt(nearest)
-        out.individual_reward[row, a] = reward
-        out.team_reward[row] += reward
-    for prey in range(predators, out.individual_reward.shape[1]):
+        rewards[a] = reward
+    for prey in range(predators, len(rewards)):
         fine = _outside(world[2 * prey]) + _outside(world[2 * prey + 1])
-        out.individual_reward[row, prey] = -TOUCH_REWARD * touches[prey] - fine
+        rewards[prey] = -TOUCH_REWARD * touches[prey] - fine
     return pairs
 
 
@@ -342,9 +341,13 @@ def step_tag(actions, streams, worlds, bodies, view, out, caught, predators, wei
                 else:
                     control[prey] = _flee(world, 2 * prey, predators, half_width)
         _move(world, bodies, control, force)
-        pairs = _tag_rewards(row, world, bodies, out, predators, weights, touches)
+        pairs = _tag_rewards(world, bodies, out.individual_reward[row], predators, weights, touches)
+        for a in range(predators):
+            out.team_reward[row] += out.individual_reward[row, a]
         caught[row] = caught[row] or pairs > 0
-        _observe(row, world, view, out, key)
+        if len(view.ranked) > 0:
+            _rank(world, view, key)
+        _show(world, view.minuend, view.subtrahend, out.state[row])
         out.steps[row] += 1
         ended = capture_ends and pairs > 0
         if ended or out.steps[row] >= horizon:

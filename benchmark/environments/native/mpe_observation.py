@@ -77,14 +77,20 @@ class ObservationLayout:
         for k in range(count):
             self._point(f"message{k}", "nobody", None, "message", None, None)
 
-    def finish(self) -> tuple[tuple[tuple[StateField, ...], ...], View]:
-        """The dimensions of every learner's observation, and the same for the kernels."""
-        fields = tuple(tuple(agent) for agent in self._fields)
-        widest = max(len(agent) for agent in fields)
-        place = [i * widest + k for i, agent in enumerate(fields) for k in range(len(agent))]
+    def finish(self) -> tuple[tuple[int, ...], tuple[StateField, ...], View]:
+        """The sizes of the observations, the dimensions of all of them, padded to the largest, and these for the kernels."""
+        sizes = tuple(len(agent) for agent in self._fields)
+        minuend, subtrahend = (np.full((len(sizes), max(sizes)), self._zero) for _ in range(2))
+        fields: list[StateField] = []
+        start = 0
+        for i, size in enumerate(sizes):
+            minuend[i, :size] = self._minuend[start : start + size]
+            subtrahend[i, :size] = self._subtrahend[start : start + size]
+            fields += self._fields[i]
+            fields += [StateField(f"agent{i}.padding{k}", "nobody", None, "padding") for k in range(max(sizes) - size)]
+            start += size
         ranked = np.array(self._ranked, np.int64).reshape(-1, 7)
-        view = View(np.array(self._minuend, np.int64), np.array(self._subtrahend, np.int64), np.array(place, np.int64), ranked)
-        return fields, view
+        return sizes, tuple(fields), View(minuend.ravel(), subtrahend.ravel(), ranked)
 
     def _owner(self, agent: int) -> int | None:
         return agent if agent < self._learners else None

@@ -13,11 +13,11 @@ column, door open, goal reached. Which switch is real is a parameter of the task
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from algorithms.team import StateField, TeamShape
 from benchmark.environments.native.base import NativeEnvironment
+from benchmark.environments.native.compilation import njit
 from benchmark.environments.scene import Box, Disc, Line, Scene
 
 COLUMNS = 10

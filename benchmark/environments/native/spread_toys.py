@@ -20,11 +20,11 @@ import math
 from typing import Literal
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from algorithms.team import StateField, TeamShape
 from benchmark.environments.native.base import NativeEnvironment
+from benchmark.environments.native.compilation import njit
 from benchmark.environments.native.random import next_normal, next_uniform, seed_stream, shuffle
 from benchmark.environments.scene import Disc, Scene
 

@@ -1,4 +1,4 @@
-"""Collision avoidance: from the velocities that units would like to those they take (environments.md B.8).
+"""Collision avoidance: from the velocities that units would like to those they take.
 
 Optimal reciprocal collision avoidance (van den Berg et al. 2011) as the package's default version does it: a horizon of one
 second, neighbours on the same plane that nearly touch, in overall order; a unit that wants to stand neither moves nor dodges.
@@ -37,7 +37,10 @@ GROUND = 1
 
 @kernel
 def avoid_collisions(units, desired, fresh, rules, lines, projected, velocity, result):
-    """Writes the velocities of the coming frame into units[VX], units[VY]. lines, projected [L, 4], velocity [2, U], result [2] are scratch."""
+    """Writes the velocities of the coming frame into units[VX] and units[VY].
+
+    `fresh`: the first frame of an episode. lines, projected [L, 5], velocity [2, U] and result [3] are scratch.
+    """
     size = units.shape[1]
     for unit in range(size):
         if units[HP, unit] <= 0.0:
@@ -49,7 +52,7 @@ def avoid_collisions(units, desired, fresh, rules, lines, projected, velocity, r
         max_speed = rules.stats[SPEED, unit]
         hard = 0
         if rules.traits[PLANE, unit] == GROUND:
-            hard = obstacle_lines(unit, units, rules.stats[RADIUS, unit], max_speed, rules.edges, lines, fresh)
+            hard = obstacle_lines(unit, units, rules.stats[RADIUS, unit], max_speed, rules.edges, lines)
         count = neighbour_lines(unit, units, desired, fresh, rules, lines, hard)
         single = is_single(desired[0, unit], desired[1, unit])
         failed = best_velocity(lines, count, max_speed, desired[0, unit], desired[1, unit], single, False, result)
@@ -78,7 +81,8 @@ def neighbour_lines(unit, units, desired, fresh, rules, lines, count):
     for other in range(units.shape[1]):
         dx = units[X, other] - px
         dy = units[Y, other] - py
-        if dx * dx + dy * dy > reach * reach or other == unit:
+        squared = dx * dx + dy * dy
+        if squared > reach * reach or other == unit:
             continue
         if units[HP, other] <= 0.0 or traits[PLANE, other] != traits[PLANE, unit]:
             continue
@@ -87,17 +91,19 @@ def neighbour_lines(unit, units, desired, fresh, rules, lines, count):
         rx = np.float64(offset(units, unit, other, X))
         ry = np.float64(offset(units, unit, other, Y))
         radius = stats[RADIUS, unit] + stats[RADIUS, other]
-        count = neighbour_line(rx, ry, radius, share, unit, other, units, fresh, lines, count)
+        count = neighbour_line(rx, ry, squared, radius, share, unit, other, units, fresh, lines, count)
     return count
 
 
 @kernel
-def neighbour_line(rx, ry, radius, share, unit, other, units, fresh, lines, count):
-    """The line of one neighbour at the offset (rx, ry); `radius` is the sum of both, `share` what the unit does of the change."""
-    own_x, own_y = units[VX, unit], units[VY, unit]
-    single = was_single(units[VX, unit], units[VY, unit], fresh) and was_single(units[VX, other], units[VY, other], fresh)
-    vx, vy = fit(own_x - units[VX, other], single), fit(own_y - units[VY, other], single)
-    squared = rx * rx + ry * ry
+def neighbour_line(rx, ry, squared, radius, share, unit, other, units, fresh, lines, count):
+    """The line of one neighbour at the offset (rx, ry), float32 values, whose `squared` length is exact.
+
+    `radius` is the sum of both, `share` the part of the change that the unit takes upon itself.
+    """
+    own_x, own_y, other_x, other_y = units[VX, unit], units[VY, unit], units[VX, other], units[VY, other]
+    single = was_single(own_x, own_y, fresh) and was_single(other_x, other_y, fresh)
+    vx, vy = fit(own_x - other_x, single), fit(own_y - other_y, single)
     apart = squared > radius * radius
     horizon = AVOIDANCE_HORIZON if apart else FRAME
     wx, wy = fit(vx - rx / horizon, single), fit(vy - ry / horizon, single)

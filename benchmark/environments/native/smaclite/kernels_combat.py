@@ -1,6 +1,7 @@
-"""What an attack does: damage, explosions, the beam and healing (environments.md B.7).
+"""What an attack does: damage, explosions, the beam and healing.
 
-Attacks return points for the team: the shield and hit points taken from enemies, and 10 for each kill; what happens to allies earns none.
+Attacks return points for the team: the shield and hit points taken from enemies, and 10 for each kill; what happens to
+allies earns none.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""One frame of 1/16 s, in the order of environments.md B.7, and one step of eight frames."""
+"""One step: eight frames of 1/16 s.
+
+A frame goes through all units four times: targets are kept or dropped, wishes made, collisions avoided; then, in random order,
+units move, their clocks run, and they attack. Who is killed falls out of the game when the frame is over.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +45,8 @@ from benchmark.environments.native.smaclite.kernels_targeting import keep_or_dro
 class Scratch(NamedTuple):
     """Memory that lives during a step only; nothing in it is read before it is written.
 
-    orders, order_target, previous, sequence, alive, attacking [U] bool; tended [U] bool: healed after its removal; points [U]: of each unit in this step;
-    order_point, desired, velocity, start [2, U]; lines, projected [L, 5]; result [3].
+    orders, order_target, previous, sequence [U]; alive, attacking [U] bool; tended [U] bool: healed after its removal;
+    points [U]: of each unit in this step; order_point, desired, velocity, start [2, U]; lines, projected [L, 5]; result [3].
     """
 
     orders: NDArray[np.int64]
@@ -64,11 +68,25 @@ class Scratch(NamedTuple):
 
 def scratch(n_units: int, n_edges: int) -> Scratch:
     """Scratch memory for one episode at a time."""
-    integers = [np.zeros(n_units, np.int64) for _ in range(4)]
-    pairs = [np.zeros((2, n_units), np.float64) for _ in range(4)]
-    lines = [np.zeros((n_units + n_edges, 5), np.float64) for _ in range(2)]
-    flags = [np.zeros(n_units, np.bool_) for _ in range(3)]
-    return Scratch(*integers, *flags, np.zeros(n_units, np.float64), *pairs, *lines, np.zeros(3, np.float64))
+    integers, flags = np.zeros((4, n_units), np.int64), np.zeros((3, n_units), np.bool_)
+    pairs, lines = np.zeros((4, 2, n_units), np.float64), np.zeros((2, n_units + n_edges, 5), np.float64)
+    return Scratch(
+        orders=integers[0],
+        order_target=integers[1],
+        previous=integers[2],
+        sequence=integers[3],
+        alive=flags[0],
+        attacking=flags[1],
+        tended=flags[2],
+        points=np.zeros(n_units, np.float64),
+        order_point=pairs[0],
+        desired=pairs[1],
+        velocity=pairs[2],
+        start=pairs[3],
+        lines=lines[0],
+        projected=lines[1],
+        result=np.zeros(3, np.float64),
+    )
 
 
 @kernel

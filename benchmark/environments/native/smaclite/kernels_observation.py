@@ -1,6 +1,8 @@
-"""What agents may do and see, and the state (environments.md B.6, B.9 and B.10)."""
+"""What agents may do and see, and the state."""
 
 from __future__ import annotations
+
+import numpy as np
 
 from benchmark.environments.native.smaclite.constants import (
     BOARD,
@@ -49,31 +51,37 @@ def write_available(units, rules, available):
 
 
 @kernel
-def write_body(unit, units, rules, shields, out, at):
-    """Health, shield and type of a living unit; returns the next place in `out`."""
-    out[at] = units[HP, unit] / rules.stats[MAX_HP, unit]
-    at += 1
+def write_body(unit, units, stats, traits, shields, type_bits, out, at):
+    """Health, shield and type of a living unit from out[at] on."""
+    out[at] = units[HP, unit] / stats[MAX_HP, unit]
     if shields:
-        if rules.stats[MAX_SHIELD, unit] > 0.0:
-            out[at] = units[SHIELD, unit] / rules.stats[MAX_SHIELD, unit]
-        at += 1
-    if rules.type_bits > 0:
-        out[at + rules.traits[TYPE_BIT, unit]] = 1.0
-    return at + rules.type_bits
+        most = stats[MAX_SHIELD, unit]
+        out[at + 1] = units[SHIELD, unit] / most if most > 0.0 else 0.0
+    if type_bits > 0:
+        out[at + 1 + shields + traits[TYPE_BIT, unit]] = 1.0
 
 
 @kernel
-def write_seen(viewer, unit, flag, units, rules, shields, out, at):
-    """One other unit, zeros if it is dead or out of sight; returns the next place in `out`."""
-    if units[HP, unit] > 0.0:
-        away = distance(units, viewer, unit)
-        if away < SIGHT_RANGE:
-            out[at] = flag
+def write_team(viewer, members, flags, units, stats, traits, shields, type_bits, out, at):
+    """All other units of a team, zeros for the dead and those out of sight; returns the next place in `out`.
+
+    `flags`: what stands first for each member in sight, 1 if there are fewer flags.
+    """
+    x, y = units[X, viewer], units[Y, viewer]
+    for number in range(len(members)):
+        unit = members[number]
+        if unit == viewer:
+            continue
+        dx, dy = units[X, unit] - x, units[Y, unit] - y
+        away = np.sqrt(dx * dx + dy * dy)
+        if away < SIGHT_RANGE and units[HP, unit] > 0.0:
+            out[at] = flags[number] if number < len(flags) else 1.0
             out[at + 1] = away / SIGHT_RANGE
-            out[at + 2] = (units[X, unit] - units[X, viewer]) / SIGHT_RANGE
-            out[at + 3] = (units[Y, unit] - units[Y, viewer]) / SIGHT_RANGE
-            write_body(unit, units, rules, shields, out, at + 4)
-    return at + 5 + shields + rules.type_bits
+            out[at + 2] = dx / SIGHT_RANGE
+            out[at + 3] = dy / SIGHT_RANGE
+            write_body(unit, units, stats, traits, shields, type_bits, out, at + 4)
+        at += 5 + shields + type_bits
+    return at
 
 
 @kernel
@@ -83,21 +91,17 @@ def write_observation(units, rules, available, observation):
     An enemy's first number is the flag of the action with its number; a healer's actions aim at allies, and so do its flags.
     """
     observation[:] = 0.0
-    for agent in range(len(rules.allies)):
-        viewer = rules.allies[agent]
+    stats, traits, allies, enemies, bits = rules.stats, rules.traits, rules.allies, rules.enemies, rules.type_bits
+    for agent in range(len(allies)):
+        viewer = allies[agent]
         if units[HP, viewer] <= 0.0:
             continue
-        out = observation[agent]
+        out, actions = observation[agent], available[agent]
         for direction in range(4):
-            out[direction] = available[agent, 2 + direction]
-        at = 4
-        for number in range(len(rules.enemies)):
-            flag = available[agent, 6 + number]
-            at = write_seen(viewer, rules.enemies[number], flag, units, rules, rules.enemy_shields, out, at)
-        for number in range(len(rules.allies)):
-            if number != agent:
-                at = write_seen(viewer, rules.allies[number], 1.0, units, rules, rules.ally_shields, out, at)
-        write_body(viewer, units, rules, rules.ally_shields, out, at)
+            out[direction] = actions[2 + direction]
+        at = write_team(viewer, enemies, actions[6:], units, stats, traits, rules.enemy_shields, bits, out, 4)
+        at = write_team(viewer, allies, actions[:0], units, stats, traits, rules.ally_shields, bits, out, at)
+        write_body(viewer, units, stats, traits, rules.ally_shields, bits, out, at)
 
 
 @kernel
@@ -105,30 +109,27 @@ def write_state(units, rules, actions, state):
     """state [S]: all allies, all enemies, then the agents' last actions one-hot (actions [N]; negative: none yet)."""
     state[:] = 0.0
     at = 0
+    stats, traits, bits = rules.stats, rules.traits, rules.type_bits
     centre = BOARD / 2
     for unit in rules.allies:
         if units[HP, unit] > 0.0:
-            end = write_body(unit, units, rules, rules.ally_shields, state, at + 3)
-            # Health comes first, the shield and the type after the position.
+            # Health comes first, the shield and the type after the position: the health is moved.
+            write_body(unit, units, stats, traits, rules.ally_shields, bits, state, at + 3)
             state[at] = state[at + 3]
-            if rules.traits[ROLE, unit] == HEALER:
-                state[at + 1] = units[ENERGY, unit] / rules.stats[MAX_ENERGY, unit]
+            if traits[ROLE, unit] == HEALER:
+                state[at + 1] = units[ENERGY, unit] / stats[MAX_ENERGY, unit]
             else:
-                state[at + 1] = units[COOLDOWN, unit] / rules.stats[MAX_COOLDOWN, unit]
+                state[at + 1] = units[COOLDOWN, unit] / stats[MAX_COOLDOWN, unit]
             state[at + 2] = (units[X, unit] - centre) / BOARD
             state[at + 3] = (units[Y, unit] - centre) / BOARD
-            at = end
-        else:
-            at += 4 + rules.ally_shields + rules.type_bits
+        at += 4 + rules.ally_shields + bits
     for unit in rules.enemies:
         if units[HP, unit] > 0.0:
-            end = write_body(unit, units, rules, rules.enemy_shields, state, at + 2)
+            write_body(unit, units, stats, traits, rules.enemy_shields, bits, state, at + 2)
             state[at] = state[at + 2]
             state[at + 1] = (units[X, unit] - centre) / BOARD
             state[at + 2] = (units[Y, unit] - centre) / BOARD
-            at = end
-        else:
-            at += 3 + rules.enemy_shields + rules.type_bits
+        at += 3 + rules.enemy_shields + bits
     size = (len(state) - at) // len(rules.allies)
     for agent in range(len(rules.allies)):
         if actions[agent] >= 0:

@@ -1,4 +1,4 @@
-"""From actions to orders, and from orders to the velocity that each unit would like (environments.md B.6 and B.7, step 5)."""
+"""From actions to orders, and from orders to the velocity that each unit would like."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from benchmark.environments.native.smaclite.kernels_targeting import (
     choose_patient,
 )
 
-# Orders [3, U] float64: the point a unit moves to. Directions of the actions 2 to 5: north, south, east, west.
+# Directions of the actions 2 to 5: north, south, east, west.
 DIRECTION_X = np.array([0.0, 0.0, 1.0, -1.0])
 DIRECTION_Y = np.array([1.0, -1.0, 0.0, 0.0])
 

@@ -3,8 +3,8 @@
 lines [L, 5]: point and unit direction of the border of each half-plane of allowed velocities, which lies to its left, and
 whether the line is SINGLE. A velocity is `result [3]`: x, y and SINGLE.
 
-SINGLE (1.0 or 0.0) says that the package computes with these numbers in float32: it mixes both types, and in a crowd the rounding of one
-frame decides who passes whom some frames later. `fit` rounds where the package does.
+SINGLE (1.0 or 0.0) says that the package computes with these numbers in float32: it mixes both types, and in a crowd the
+rounding of one frame decides who passes whom some frames later. `fit` rounds where the package does.
 """
 
 from __future__ import annotations
@@ -119,9 +119,10 @@ def best_velocity(lines, count, max_speed, want_x, want_y, want_single, want_dir
         result[0] = fit(fit(want_x / length, want_single) * speed, want_single)
         result[1] = fit(fit(want_y / length, want_single) * speed, want_single)
     for line in range(count):
-        if violation(lines, line, result) > 0.0:
-            if not best_on_line(lines, line, max_speed, want_x, want_y, want_single, want_direction, result):
-                return line
+        if violation(lines, line, result) > 0.0 and not best_on_line(
+            lines, line, max_speed, want_x, want_y, want_single, want_direction, result
+        ):
+            return line
     return count
 
 

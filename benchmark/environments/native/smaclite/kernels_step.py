@@ -58,8 +58,9 @@ def pay(points, won, lost, rules, individual):
     """The team's reward of one step; fills individual [N], which sums to it.
 
     An agent gets the points of its unit's attacks and its part of the bonus for the victory; what nobody of the team has
-    earned (enemies that blow themselves up) is split equally. `released` reproduces the defect of the authors' code: the points of
-    unit u go to agent u if there is one, whichever team the unit is in, and are split equally otherwise.
+    earned (enemies that blow themselves up) is split equally. `released` reproduces the defect of the code
+    released with the dependence graphs: the points of unit u go to agent u if there is one, whichever team the unit is in,
+    and are split equally otherwise.
     """
     agents = len(rules.allies)
     if rules.sparse:

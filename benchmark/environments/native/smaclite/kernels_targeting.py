@@ -1,4 +1,4 @@
-"""Whom each unit is after: the first half of a frame (environments.md B.7, steps 1 to 5 without the movement).
+"""Whom each unit is after: the first thing that every frame decides.
 
 Enemies move to the attack point and attack what they meet; allies follow commands. All loops go in overall order and
 change `targets` in place: on maps that create the enemies first, enemies see last frame's targets of the allies.
@@ -50,9 +50,8 @@ def keep_or_drop_targets(units, targets, previous, orders, order_target, tended,
             wanted = order_target[unit]
             targets[unit] = wanted if units[HP, wanted] > 0.0 or tended[wanted] else -1
         elif target >= 0:
-            if units[HP, target] <= 0.0:
-                targets[unit] = -1
-            elif targets[target] != unit and not in_attack_range(units, rules.stats, unit, target):
+            duel = targets[target] == unit
+            if units[HP, target] <= 0.0 or not (duel or in_attack_range(units, rules.stats, unit, target)):
                 targets[unit] = -1
 
 
@@ -109,8 +108,8 @@ def choose_opponent(unit, units, targets, rules, attackers_too):
 def choose_patient(unit, units, targets, rules, attackers_too):
     """Whom an enemy healer helps: the lowest hit points among the hurt or fighting in scan range; -1 for none.
 
-    Also the speed at which it follows: the slowest candidate's, its own without any. With `attackers_too` the package lists a
-    healer's attackers among its candidates.
+    Also the speed at which it goes: the slowest candidate's, its own without any. With `attackers_too` the package lists a
+    healer's attackers among the candidates: they slow it down, but it never helps them.
     """
     stats, traits = rules.stats, rules.traits
     best = -1

@@ -124,6 +124,13 @@ def expand(group: Group) -> list[str]:
     return [entry.type for entry in group.units for _ in range(entry.count)]
 
 
+def agent_types(battle: Map) -> tuple[int, ...]:
+    """[N] the type of every ally: numbered by first appearance."""
+    units = battle.units("ally")
+    order = list(dict.fromkeys(units))
+    return tuple(order.index(name) for name in units)
+
+
 def shipped_maps() -> tuple[str, ...]:
     """Names of the maps that come with CreditBench."""
     return tuple(sorted(path.stem for path in (DATA / "maps").glob("*.yaml")))

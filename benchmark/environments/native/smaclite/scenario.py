@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import ceil, sqrt
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from algorithms.team import StateField, TeamShape
 from benchmark.environments.native.smaclite import constants as c
-from benchmark.environments.native.smaclite.maps import Group, Map, MapError, UnitType, expand
+from benchmark.environments.native.smaclite.maps import Group, Map, MapError, UnitType, agent_types, expand
 from benchmark.environments.native.smaclite.terrain import free_cells, rectangle_edges, wall_rectangles
 
 ATTRIBUTES = ("light", "armored", "biological", "mechanical", "massive", "structure")
@@ -21,11 +22,11 @@ ROLES = ("fighter", "healer", "exploding", "beam")
 class Rules(NamedTuple):
     """What never changes during an episode. U units are numbered in order of creation ("overall"), each team in its own order.
 
-    stats [16, U] float64 and traits [8, U] int64: rows as named in constants.py.
-    allies [N], enemies [M] int64: overall numbers. free [32, 32] bool: free[x, y]. edges [R, 4, 4]: terrain.rectangle_edges.
-    largest_radius; attack_x, attack_y; reward_scale: points of a return of 20, divided by 20.
-    type_bits: length of the one-hot of a unit's type (0: not observed); ally_shields, enemy_shields: whether shields are observed.
-    horizon: steps; sparse: the reward is +1 and -1 at the end; released: individual rewards by the package's authors' numbering.
+    stats [16, U] and traits [8, U]: rows as named in constants.py. allies [N], enemies [M]: overall numbers.
+    free [32, 32]: free[x, y]. edges [R, 4, 4]: see terrain.rectangle_edges.
+    largest_radius: of all units; attack_x, attack_y: where the enemies go; reward_scale: points that make a return of 1.
+    type_bits: length of the one-hot of a unit's type (0: not observed). ally_shields, enemy_shields: whether observed.
+    horizon: steps. sparse, released: see kernels_step.pay.
     """
 
     stats: NDArray[np.float64]
@@ -41,7 +42,6 @@ class Rules(NamedTuple):
     type_bits: int
     ally_shields: bool
     enemy_shields: bool
-    ally_healers: bool
     horizon: int
     sparse: bool
     released: bool
@@ -78,7 +78,6 @@ def build_rules(battle: Map, horizon: int, sparse: bool, released: bool) -> Rule
         type_bits=len(battle.observed_types),
         ally_shields=bool((stats[c.MAX_SHIELD, allies] > 0).any()),
         enemy_shields=bool((stats[c.MAX_SHIELD, enemies] > 0).any()),
-        ally_healers=bool((traits[c.ROLE, allies] == c.HEALER).any()),
         horizon=horizon,
         sparse=sparse,
         released=released,
@@ -119,8 +118,8 @@ def _check_starts(battle: Map, names: list[str], starts: list[tuple[float, float
             raise MapError(f"map {battle.name}: groups: a {name} would start at ({x:.2f}, {y:.2f}), {where}")
 
 
-def _bits(chosen: tuple[str, ...] | dict[str, float], known: tuple[str, ...]) -> int:
-    return sum(1 << number for number, name in enumerate(known) if name in chosen)
+def _bits(chosen: Iterable[str], known: tuple[str, ...]) -> int:
+    return sum(1 << known.index(name) for name in set(chosen))
 
 
 def _traits(battle: Map, name: str) -> tuple[int, ...]:
@@ -161,31 +160,24 @@ def _stats(kind: UnitType, x: float, y: float) -> tuple[float, ...]:
 
 
 def team_shape(battle: Map, rules: Rules) -> TeamShape:
-    """The sizes of the team: O = 4 + enemies and other allies and itself, A = 6 + targets (environments.md B.6, B.9, B.10)."""
+    """The sizes of the team: O = 4 + enemies and other allies and itself, A = 6 + targets."""
     n, m = len(rules.allies), len(rules.enemies)
     enemy, ally = 5 + rules.enemy_shields + rules.type_bits, 5 + rules.ally_shields + rules.type_bits
     own = 1 + rules.ally_shields + rules.type_bits
     observation_size = 4 + m * enemy + (n - 1) * ally + own
-    healers = rules.traits[c.ROLE, rules.allies] == c.HEALER
-    targets = max(n - int(healers.sum()), m) if healers.any() else m
+    healing = rules.traits[c.ROLE, rules.allies] == c.HEALER
+    # The package counts the other allies instead of taking the last one's number: the same on its maps, not on any map.
+    targets = max(m, 1 + int(np.flatnonzero(~healing)[-1])) if healing.any() and not healing.all() else m
     fields = _state_fields(battle, rules, 6 + targets)
-    kinds = agent_types(battle)
     return TeamShape(
         n_agents=n,
         observation_sizes=(observation_size,) * n,
         action_sizes=(6 + targets,) * n,
-        agent_types=kinds,
+        agent_types=agent_types(battle),
         state_size=len(fields),
         horizon=rules.horizon,
         state_fields=fields,
     )
-
-
-def agent_types(battle: Map) -> tuple[int, ...]:
-    """[N] the type of every ally: numbered by first appearance."""
-    units = battle.units("ally")
-    order = list(dict.fromkeys(units))
-    return tuple(order.index(name) for name in units)
 
 
 def _state_fields(battle: Map, rules: Rules, actions: int) -> tuple[StateField, ...]:

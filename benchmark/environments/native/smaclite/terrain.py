@@ -8,9 +8,6 @@ from numpy.typing import NDArray
 from benchmark.environments.native.smaclite.constants import BOARD
 from benchmark.environments.native.smaclite.maps import FREE
 
-# Columns of an edge: its first and second corner.
-FIRST_X, FIRST_Y, SECOND_X, SECOND_Y = range(4)
-
 
 def free_cells(rows: tuple[str, ...]) -> NDArray[np.bool_]:
     """free[x, y] [32, 32] of a terrain whose first row of text is the top, y = 31."""

@@ -1,0 +1,31 @@
+"""Numba's compiler with a cache that notices every edit.
+
+Numba's own cache looks at the file of the cached function alone: a kernel that calls another file's kernel would go on
+running the old one after an edit there. So the folder of the cache is named by all sources of the native simulators.
+Kernels import `njit` from here, never from numba.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from numba import config, njit
+
+__all__ = ["njit"]
+
+_SOURCES = Path(__file__).parent
+
+
+def sources_digest(folder: Path) -> str:
+    """Sixteen hexadecimal digits over the names and contents of all Python files below the folder."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+# Who sets NUMBA_CACHE_DIR has decided; so has a read-only installation, where numba then finds a place of its own.
+if "NUMBA_CACHE_DIR" not in os.environ and os.access(_SOURCES, os.W_OK):
+    config.CACHE_DIR = str(_SOURCES / "__pycache__" / f"numba-{sources_digest(_SOURCES)}")
