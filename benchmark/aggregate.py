@@ -95,6 +95,7 @@ def _suite_report(runs: SuiteRuns, reader: Reader, *, retrain: bool) -> SuiteRep
     variants = tuple(variant_summary(runs, name) for name in suite.variants)
     report = SuiteReport(
         **suite.model_dump(include=_SUITE_FIELDS),
+        settings_source=suite.origin.in_words,
         evaluation=EvaluationPolicy(**suite.evaluation.model_dump()),
         coverage=coverage(runs.states),
         variants=variants,
@@ -113,7 +114,6 @@ _SUITE_FIELDS = {
     "description",
     "smoke",
     "always_train",
-    "settings_source",
     "time_limit",
     "parallel_episodes",
     "seeds",

@@ -102,6 +102,14 @@ class SettingsOrigin(_Strict):
     source: str
     tuning: Tuning | None = None
 
+    @property
+    def in_words(self) -> str:
+        """The source, and what the tuning has cost."""
+        if self.tuning is None:
+            return self.source
+        seeds = ", ".join(map(str, self.tuning.seeds))
+        return f"{self.source}; found in {self.tuning.trials} trials of {self.tuning.steps:,} steps in all, on seeds {seeds}"
+
 
 class Provenance(_Strict):
     """With what it was computed; no host or user names."""

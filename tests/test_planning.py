@@ -18,6 +18,7 @@ from benchmark.records import Execution, Outcome, Provenance, SettingsOrigin, ma
 from benchmark.store import Store
 from benchmark.suites import SUITE_FOLDER, Suite, SuiteError, SuiteTask, Variant, load_suite, suite_names
 
+ROOT = Path(__file__).parent.parent
 SUITE = Suite(
     name="mine",
     title="Mine",
@@ -153,6 +154,14 @@ def test_the_steps_of_a_run_include_its_evaluation() -> None:
 def test_every_suite_can_be_planned(name: str, store: Store) -> None:
     plan = planning.plan(load_suite(name), store)
     assert len(plan.runs) == len({run.planned.spec.path for run in plan.runs})
+
+
+@pytest.mark.parametrize("name", [name for name in suite_names() if not load_suite(name).always_train])
+def test_the_committed_records_of_a_suite_are_all_there_and_sound_or_none_is(name: str) -> None:
+    plan = planning.plan(load_suite(name), Store(ROOT))
+    assert plan.count("reference") in (0, len(plan.runs))
+    assert not plan.stale
+    assert not [run.found.path for run in plan.runs if run.found.presence == "corrupt"]
 
 
 def test_quick_needs_at_most_45_core_minutes(store: Store) -> None:

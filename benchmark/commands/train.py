@@ -84,7 +84,7 @@ def train(
 
 def _of_suite(suite: str, task: str, variant: str, seed: int) -> tuple[RunSpec, SettingsOrigin]:
     loaded = load_suite(suite)
-    return loaded.run(task, variant, seed).spec, SettingsOrigin(source=loaded.settings_source or "defaults")
+    return loaded.run(task, variant, seed).spec, loaded.origin
 
 
 def _off_suite(

@@ -15,6 +15,7 @@ from algorithms.team import Regime
 from benchmark.environments.interface import Backend
 from benchmark.experiment import EvaluationSchedule, RunSpec, resolve
 from benchmark.plugins import unknown
+from benchmark.records import SettingsOrigin, Tuning
 from benchmark.validation import nearest, problems, read_yaml
 
 SUITE_FOLDER = Path(__file__).parent
@@ -95,6 +96,8 @@ class Suite(_Strict):
     parallel_episodes: int = Field(default=128, ge=1, le=4096)
     settings_source: str = ""
     """Where the settings come from: defaults, a publication, tuning (with trials, steps and seeds)."""
+    tuning: Tuning | None = None
+    """What finding the settings, defaults included, has cost on the tasks of this suite; None: they were not tuned on them."""
     claims: tuple[Claim, ...] = ()
 
     @field_validator("seeds")
@@ -140,6 +143,11 @@ class Suite(_Strict):
                         raise SuiteError(f"suite {self.name}, task {task.task}, variant {name}: {error}") from error
                     planned.append(PlannedRun(self.name, name, spec))
         yield from planned
+
+    @property
+    def origin(self) -> SettingsOrigin:
+        """Where the settings of the suite's runs come from: part of every record."""
+        return SettingsOrigin(source=self.settings_source or "defaults", tuning=self.tuning)
 
     def run(self, task: str, variant: str, seed: int) -> PlannedRun:
         """One run by its names. Raises UnknownName with the nearest alternative."""
