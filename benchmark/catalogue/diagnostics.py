@@ -98,6 +98,7 @@ def _synergy(name: str) -> Task | None:
     if match is None or SYNERGY_HORIZON % blocks:
         return None
     n, exponent = int(match["n"]), float(match["exponent"] or math.inf)
+    random, best = _synergy_scores(n, exponent)
     paid = "after every step" if blocks == 1 else f"at the end, as a product over {blocks} blocks of time"
     return Task(
         id=name,
@@ -113,9 +114,7 @@ def _synergy(name: str) -> Task | None:
             "benchmark.environments.native.synergy:Synergy",
             {"n_agents": n, "exponent": exponent, "blocks": blocks, "cost": SYNERGY_COST, "horizon": SYNERGY_HORIZON},
         ),
-        reference_scores=None
-        if blocks > 1
-        else ReferenceScores(*itertools.chain.from_iterable((score, EXACT) for score in _synergy_scores(n, exponent))),
+        reference_scores=None if blocks > 1 else ReferenceScores(random, EXACT, best, EXACT),
         note="The best score knows everybody's ability, which an agent does not see: it may be out of reach.",
     )
 

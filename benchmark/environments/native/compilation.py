@@ -28,4 +28,5 @@ def sources_digest(folder: Path) -> str:
 
 # Who sets NUMBA_CACHE_DIR has decided; so has a read-only installation, where numba then finds a place of its own.
 if "NUMBA_CACHE_DIR" not in os.environ and os.access(_SOURCES, os.W_OK):
-    config.CACHE_DIR = str(_SOURCES / "__pycache__" / f"numba-{sources_digest(_SOURCES)}")
+    _FOLDER = _SOURCES / "__pycache__" / f"numba-{sources_digest(_SOURCES)}"
+    config.CACHE_DIR = str(_FOLDER)  # type: ignore[attr-defined]
