@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.environments.interface import Backend
+from benchmark.environments.native.base import NativeEnvironment
 from benchmark.environments.native.driving import action_streams, random_available_actions
 from benchmark.experiment import resolve
 from benchmark.random_policy import ROWS
@@ -55,7 +56,8 @@ def measure_speed(
     """For about `seconds`: without an algorithm the simulator alone, with random available actions, resets, observations and
     masks included; with one, collecting and updating from the start of training, evaluation off.
 
-    {"task", "backend", "algorithm", "env_steps_per_s", "threads", "device", "rows", "seconds"}.
+    {"task", "backend", "algorithm", "env_steps_per_s", "threads", "device", "rows", "seconds"}, and for a simulator of our own
+    alone "bytes_per_episode".
     Raises ValueError where the package of a reference backend is missing.
     """
     chosen, _ = task.simulator(backend)
@@ -73,6 +75,7 @@ def measure_speed(
         "device": "cpu" if algorithm is None else device,
         "rows": measured["rows"],
         "seconds": {phase: round(spent, 4) for phase, spent in measured["seconds"].items()},
+        **({"bytes_per_episode": measured["bytes_per_episode"]} if "bytes_per_episode" in measured else {}),
     }
 
 
@@ -99,7 +102,8 @@ def _simulation(task: Task, backend: Backend, seconds: float) -> dict[str, Any]:
             number += 1
     finally:
         environment.close()
-    return {"steps": steps, "seconds": {"collect": spent}, "rows": rows}
+    memory = {"bytes_per_episode": environment.bytes_per_row()} if isinstance(environment, NativeEnvironment) else {}
+    return {"steps": steps, "seconds": {"collect": spent}, "rows": rows, **memory}
 
 
 def _training(task: Task, backend: Backend, algorithm: str, seconds: float, threads: int, device: str) -> dict[str, Any]:

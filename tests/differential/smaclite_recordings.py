@@ -51,11 +51,10 @@ def battles(recording: Recording, map_name: str) -> SMAClite:
     return environment
 
 
-def compare(path: Path) -> dict[str, float]:
+def compare(recording: Recording, map_name: str) -> dict[str, float]:
     """The fraction of every field that agrees after one step."""
-    recording = load(path)
     post, done = recording["post"].transpose(0, 2, 1), recording["done"]
-    environment = battles(recording, path.stem)
+    environment = battles(recording, map_name)
     environment.step_in_order(recording["action"].astype(np.int64), recording["order"].astype(np.int64))
     alive = listed(recording["order"][:, -1], post.shape[2]) & (post[:, c.HP] > 0)
     own_alive = environment.units[:, c.HP] > 0
@@ -84,11 +83,12 @@ def below_the_bar(fractions: dict[str, float]) -> list[str]:
 def main(paths: list[str]) -> int:
     failed = False
     for path in map(Path, paths):
-        fractions = compare(path)
+        recording = load(path)
+        fractions = compare(recording, path.stem)
         below = below_the_bar(fractions)
         failed = failed or bool(below)
-        steps = len(load(path)["done"])
-        print(json.dumps({"map": path.stem, "steps": steps, "below_the_bar": below, "fractions": fractions}))
+        line = {"map": path.stem, "steps": len(recording["done"]), "below_the_bar": below, "fractions": fractions}
+        print(json.dumps(line), flush=True)
     return int(failed)
 
 
