@@ -99,7 +99,10 @@ class SMAClite(NativeEnvironment):
             number = int(traits[c.INDEX, unit]) if roles[unit] == "agent" else None
             label, level = self._kinds[unit][:2], float(health[unit])
             shapes.append(Disc(xs[unit], ys[unit], radii[unit], roles[unit], label, number, level))
-        return Scene((0, 0, c.BOARD, c.BOARD), tuple(shapes))
+        columns, rows = np.nonzero(self.rules.free)
+        margin = 1  # of wall around the cells that can be walked on
+        bounds = (columns.min() - margin, rows.min() - margin, columns.max() + 1 + margin, rows.max() + 1 + margin)
+        return Scene(tuple(float(bound) for bound in bounds), tuple(shapes))  # type: ignore[arg-type]
 
     def load_state(self, units: NDArray[np.float64], targets: NDArray[np.int64], steps: NDArray[np.int64]) -> None:
         """Puts every row into a given state as if its episode had come there, for tests and hand-made situations.
