@@ -241,10 +241,6 @@ class Algorithm(ABC):
     def update(self, episodes: Episodes) -> dict[str, float]:
         """Learns from the episodes it asked for; returns finite monitors by name (a NaN or infinity means: diverged)."""
 
-    def compile(self) -> None:
-        """Compiles (torch.compile) what is worth it, before any learning. Raises ValueError where nothing is offered."""
-        raise ValueError(f"{type(self).__name__} has nothing to compile; run it without --compile")
-
     def credit(self, episodes: Episodes) -> Credit | None:
         """What the method would assign to each action of these episodes; None if it assigns nothing."""
         return None

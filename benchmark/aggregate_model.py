@@ -51,7 +51,6 @@ class ProvenanceSummary(_Model):
     processor: str
     threads: int
     device: str
-    compiled: bool
 
 
 class PlannedAs(_Model):

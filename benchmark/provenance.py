@@ -18,7 +18,7 @@ from benchmark.records import Provenance
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
-def provenance(device: torch.device, threads: int, compiled: bool) -> Provenance:
+def provenance(device: torch.device, threads: int) -> Provenance:
     """Of this process."""
     commit, dirty = commit_of(CHECKOUT)
     return Provenance(
@@ -31,7 +31,6 @@ def provenance(device: torch.device, threads: int, compiled: bool) -> Provenance
         processor=processor(),
         threads=threads,
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        compiled=compiled,
     )
 
 

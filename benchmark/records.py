@@ -123,7 +123,6 @@ class Provenance(_Strict):
     processor: str
     threads: int
     device: str
-    compiled: bool = False
 
 
 class Execution(_Strict):

@@ -26,7 +26,7 @@ from benchmark.tasks import get_task
 class Run:
     """Everything that a run is between two updates, and the two things that move it on: `advance` and `evaluate`."""
 
-    def __init__(self, spec: RunSpec, device: torch.device, compile: bool = False) -> None:
+    def __init__(self, spec: RunSpec, device: torch.device) -> None:
         refuse_other_versions(spec)
         task = get_task(spec.task)
         self.spec = spec
@@ -34,8 +34,6 @@ class Run:
         self._collector = Collector(task, spec.backend, spec.parallel_episodes)
         self._evaluator = Evaluator(task, spec.backend, spec.evaluation.episodes, device)
         self.algorithm = build_algorithm(spec, self._evaluator.team, device)
-        if compile:
-            self.algorithm.compile()
         self._exploration = torch.Generator(device).manual_seed(derive(spec.seed, "exploration"))
         self._environment_seed = derive(spec.seed, "environment")
         self.steps_done = 0

@@ -38,7 +38,6 @@ def train(
     origin: SettingsOrigin,
     device: str = "cpu",
     threads: int = 1,
-    compile: bool = False,
     tensorboard: Path | None = None,
     progress: Progress | None = None,
     checkpoint_seconds: float = 60.0,
@@ -60,7 +59,6 @@ def train(
         "numba": numba.__version__,
         "device": chosen.type,
         "threads": threads,
-        "compiled": compile,
     }
     checkpoints = Checkpoints(checkpoint_folder, spec.fingerprint, conditions, progress.say)
     with StopRequest() as stop:
@@ -69,10 +67,10 @@ def train(
             stop.leave()
             state = checkpoints.load()
             if state is None or "record" not in state:
-                made_with = provenance(chosen, threads, compile)
+                made_with = provenance(chosen, threads)
                 if state is not None:
                     made_with = continued(Provenance(**state["provenance"]), made_with)
-                run = Run(spec, chosen, compile)
+                run = Run(spec, chosen)
                 metrics = MetricsLog(checkpoint_folder / METRICS, tensorboard)
                 try:
                     boundary = _Boundary(run, metrics, checkpoints, stop, made_with, checkpoint_seconds)

@@ -80,7 +80,7 @@ def test_a_run_that_went_on_at_another_commit_is_dirty() -> None:
 
 
 def test_versions_are_named_and_neither_host_nor_user_is() -> None:
-    made_with = provenance(torch.device("cpu"), threads=2, compiled=False)
+    made_with = provenance(torch.device("cpu"), threads=2)
     assert (made_with.numpy, made_with.python) == (version("numpy"), platform.python_version())
     assert made_with.torch.partition("+")[0] == version("torch").partition("+")[0]
     assert (made_with.threads, made_with.device) == (2, "cpu")

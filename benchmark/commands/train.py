@@ -33,7 +33,6 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Off-suite: folder for record, policies and checkpoint.")] = None,
     device: Device = "cpu",
     tensorboard: Annotated[Path | None, typer.Option(help="Also write curves for TensorBoard into this folder.")] = None,
-    compile: Annotated[bool, typer.Option("--compile", help="torch.compile the networks; pays for long runs only.")] = False,
     expect: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Trains one run and writes its record; goes on from its checkpoint if there is one.
@@ -79,7 +78,7 @@ def train(
         record, checkpoint = out / "record.json", out / "checkpoint"
     if expect is not None and spec.path.name != expect:
         raise BadInput(f"this run is {spec.path.name} now, not {expect}: suite or versions changed since it was planned")
-    _carry_out(spec, origin, record, checkpoint, device, tensorboard, compile)
+    _carry_out(spec, origin, record, checkpoint, device, tensorboard)
 
 
 def _of_suite(suite: str, task: str, variant: str, seed: int) -> tuple[RunSpec, SettingsOrigin]:
@@ -110,7 +109,6 @@ def _carry_out(
     checkpoint: Path,
     device: str,
     tensorboard: Path | None,
-    compile: bool,
 ) -> None:
     one_of("device", device, ("cpu", "cuda"))
     import torch
@@ -129,13 +127,8 @@ def _carry_out(
             checkpoint_folder=checkpoint,
             origin=origin,
             device=device,
-            compile=compile,
             tensorboard=tensorboard,
         )
-    except ValueError as error:
-        if compile and "--compile" in str(error):
-            raise BadInput(str(error)) from error
-        raise
     except RefusedCheckpoint as error:
         # Not the caller's mistake but the state of a folder: the supervisor shall note it.
         print(f"creditbench: {error}", file=sys.stderr)

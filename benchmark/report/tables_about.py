@@ -191,7 +191,7 @@ def versions(shop: Workshop) -> Table:
                 text(provenance.numpy),
                 text(provenance.processor),
                 count(provenance.threads),
-                text(provenance.device + (", compiled" if provenance.compiled else "")),
+                text(provenance.device),
                 html(Markup("yes" if provenance.dirty else "no"), "yes" if provenance.dirty else "no"),
             )
         )

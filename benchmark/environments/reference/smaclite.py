@@ -12,11 +12,15 @@ fall differently from process to process.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import redirect_stdout
 from functools import partial
+from io import StringIO
 from typing import Any
 
 import gymnasium
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.environments.native.smaclite.maps import load_map
 from benchmark.environments.native.smaclite.scenario import build_rules, team_shape
@@ -42,20 +46,21 @@ class BattleRow(RowSimulator):
     def __init__(self, map_name: str, horizon: int) -> None:
         own = load_map(map_name)
         self.team = team_shape(own, build_rules(own, horizon, sparse=False, released=False))
-        self.battle: Any = gymnasium.make(f"smaclite/{map_name}-v0", disable_env_checker=True).unwrapped
+        with redirect_stdout(StringIO()):  # the package prints a line, and commands print JSON
+            self.battle: Any = gymnasium.make(f"smaclite/{map_name}-v0", disable_env_checker=True).unwrapped
         self._won = False
 
     def reset(self, seed: int, row: Row) -> None:
-        self.battle.reset(seed=seed)
+        observation, _ = self.battle.reset(seed=seed)
         self._won = False
-        self._write(row)
+        self._write(observation, row)
         row.state[-self.team.n_agents * self.team.action_size :] = 0
 
     def step(self, actions: list[int], row: Row) -> tuple[float, Ending | None]:
-        _, reward, terminated, _, info = self.battle.step(actions)
+        observation, reward, terminated, _, info = self.battle.step(actions)
         self._won = bool(info["battle_won"]) if terminated else False
         row.individual_reward[:] = reward / self.team.n_agents
-        self._write(row)
+        self._write(observation, row)
         return float(reward), "terminated" if terminated else None
 
     def success(self) -> bool:
@@ -64,8 +69,8 @@ class BattleRow(RowSimulator):
     def close(self) -> None:
         self.battle.close()
 
-    def _write(self, row: Row) -> None:
-        row.observation[:] = self.battle.get_obs()
+    def _write(self, observation: Sequence[NDArray[np.float32]], row: Row) -> None:
+        row.observation[:] = observation
         row.state[:] = self.battle.get_state()
         row.available[:] = np.asarray(self.battle.get_avail_actions(), np.bool_)
         row.alive[:] = ~row.available[:, 0]
