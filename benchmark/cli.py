@@ -31,7 +31,7 @@ app.command("compile", hidden=True)(tools.compile_kernels)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line. Bad input: one line on stderr, exit code 2."""
+    """Runs the command line. Bad input: one line on stderr, exit code 2. A file or folder that cannot be used: the same, 1."""
     try:
         app(args=None if arguments is None else list(arguments))
     except USER_ERRORS as error:
@@ -40,6 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         raise SystemExit(0) from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"creditbench: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

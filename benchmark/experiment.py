@@ -24,6 +24,9 @@ PROTOCOL_VERSION = 1
 
 MAXIMUM_PARALLEL_EPISODES = 128
 
+MAXIMUM_BUDGET = 2**53
+"""Beyond it, floating-point numbers do not count steps exactly."""
+
 MAXIMUM_EVALUATION_EPISODES = 3300
 """Each takes up to 36 bytes of a record, which must not turn out too large when the training has been paid for."""
 
@@ -81,7 +84,7 @@ class RunSpec(_Frozen):
     settings: dict[str, Any]
     regime: Regime
     seed: int = Field(ge=0, lt=2**31)
-    budget: int = Field(ge=1)
+    budget: int = Field(ge=1, le=MAXIMUM_BUDGET)
     parallel_episodes: int = Field(ge=1, le=4096)
     time_limit: Literal["terminal", "bootstrap"]
     evaluation: EvaluationSchedule
@@ -122,11 +125,20 @@ def get_algorithm(name: str) -> AlgorithmEntry:
 def validated_settings(entry: AlgorithmEntry, values: dict[str, Any]) -> Settings:
     """Settings of an algorithm from a plain dictionary. Raises ImpossibleRun naming each wrong field."""
     try:
-        return entry.settings(**values)
+        found = entry.settings(**values)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         known = ", ".join(entry.settings.model_fields)
-        raise ImpossibleRun(f"settings of {entry.name}: {problems}. Known settings: {known}.") from error
+        raise ImpossibleRun(f"settings of {entry.name}: {_problems(error)}. Known settings: {known}.") from error
+    try:
+        canonical_json(found.model_dump())
+    except ValueError as error:
+        # JSON has no infinity: the record would not say what was run.
+        raise ImpossibleRun(f"settings of {entry.name}: every number must be finite") from error
+    return found
+
+
+def _problems(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
 
 
 def resolve(
@@ -144,7 +156,7 @@ def resolve(
 ) -> RunSpec:
     """The run of these names, checked: task and algorithm exist, settings are valid, the pair can run.
 
-    Raises UnknownName, ImpossibleRun or ValueError (no such backend, package missing).
+    Raises UnknownName, ImpossibleRun or NoSimulator (no such backend, package missing).
     """
     found = get_task(task)
     entry = get_algorithm(algorithm)
@@ -154,22 +166,25 @@ def resolve(
     package = None
     if simulator.package is not None:
         package = Package(name=simulator.package, version=package_version(simulator.package))
-    return RunSpec(
-        task=found.id,
-        task_version=found.version,
-        backend=chosen,
-        package=package,
-        algorithm=entry.name,
-        algorithm_version=entry.version,
-        settings=values.changed(),
-        regime=regime,
-        seed=seed,
-        budget=budget,
-        parallel_episodes=parallel_episodes,
-        time_limit=time_limit,
-        evaluation=evaluation or EvaluationSchedule(),
-        protocol_version=PROTOCOL_VERSION,
-    )
+    try:
+        return RunSpec(
+            task=found.id,
+            task_version=found.version,
+            backend=chosen,
+            package=package,
+            algorithm=entry.name,
+            algorithm_version=entry.version,
+            settings=values.changed(),
+            regime=regime,
+            seed=seed,
+            budget=budget,
+            parallel_episodes=parallel_episodes,
+            time_limit=time_limit,
+            evaluation=evaluation or EvaluationSchedule(),
+            protocol_version=PROTOCOL_VERSION,
+        )
+    except ValidationError as error:
+        raise ImpossibleRun(_problems(error)) from error
 
 
 def refuse_impossible(task: Task, entry: AlgorithmEntry, settings: Settings, regime: Regime) -> None:

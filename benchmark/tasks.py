@@ -28,6 +28,10 @@ FAMILIES = (
 )
 
 
+class NoSimulator(ValueError):
+    """A backend that a task does not have, or whose package is not installed. The message says which."""
+
+
 @dataclass(frozen=True)
 class ReferenceScores:
     """Fixed anchors of a task: a score is (value - random) / (best - random), never relative to the entrants.
@@ -87,15 +91,15 @@ class Task:
     def simulator(self, backend: Backend | None = None) -> tuple[Backend, Simulator]:
         """The simulator of a backend; without one: native where it exists, else reference.
 
-        Raises ValueError if the task has no such backend.
+        Raises NoSimulator if the task has no such backend.
         """
         for name, simulator in (("native", self.native), ("reference", self.reference)):
             if simulator is not None and backend in (None, name):
                 return name, simulator  # type: ignore[return-value]
-        raise ValueError(f"Task {self.id} has no {backend or 'native or reference'} backend.")
+        raise NoSimulator(f"Task {self.id} has no {backend or 'native or reference'} backend.")
 
     def build(self, batch_size: int, backend: Backend | None = None) -> BatchedEnvironment:
-        """A fresh environment of `batch_size` rows. Raises ValueError if the real package is missing."""
+        """A fresh environment of `batch_size` rows. Raises NoSimulator if the real package is missing."""
         _, simulator = self.simulator(backend)
         if simulator.package is not None:
             package_version(simulator.package)
@@ -144,8 +148,8 @@ def get_task(name: str) -> Task:
 
 
 def package_version(package: str) -> str:
-    """The installed version of a real package. Raises ValueError that says how to get it."""
+    """The installed version of a real package. Raises NoSimulator that says how to get it."""
     try:
         return version(package)
     except PackageNotFoundError as error:
-        raise ValueError(f"The package '{package}' is not installed; README says how to install it.") from error
+        raise NoSimulator(f"The package '{package}' is not installed; README says how to install it.") from error

@@ -25,12 +25,9 @@ def one_of(kind: str, value: str | None, allowed: Iterable[str]) -> str | None:
 
 
 def a_backend(task: Task, backend: str | None) -> Backend:
-    """The backend that a task is simulated with. Raises BadInput if the task has no such one."""
+    """The backend that a task is simulated with. Raises BadInput, or NoSimulator if the task has no such one."""
     one_of("backend", backend, ("native", "reference"))
-    try:
-        return task.simulator(backend)[0]  # type: ignore[arg-type]
-    except ValueError as error:
-        raise BadInput(str(error)) from error
+    return task.simulator(backend)[0]  # type: ignore[arg-type]
 
 
 def settings_of(assignments: Iterable[str]) -> dict[str, Any]:

@@ -48,7 +48,10 @@ def report(
     """
     if not (aggregate / "aggregate.json").is_file():
         raise BadInput(f"there is no {aggregate / 'aggregate.json'}; `creditbench aggregate --suite NAME` makes it")
-    from benchmark.report import render
+    from benchmark.report import ReportError, render
 
-    render(aggregate, out)
+    try:
+        render(aggregate, out)
+    except ReportError as error:
+        raise BadInput(str(error)) from error
     print(out / "index.html")

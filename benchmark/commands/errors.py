@@ -7,10 +7,11 @@ from benchmark.pipeline import ConfigError
 from benchmark.plugins import UnknownName
 from benchmark.records import CorruptRecord
 from benchmark.suites import SuiteError
+from benchmark.tasks import NoSimulator
 
 
 class BadInput(ValueError):
     """An argument that cannot be used. The message says why and what is allowed."""
 
 
-USER_ERRORS = (BadInput, ConfigError, CorruptRecord, ImpossibleRun, SuiteError, UnknownName)
+USER_ERRORS = (BadInput, ConfigError, CorruptRecord, ImpossibleRun, NoSimulator, SuiteError, UnknownName)

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.catalogue.smaclite import PACKAGED
 from benchmark.environments.native.smaclite.constants import BOARD, FRAMES_PER_STEP
 from benchmark.environments.native.smaclite.maps import FREE, WALL, Map, load_map, shipped_maps
 from benchmark.environments.native.smaclite.scenario import build_rules
@@ -72,13 +71,13 @@ def read_by_package(battle: Map) -> Any:
 def register_own_maps() -> None:
     """Makes our maps that the package does not come with known to it, by the same form of id."""
     import gymnasium
-
     import smaclite  # noqa: F401  (registers the package's own)
 
     for name in shipped_maps():
-        if name not in PACKAGED:
+        gym_id = f"smaclite/{name}-v0"
+        if gym_id not in gymnasium.registry:
             info = {"map_info": read_by_package(load_map(name))}
-            gymnasium.register(f"smaclite/{name}-v0", entry_point="smaclite.env:SMACliteEnv", kwargs=info)
+            gymnasium.register(gym_id, entry_point="smaclite.env:SMACliteEnv", kwargs=info)
 
 
 class OrderRecorder:
@@ -122,7 +121,7 @@ def record(map_name: str, steps: int, seed: int) -> Recording:
     sight, generator = Sight(environment.team), np.random.default_rng(seed)
     rows: list[dict[str, Any]] = []
     for policy in POLICIES.values():
-        left, episode_steps = -(-steps // len(POLICIES)), 0
+        left = -(-steps // len(POLICIES))
         while left > 0:
             if not environment.running[0]:
                 environment.reset(generator.integers(2**32, size=1, dtype=np.uint64))

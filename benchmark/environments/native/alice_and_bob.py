@@ -89,24 +89,22 @@ class AliceAndBob(NativeEnvironment):
         _observe_rows(count, self.cells, self.positions, self.taken, self.events, self.observation, self.state)
 
     def _step_rows(self, actions: NDArray[np.int64]) -> None:
+        self._begin_step()
         _step(
             actions,
-            self.team.horizon,
             self.cells,
             self.positions,
             self.taken,
             self.events,
-            self.steps,
             self.observation,
             self.state,
-            self.available,
             self.running,
             self.team_reward,
             self.individual_reward,
             self.terminated,
-            self.truncated,
-            self.success,
         )
+        self._end_step()
+        self.success[:] = self.terminated
 
     def scene(self, row: int) -> Scene:
         shapes: list[Disc | Box | Line] = []
@@ -188,28 +186,20 @@ def _move(action, agent, cells, position):
 @njit(cache=True)
 def _step(
     actions,
-    horizon,
     cells,
     positions,
     taken,
     events,
-    steps,
     observation,
     state,
-    available,
     running,
     team_reward,
     individual_reward,
     terminated,
-    truncated,
-    success,
 ):
     for row in range(len(running)):
-        team_reward[row] = 0.0
-        individual_reward[row] = 0.0
         if not running[row]:
             continue
-        steps[row] += 1
         for agent in range(2):
             events[row, agent] = 0
             if _move(actions[row, agent], agent, cells[row], positions[row, agent]):
@@ -236,11 +226,4 @@ def _step(
                 if positions[row, agent, 0] == TREASURE_CELL[0] and positions[row, agent, 1] == TREASURE_CELL[1]:
                     events[row, agent] = TREASURE
             terminated[row] = True
-            success[row] = True
-        elif steps[row] >= horizon:
-            truncated[row] = True
         _observe(cells[row], positions[row], taken[row], events[row], observation[row], state[row])
-        if terminated[row] or truncated[row]:
-            running[row] = False
-            available[row] = False
-            available[row, :, 0] = True

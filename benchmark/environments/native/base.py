@@ -77,6 +77,16 @@ class NativeEnvironment(BatchedEnvironment):
             self._refuse(*divmod(int(place), self.team.n_agents), actions)
         self._step_rows(actions)
 
+    def _begin_step(self) -> None:
+        """For simulators whose kernels do no bookkeeping: clears all rewards and counts the step of every running row."""
+        self.team_reward[:] = 0
+        self.individual_reward[:] = 0
+        self.steps += self.running
+
+    def _end_step(self) -> None:
+        """The other half: cuts episodes at the horizon, and freezes rows that have ended."""
+        _freeze_ended(self.team.horizon, self.steps, self.running, self.terminated, self.truncated, self.available)
+
     def _refuse(self, row: int, agent: int, actions: NDArray[np.int64]) -> None:
         allowed = np.flatnonzero(self.available[row, agent]).tolist()
         raise UnavailableAction(f"row {row}, agent {agent}: action {actions[row, agent]} is not available; allowed: {allowed}")
@@ -113,6 +123,18 @@ class NativeEnvironment(BatchedEnvironment):
     def bytes_per_row(self) -> int:
         """Memory of one episode: public arrays and simulation state."""
         return sum(array.nbytes for array in self._arrays()) // self.batch_size
+
+
+@njit(cache=True)
+def _freeze_ended(horizon, steps, running, terminated, truncated, available):
+    for row in range(len(running)):
+        if not running[row]:
+            continue
+        truncated[row] = not terminated[row] and steps[row] >= horizon
+        if terminated[row] or truncated[row]:
+            running[row] = False
+            available[row] = False
+            available[row, :, 0] = True
 
 
 @njit(cache=True)

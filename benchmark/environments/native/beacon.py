@@ -65,20 +65,11 @@ class Beacon(NativeEnvironment):
         self.state[rows, COLOURS + self.cell[rows]] = 1
 
     def _step_rows(self, actions: NDArray[np.int64]) -> None:
+        self._begin_step()
         _advance(
-            actions,
-            self._gain,
-            self.team.horizon,
-            self.lamp,
-            self.cell,
-            self.streams,
-            self.steps,
-            self.available,
-            self.running,
-            self.team_reward,
-            self.individual_reward,
-            self.truncated,
+            actions, self._gain, self.lamp, self.cell, self.streams, self.running, self.team_reward, self.individual_reward
         )
+        self._end_step()
         self._publish()
 
 
@@ -90,21 +81,13 @@ def _place(count, lamp, cell, streams):
 
 
 @njit(cache=True)
-def _advance(actions, gain, horizon, lamp, cell, streams, steps, available, running, team_reward, individual_reward, truncated):
+def _advance(actions, gain, lamp, cell, streams, running, team_reward, individual_reward):
     for row in range(len(running)):
-        team_reward[row] = 0.0
-        individual_reward[row] = 0.0
         if not running[row]:
             continue
-        steps[row] += 1
         action = actions[row, 1]
         lamp[row] = action if next_uniform(streams[row]) < gain else cell[row] % COLOURS
         cell[row] = (cell[row] + MOVES[action]) % CELLS
         individual_reward[row, 0] = 1.0 if lamp[row] == LIT else 0.0
         individual_reward[row, 1] = MOVE_COST if action != 0 else 0.0
         team_reward[row] = individual_reward[row, 0] + individual_reward[row, 1]
-        if steps[row] >= horizon:
-            truncated[row] = True
-            running[row] = False
-            available[row] = False
-            available[row, :, 0] = True

@@ -100,23 +100,22 @@ class Grid(NativeEnvironment):
         )
 
     def _step_rows(self, actions: NDArray[np.int64]) -> None:
+        self._begin_step()
         _advance(
             actions,
             self._game,
-            self.team.horizon,
             self.targets,
             self.positions,
             self.frozen,
             self.occupied,
             self.bullets,
-            self.steps,
             self.running,
             self.team_reward,
             self.individual_reward,
             self.terminated,
-            self.truncated,
-            self.success,
         )
+        self._end_step()
+        self.success[:] = self.terminated
         self._publish()
 
     def scene(self, row: int) -> Scene:
@@ -173,27 +172,20 @@ def _publish(alive, game, side, targets, positions, frozen, bullets, running, ob
 def _advance(
     actions,
     game,
-    horizon,
     targets,
     positions,
     frozen,
     occupied,
     bullets,
-    steps,
     running,
     team_reward,
     individual_reward,
     terminated,
-    truncated,
-    success,
 ):
     n = positions.shape[1]
     for row in range(len(running)):
-        team_reward[row] = 0.0
-        individual_reward[row] = 0.0
         if not running[row]:
             continue
-        steps[row] += 1
         for agent in range(n):
             action = actions[row, agent]
             if action == SHOOT:
@@ -215,10 +207,4 @@ def _advance(
         done = occupied[row].all()
         if game == _SHOOTING:
             done = done and bullets[row] >= BULLETS_NEEDED
-        if done:
-            terminated[row] = True
-            success[row] = True
-            running[row] = False
-        elif steps[row] >= horizon:
-            truncated[row] = True
-            running[row] = False
+        terminated[row] = done

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from algorithms.team import StateField, TeamShape
 from benchmark.environments.native.base import NativeEnvironment
-from benchmark.environments.native.compilation import njit
 
 Game = Literal["climbing", "penalty", "two_step"]
 CLIMBING = ((11.0, -30.0, 0.0), (-30.0, 7.0, 6.0), (0.0, 0.0, 5.0))
@@ -73,52 +72,17 @@ class MatrixGame(NativeEnvironment):
         self.observation[rows] = self.state[rows, None]
 
     def _step_rows(self, actions: NDArray[np.int64]) -> None:
-        _advance(
-            actions,
-            self._two_step,
-            self._payoff,
-            self.team.horizon,
-            self.stage,
-            self.steps,
-            self.available,
-            self.running,
-            self.team_reward,
-            self.individual_reward,
-            self.terminated,
-            self.truncated,
-        )
+        self._begin_step()
+        self._pay(actions)
+        if self._two_step:
+            # A true end; a repeated game is only cut.
+            self.terminated |= self.running & (self.steps == 2)
+            self.stage[self.running & (self.steps == 1)] += 1 + actions[self.running & (self.steps == 1), 0]
+        self._end_step()
         if self._two_step:
             self._publish()
 
-
-@njit(cache=True)
-def _advance(
-    actions,
-    two_step,
-    payoff,
-    horizon,
-    stage,
-    steps,
-    available,
-    running,
-    team_reward,
-    individual_reward,
-    terminated,
-    truncated,
-):
-    for row in range(len(running)):
-        team_reward[row] = 0.0
-        individual_reward[row] = 0.0
-        if not running[row]:
-            continue
-        steps[row] += 1
-        team_reward[row] = payoff[stage[row], actions[row, 0], actions[row, 1]]
-        individual_reward[row] = team_reward[row] / 2
-        if two_step and stage[row] == 0:
-            stage[row] = 1 + actions[row, 0]
-        elif steps[row] >= horizon:
-            terminated[row] = two_step
-            truncated[row] = not two_step
-            running[row] = False
-            available[row] = False
-            available[row, :, 0] = True
+    def _pay(self, actions: NDArray[np.int64]) -> None:
+        rows = self.running
+        self.team_reward[rows] = self._payoff[self.stage[rows], actions[rows, 0], actions[rows, 1]]
+        self.individual_reward[rows] = self.team_reward[rows, None] / 2

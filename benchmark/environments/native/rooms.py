@@ -79,21 +79,19 @@ class SwitchDoorRooms(NativeEnvironment):
         return Scene((0, 0, COLUMNS, 2 * n - 1), tuple(shapes), cells=True, y_down=True)
 
     def _step_rows(self, actions: NDArray[np.int64]) -> None:
+        self._begin_step()
         _advance(
             actions,
             self._real_switch,
-            self.team.horizon,
             self.columns,
             self.open,
             self.reached,
-            self.steps,
-            self.available,
             self.running,
             self.team_reward,
             self.individual_reward,
-            self.truncated,
-            self.success,
         )
+        self._end_step()
+        self.success[:] = self.reached & ~self.running
         _publish(self.alive, self.columns, self.open, self.reached, self.observation, self.state)
 
 
@@ -119,25 +117,17 @@ def _publish(alive, columns, is_open, reached, observation, state):
 def _advance(
     actions,
     real_switch,
-    horizon,
     columns,
     is_open,
     reached,
-    steps,
-    available,
     running,
     team_reward,
     individual_reward,
-    truncated,
-    success,
 ):
     n = columns.shape[1]
     for row in range(len(running)):
-        team_reward[row] = 0.0
-        individual_reward[row] = 0.0
         if not running[row]:
             continue
-        steps[row] += 1
         for agent in range(n):
             target = columns[row, agent] + MOVES[actions[row, agent]]
             shut = agent == 0 and target == DOOR_COLUMN and columns[row, 0] != DOOR_COLUMN and not is_open[row]
@@ -151,9 +141,3 @@ def _advance(
             individual_reward[row, 0] += PRIZE
             team_reward[row] += PRIZE
         is_open[row] = columns[row, real_switch] == COLUMNS - 1
-        if steps[row] >= horizon:
-            truncated[row] = True
-            success[row] = reached[row]
-            running[row] = False
-            available[row] = False
-            available[row, :, 0] = True

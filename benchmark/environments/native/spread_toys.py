@@ -105,22 +105,20 @@ class SpreadToy(NativeEnvironment):
         return Scene((-1.1, -1.1, 1.1, 1.1), (*marks, *agents))
 
     def _step_rows(self, actions: NDArray[np.int64]) -> None:
+        self._begin_step()
         _advance(
             actions,
             self._shape,
             self._stride,
             self._noise,
-            self.team.horizon,
             self.landmarks,
             self.positions,
             self.streams,
-            self.steps,
-            self.available,
             self.running,
             self.team_reward,
             self.individual_reward,
-            self.truncated,
         )
+        self._end_step()
         self.publish()
 
 
@@ -197,24 +195,17 @@ def _advance(
     shape,
     stride,
     noise,
-    horizon,
     landmarks,
     positions,
     streams,
-    steps,
-    available,
     running,
     team_reward,
     individual_reward,
-    truncated,
 ):
     n = positions.shape[1]
     for row in range(len(running)):
-        team_reward[row] = 0.0
-        individual_reward[row] = 0.0
         if not running[row]:
             continue
-        steps[row] += 1
         for agent in range(n):
             for axis in range(2):
                 moved = positions[row, agent, axis] + stride * MOVES[actions[row, agent], axis]
@@ -225,8 +216,3 @@ def _advance(
                 reward += noise * next_normal(streams[row])
             individual_reward[row, agent] = reward
             team_reward[row] += reward
-        if steps[row] >= horizon:
-            truncated[row] = True
-            running[row] = False
-            available[row] = False
-            available[row, :, 0] = True

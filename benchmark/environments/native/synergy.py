@@ -72,6 +72,7 @@ class Synergy(NativeEnvironment):
         self.state[rows, -1] = time
 
     def _step_rows(self, actions: NDArray[np.int64]) -> None:
+        self._begin_step()
         _advance(
             actions,
             self._exponent,
@@ -81,12 +82,11 @@ class Synergy(NativeEnvironment):
             self.block_sums,
             self.costs,
             self.steps,
-            self.available,
             self.running,
             self.team_reward,
             self.individual_reward,
-            self.truncated,
         )
+        self._end_step()
         _draw_abilities(self.batch_size, self.running, self.ability, self.streams)
         self._publish()
 
@@ -116,17 +116,13 @@ def _advance(
     block_sums,
     costs,
     steps,
-    available,
     running,
     team_reward,
     individual_reward,
-    truncated,
 ):
     n = ability.shape[1]
     blocks = block_sums.shape[1]
     for row in range(len(running)):
-        team_reward[row] = 0.0
-        individual_reward[row] = 0.0
         if not running[row]:
             continue
         effort = 0
@@ -135,7 +131,6 @@ def _advance(
             work += actions[row, agent]
             effort += actions[row, agent] * ability[row, agent]
         value = _payoff(effort, n, exponent)
-        last = steps[row] + 1 >= horizon
         if blocks == 1:
             team_reward[row] = value - cost * work
             for agent in range(n):
@@ -143,17 +138,11 @@ def _advance(
                 individual_reward[row, agent] = share - cost * actions[row, agent]
         else:
             length = horizon // blocks
-            block_sums[row, steps[row] // length] += value / length
+            block_sums[row, (steps[row] - 1) // length] += value / length
             costs[row] += cost * work
-            if last:
+            if steps[row] == horizon:
                 product = float(horizon)
                 for block in range(blocks):
                     product *= block_sums[row, block]
                 team_reward[row] = product - costs[row]
                 individual_reward[row] = team_reward[row] / n
-        steps[row] += 1
-        if last:
-            truncated[row] = True
-            running[row] = False
-            available[row] = False
-            available[row, :, 0] = True

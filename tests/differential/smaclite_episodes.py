@@ -1,0 +1,137 @@
+"""Whole battles in the real SMAClite and in our simulator, and whether their means differ.
+
+    python -m tests.differential.smaclite_episodes MAP ... --policies random focus-fire --episodes 500 --seed 0
+
+Plays that many episodes of the real package and ten times as many of ours under the same policy, and compares success rate,
+mean return and mean length: they agree if the interval of the difference holds 0. Prints one JSON object a map and policy,
+of each measure [real, native, lower and upper bound of real - native]; exits with 1 if anything disagrees. `--confidence`
+belongs to one interval: with the default, 36 of them (six maps, two policies) hold the truth all together in 96 % of cases.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import astuple, dataclass
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from benchmark.environments.interface import BatchedEnvironment
+from benchmark.environments.native.smaclite.environment import SMAClite
+from benchmark.environments.native.smaclite.maps import shipped_maps
+from benchmark.seeds import derive, episode_seeds
+from tests.differential.smaclite_package import register_own_maps
+from tests.differential.smaclite_policies import POLICIES, Policy, Sight
+
+MEASURES = ("success", "return", "length")
+CONFIDENCE = 0.999
+NATIVE_ROWS, NATIVE_FOLD = 500, 10
+
+Episodes = dict[str, NDArray[np.float64]]
+"""Of each measure one value an episode."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Real minus native: the means, and the interval of their difference."""
+
+    real: float
+    native: float
+    low: float
+    high: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether 0 is in the interval; bounds a rounding error away from it count as 0."""
+        return self.low <= 1e-9 and self.high >= -1e-9
+
+
+def play(environment: BatchedEnvironment, policy: Policy, episodes: int, seed: int) -> Episodes:
+    """Whole episodes under a policy. Closes the environment."""
+    sight, generator = Sight(environment.team), np.random.default_rng(derive(seed, environment.backend, "actions"))
+    played: Episodes = {name: np.zeros(episodes) for name in MEASURES}
+    for first in range(0, episodes, environment.batch_size):
+        count = min(environment.batch_size, episodes - first)
+        part = slice(first, first + count)
+        environment.reset(episode_seeds(derive(seed, environment.backend, "environment"), first, count))
+        while environment.running.any():
+            played["length"][part] += environment.running[:count]
+            environment.step(policy(environment, sight, generator))
+            played["return"][part] += environment.team_reward[:count]
+        played["success"][part] = environment.success[:count]
+    environment.close()
+    return played
+
+
+def of_rates(real: NDArray[np.float64], native: NDArray[np.float64], confidence: float) -> Difference:
+    """Newcombe's interval: of Wilson's two. For values 0 and 1; it has a width even where all values are the same."""
+    rates, lows, highs = [], [], []
+    for sample in (real, native):
+        interval = stats.binomtest(int(sample.sum()), len(sample)).proportion_ci(confidence, "wilson")
+        rates.append(float(sample.mean()))
+        lows.append(interval.low)
+        highs.append(interval.high)
+    difference = rates[0] - rates[1]
+    low = difference - sqrt((rates[0] - lows[0]) ** 2 + (highs[1] - rates[1]) ** 2)
+    high = difference + sqrt((highs[0] - rates[0]) ** 2 + (rates[1] - lows[1]) ** 2)
+    return Difference(*rates, low, high)
+
+
+def of_means(real: NDArray[np.float64], native: NDArray[np.float64], confidence: float) -> Difference:
+    """Welch's interval; without a width where no value differs from the others of its sample (by more than rounding)."""
+    real, native = real.round(9), native.round(9)
+    means = (float(real.mean()), float(native.mean()))
+    difference = means[0] - means[1]
+    squares = np.array([sample.var(ddof=1) / len(sample) for sample in (real, native)])
+    if not squares.any():
+        return Difference(*means, difference, difference)
+    freedom = squares.sum() ** 2 / (squares**2 / [len(real) - 1, len(native) - 1]).sum()
+    low, high = stats.t.interval(confidence, freedom, difference, np.sqrt(squares.sum()))
+    return Difference(*means, float(low), float(high))
+
+
+def differences(real: Episodes, native: Episodes, confidence: float = CONFIDENCE) -> dict[str, Difference]:
+    """For each measure."""
+    return {name: (of_rates if name == "success" else of_means)(real[name], native[name], confidence) for name in MEASURES}
+
+
+def play_both(map_name: str, policy: str, episodes: int, seed: int) -> tuple[Episodes, Episodes]:
+    """`episodes` of the real package and NATIVE_FOLD times as many of ours, under their map's time limit."""
+    from benchmark.environments.reference.smaclite import make
+
+    native = SMAClite(NATIVE_ROWS, map_name=map_name)
+    real = make(1, map_name=map_name, horizon=native.team.horizon)
+    return play(real, POLICIES[policy], episodes, seed), play(native, POLICIES[policy], NATIVE_FOLD * episodes, seed)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description="Compares whole battles of our SMAClite simulator and the real package.")
+    parser.add_argument("maps", nargs="+", metavar="MAP", choices=shipped_maps())
+    parser.add_argument("--policies", nargs="+", default=["random", "focus-fire"], choices=list(POLICIES))
+    parser.add_argument("--episodes", type=int, default=500, help="of the real package, for each map and policy")
+    parser.add_argument("--confidence", type=float, default=CONFIDENCE)
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args(arguments)
+    register_own_maps()
+    failed = False
+    for name in chosen.maps:
+        for policy in chosen.policies:
+            start = time.perf_counter()
+            real, native = play_both(name, policy, chosen.episodes, chosen.seed)
+            found = differences(real, native, chosen.confidence)
+            failed = failed or not all(difference.agrees for difference in found.values())
+            line = {"map": name, "policy": policy, "episodes": [len(real["length"]), len(native["length"])]}
+            line |= {name: [round(value, 4) for value in astuple(difference)] for name, difference in found.items()}
+            line |= {"disagree": [name for name, difference in found.items() if not difference.agrees]}
+            line |= {"seconds": round(time.perf_counter() - start, 1)}
+            print(json.dumps(line), flush=True)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

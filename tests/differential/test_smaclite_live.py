@@ -1,0 +1,148 @@
+"""The SMAClite simulator and the adapter against the real package itself, where it is installed (README, optional packages).
+
+    uv run pytest -m slow tests/differential/test_smaclite_live.py
+
+is the long comparison: every map step by step, then whole battles. CREDITBENCH_SMACLITE_STEPS (300) are recorded on each map;
+CREDITBENCH_SMACLITE_EPISODES (100) are played for each map and policy, ten times as many by our simulator.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmark.catalogue.smaclite import PACKAGED
+from benchmark.environments.native.smaclite.environment import SMAClite
+from benchmark.environments.native.smaclite.maps import load_map, shipped_maps
+from tests.differential import smaclite_episodes as episodes
+from tests.differential.smaclite_package import read_by_package, record, register_own_maps
+from tests.differential.smaclite_policies import at_random, nearest_first
+from tests.differential.smaclite_recordings import below_the_bar, compare
+
+STEPS = int(os.environ.get("CREDITBENCH_SMACLITE_STEPS", "300"))
+EPISODES = int(os.environ.get("CREDITBENCH_SMACLITE_EPISODES", "100"))
+WHOLE_BATTLES = ("3m", "2s_vs_1sc", "2s3z", "5m_vs_6m", "bane_vs_bane", "MMM")
+
+
+@pytest.fixture(scope="module")
+def package() -> Any:
+    """The adapter, with our own maps known to the package."""
+    pytest.importorskip("smaclite", reason="the package smaclite is not installed: see the README's optional packages")
+    register_own_maps()
+    from benchmark.environments.reference import smaclite
+
+    return smaclite
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_our_map_file_says_what_the_packages_says(package: Any, name: str) -> None:
+    import gymnasium
+
+    theirs, ours = gymnasium.spec(f"smaclite/{name}-v0").kwargs["map_info"], read_by_package(load_map(name))
+    for info in (ours, theirs):
+        info.unit_type_ids = info.unit_type_ids if info.num_unit_types else None
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("name", ["3m", "2s3z", "2s_vs_1sc", "MMM"])
+def test_one_step_agrees_with_the_package(package: Any, name: str) -> None:
+    fractions = compare(record(name, steps=60, seed=0), name)
+    assert below_the_bar(fractions) == [], fractions
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", shipped_maps())
+def test_one_step_agrees_on_every_map(package: Any, name: str) -> None:
+    fractions = compare(record(name, STEPS, seed=1), name)
+    assert below_the_bar(fractions) == [], fractions
+
+
+def test_another_order_of_acting_would_be_noticed(package: Any) -> None:
+    recording = record("MMM", steps=60, seed=0)
+    order = recording["order"]
+    for acting in order.reshape(-1, order.shape[2]):
+        living = (acting >= 0).sum()
+        acting[:living] = acting[:living][::-1]
+    assert {"hp", "state", "reward"} <= set(below_the_bar(compare(recording, "MMM")))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["random", "focus-fire"])
+@pytest.mark.parametrize("name", WHOLE_BATTLES)
+def test_whole_battles_have_the_same_success_rate_mean_return_and_mean_length(package: Any, name: str, policy: str) -> None:
+    found = episodes.differences(*episodes.play_both(name, policy, EPISODES, seed=0))
+    assert all(difference.agrees for difference in found.values()), found
+
+
+def played_to_the_end(package: Any, horizon: int) -> tuple[Any, int]:
+    """One real battle on 3m, everyone attacking the nearest: its environment and how many steps it took."""
+    environment = package.make(1, map_name="3m", horizon=horizon)
+    environment.reset(np.zeros(1, np.uint64))
+    sight, steps = episodes.Sight(environment.team), 0
+    while environment.running.any():
+        environment.step(nearest_first(environment, sight, np.random.default_rng(0)))
+        steps += 1
+    environment.close()
+    return environment, steps
+
+
+def test_the_adapter_tells_an_end_from_the_time_limit(package: Any) -> None:
+    unhurried, length = played_to_the_end(package, horizon=1000)
+    assert unhurried.terminated[0]
+    assert unhurried.success[0]
+    in_time, steps = played_to_the_end(package, horizon=length)
+    assert (steps, in_time.terminated[0], in_time.truncated[0], in_time.success[0]) == (length, True, False, True)
+    cut, steps = played_to_the_end(package, horizon=length - 1)
+    assert (steps, cut.terminated[0], cut.truncated[0], cut.success[0]) == (length - 1, False, True, False)
+
+
+def test_the_adapter_gives_the_same_battles_in_workers(package: Any) -> None:
+    here, there = (package.make(2, map_name="2s3z", horizon=20, workers=workers) for workers in (0, 2))
+    generators = [np.random.default_rng(0) for _ in range(2)]
+    for one in (here, there):
+        one.reset(np.arange(2, dtype=np.uint64))
+    for _ in range(20):
+        for one, generator in zip((here, there), generators, strict=True):
+            one.step(at_random(one, episodes.Sight(one.team), generator))
+        for name in here.PUBLIC:
+            np.testing.assert_array_equal(getattr(here, name), getattr(there, name), err_msg=name)
+    assert here.truncated.all()
+    for one in (here, there):
+        one.close()
+
+
+def test_the_adapter_keeps_the_packages_chatter_to_itself(package: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    package.make(1, map_name="2s3z", horizon=1).close()
+    assert capsys.readouterr().out == ""
+
+
+def test_attacking_the_nearest_wins_where_acting_at_random_loses() -> None:
+    fought, muddled = (episodes.play(SMAClite(50, map_name="3m"), policy, 50, seed=0) for policy in (nearest_first, at_random))
+    assert fought["success"].all()
+    assert not muddled["success"].any()
+    assert fought["return"].mean() > 5 * muddled["return"].mean()
+
+
+def test_the_interval_of_a_difference_is_welchs_for_means_and_newcombes_for_rates() -> None:
+    generator = np.random.default_rng(0)
+    one, other = generator.normal(0, 1, 50), generator.normal(0.2, 2, 400)
+    expected = stats.ttest_ind(one, other, equal_var=False).confidence_interval(0.99)
+    found = episodes.of_means(one, other, 0.99)
+    np.testing.assert_allclose([found.low, found.high], [expected.low, expected.high], atol=1e-8)
+    # Newcombe (1998), table II, example (a), method 10: 56/70 against 48/80.
+    found = episodes.of_rates(np.arange(70) < 56, np.arange(80) < 48, 0.95)
+    np.testing.assert_allclose([found.low, found.high], [0.0524, 0.3339], atol=1e-4)
+
+
+def test_battles_agree_with_themselves_and_not_with_others() -> None:
+    generator = np.random.default_rng(0)
+    real, native, other = (
+        {"success": (values := generator.normal(mean, 1, 300)) > 0, "return": values, "length": np.full(300, length)}
+        for mean, length in ((0, 17), (0, 17), (1, 18))
+    )
+    assert all(difference.agrees for difference in episodes.differences(real, native).values())
+    assert not any(difference.agrees for difference in episodes.differences(real, other).values())
