@@ -100,6 +100,7 @@ def results(shop: Workshop, suite: SuiteReport, task: TaskReport) -> Table:
     digits = words.digits_for([_value(row.final_return.mean) for row in known] + [row.published for row in known])
     published = any(row.published is not None for row in known)
     normalised = any(row.normalised_final is not None for row in known)
+    noted = any(row.notes for row in known)
     rows = []
     for row in known:
         lost = row.n_planned - row.n_found
@@ -113,7 +114,7 @@ def results(shop: Workshop, suite: SuiteReport, task: TaskReport) -> Table:
             estimate(row.final_return.iqm, digits),
         ]
         if published:
-            cells += [amount(row.published, digits), text(row.published_source, "small")]
+            cells.append(amount(row.published, digits))
         cells += [
             estimate(row.final_success.mean),
             estimate(row.absolute_return.mean, digits),
@@ -121,7 +122,8 @@ def results(shop: Workshop, suite: SuiteReport, task: TaskReport) -> Table:
         ]
         if normalised:
             cells.append(estimate(row.normalised_final.mean if row.normalised_final else None))
-        cells.append(text("; ".join(row.notes), "text small"))
+        if noted:
+            cells.append(text("; ".join(row.notes), "text small"))
         rows.append(cells)
     columns = [
         plain_column("Variant", "variant"),
@@ -131,7 +133,7 @@ def results(shop: Workshop, suite: SuiteReport, task: TaskReport) -> Table:
         estimate_column("Final return, IQM", "final_return_iqm"),
     ]
     if published:
-        columns += [plain_column("Published", "published", "num"), plain_column("Published in", "published_source")]
+        columns.append(plain_column("Published", "published", "num"))
     columns += [
         estimate_column("Final success rate", "final_success"),
         estimate_column("Absolute return", "absolute_return", "best policy of each run on fresh episodes"),
@@ -139,7 +141,9 @@ def results(shop: Workshop, suite: SuiteReport, task: TaskReport) -> Table:
     ]
     if normalised:
         columns.append(estimate_column("Normalised final", "normalised_final", "0 random policy, 1 best known"))
-    columns.append(plain_column("Notes", "notes"))
+    if noted:
+        columns.append(plain_column("Notes", "notes"))
+    sources = sorted({row.published_source for row in known if row.published is not None})
     evaluation = suite.evaluation
     methods = shop.aggregate.methods
     return table(
@@ -147,7 +151,7 @@ def results(shop: Workshop, suite: SuiteReport, task: TaskReport) -> Table:
         f"{task.task}: results",
         f"Final: last evaluation, {evaluation.episodes} episodes a run. Absolute: best policy of each run on "
         f"{evaluation.absolute_episodes} fresh episodes. Brackets: {words.sure(methods)} intervals over seeds "
-        "(Student t for means, bootstrap for IQM).",
+        "(Student t for means, bootstrap for IQM)." + (f" Published: {'; '.join(sources)}." if sources else ""),
         columns,
         rows,
     )
