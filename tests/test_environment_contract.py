@@ -323,6 +323,18 @@ def test_an_episode_does_not_depend_on_the_number_of_rows(case: Case) -> None:
         one_environment.close()
 
 
+@each_native
+def test_an_episode_among_512_ends_as_it_does_alone(case: Case) -> None:
+    def final_states(environment: BatchedEnvironment, first: int) -> NDArray[np.uint64]:
+        environment.reset(own := seeds(environment.batch_size, first=first))
+        assert sum(1 for _ in randomly(environment, own, None)) > 0
+        return environment.fingerprint()
+
+    together = final_states(case.build(512), 0)
+    for row in (0, 300, 511):
+        assert final_states(case.build(1), row)[0] == together[row]
+
+
 @each_case
 def test_the_same_seed_gives_the_same_episode_whatever_was_played_before(case: Case) -> None:
     environment, fresh = case.build(2), case.build(2)
