@@ -130,7 +130,7 @@ def validated_settings(entry: AlgorithmEntry, values: dict[str, Any]) -> Setting
         known = ", ".join(entry.settings.model_fields)
         raise ImpossibleRun(f"settings of {entry.name}: {_problems(error)}. Known settings: {known}.") from error
     try:
-        canonical_json(found.model_dump())
+        json.dumps(found.model_dump(), allow_nan=False, default=str)
     except ValueError as error:
         # JSON has no infinity: the record would not say what was run.
         raise ImpossibleRun(f"settings of {entry.name}: every number must be finite") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from statistics import median
 from typing import Any
 
 from benchmark.experiment import RunSpec, canonical_json
-from benchmark.records import CorruptRecord, Record, read_record
+from benchmark.records import CorruptRecord, Record, read_limited, read_record
 from benchmark.store import Found, Presence, Store
 from benchmark.suites import PlannedRun, Suite
 from benchmark.tasks import get_task
@@ -231,10 +232,14 @@ def _readable(path: Path) -> Record | None:
 def _spec_of(path: Path) -> RunSpec | None:
     """The spec alone, without the cost of checking the whole record; None if there is none to be read."""
     try:
-        return RunSpec.model_validate(json.loads(path.read_bytes())["spec"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return RunSpec.model_validate(json.loads(read_limited(path))["spec"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
 def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    sizes = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # a run that is being trained replaces its files
+            sizes += path.stat().st_size if path.is_file() else 0
+    return sizes

@@ -41,7 +41,7 @@ def write_policy(path: Path, tensors: dict[str, Tensor], fingerprint: str) -> No
 
 
 def read_policy(path: Path, expected: dict[str, Tensor], fingerprint: str) -> dict[str, Tensor]:
-    """The tensors of a policy file, which must be those of `expected` by name, shape and type, and of this run.
+    """The tensors of a policy file, which must be those of `expected` by name, shape and type, finite, and of this run.
 
     Raises CorruptPolicy.
     """
@@ -67,4 +67,6 @@ def read_policy(path: Path, expected: dict[str, Tensor], fingerprint: str) -> di
             raise CorruptPolicy(
                 f"{path}: {name} is {tensor.dtype} {list(tensor.shape)}, but must be {wanted.dtype} {list(wanted.shape)}"
             )
+    if not all_finite(tensors):
+        raise CorruptPolicy(f"{path}: not all of its numbers are finite")
     return tensors

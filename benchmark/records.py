@@ -8,11 +8,13 @@ size-limited and checked against the schema before anything is believed.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
+import stat
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -30,14 +32,20 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+Count = Annotated[int, Field(ge=0, le=2**53)]
+"""A whole number that floating-point numbers hold exactly."""
+Measure = Annotated[float, Field(ge=-1e100, le=1e100)]
+"""A number whose square is a number too: what float32 rewards sum to lies far within."""
+
+
 class EvaluationPoint(_Strict):
     """One evaluation, per episode. `step`: when it was due; `steps_done`: when it was taken."""
 
-    step: int
-    steps_done: int
-    returns: tuple[float, ...]
+    step: Count
+    steps_done: Count
+    returns: tuple[Measure, ...]
     successes: tuple[bool, ...]
-    lengths: tuple[int, ...]
+    lengths: tuple[Count, ...]
 
     @model_validator(mode="after")
     def _equal_lengths(self) -> EvaluationPoint:
@@ -57,8 +65,8 @@ class EvaluationPoint(_Strict):
 class TrainingInterval(_Strict):
     """Training episodes between two evaluation points: means over those that ended in it (None if there was none)."""
 
-    step: int
-    episodes: int
+    step: Count
+    episodes: Count
     mean_return: float | None
     success_rate: float | None
     mean_length: float | None
@@ -75,7 +83,7 @@ class Outcome(_Strict):
 
     status: Literal["ok", "failed"]
     reason: str | None
-    steps_done: int
+    steps_done: Count
     evaluations: tuple[EvaluationPoint, ...]
     absolute: EvaluationPoint | None
     training: tuple[TrainingInterval, ...]
@@ -91,9 +99,9 @@ class Outcome(_Strict):
 class Tuning(_Strict):
     """What it cost to find the settings."""
 
-    trials: int
-    steps: int
-    seeds: tuple[int, ...]
+    trials: Count
+    steps: Count
+    seeds: tuple[Count, ...]
 
 
 class SettingsOrigin(_Strict):
@@ -121,17 +129,17 @@ class Provenance(_Strict):
     torch: str
     numpy: str
     processor: str
-    threads: int
+    threads: Count
     device: str
 
 
 class Execution(_Strict):
     """How the run was carried out. Nothing here takes part in `outcome_sha256`."""
 
-    seconds: dict[str, float]
-    steps_per_second: float
-    peak_memory_bytes: int
-    resumes: int
+    seconds: dict[str, Measure]
+    steps_per_second: Measure
+    peak_memory_bytes: Count
+    resumes: Count
     provenance: Provenance
 
 
@@ -177,16 +185,55 @@ def write_record(path: Path, record: Record) -> None:
 
 
 def read_record(path: Path) -> Record:
-    """A checked record. Raises CorruptRecord (too large, not JSON, not of the schema, hashes that do not fit)."""
+    """A checked record. Raises CorruptRecord (too large, not of the schema, hashes or evaluations that do not fit)."""
     try:
-        if path.stat().st_size > MAXIMUM_BYTES + 1:
-            raise CorruptRecord(f"{path}: larger than {MAXIMUM_BYTES} bytes")
-        return Record.model_validate_json(path.read_bytes())
+        record = Record.model_validate_json(read_limited(path))
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'record'}: {e['msg']}" for e in error.errors()[:5])
-        raise CorruptRecord(f"{path}: {problems}") from error
+        raise CorruptRecord(f"{path}: {printable(problems)}") from error
+    except RecursionError as error:
+        raise CorruptRecord(f"{path}: nested too deeply") from error
+    misfit = _misfit(record)
+    if misfit is not None:
+        raise CorruptRecord(f"{path}: {misfit}")
+    return record
+
+
+def read_limited(path: Path) -> bytes:
+    """The content of a file that may be a record. Raises CorruptRecord: no regular file, too large, or not to be read."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise CorruptRecord(f"{path}: not a file")
+        with path.open("rb") as file:
+            content = file.read(MAXIMUM_BYTES + 2)
     except OSError as error:
         raise CorruptRecord(f"{path}: {error.strerror}") from error
+    if len(content) > MAXIMUM_BYTES + 1:
+        raise CorruptRecord(f"{path}: larger than {MAXIMUM_BYTES} bytes")
+    return content
+
+
+def printable(text: str, most: int = 500) -> str:
+    """Words of strangers, for a line on a terminal or a page: without control characters, and not too many."""
+    shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:most])
+    return shown if len(text) <= most else f"{shown} …"
+
+
+def _misfit(record: Record) -> str | None:
+    """What no run of this specification can have given, if there is such a thing."""
+    outcome, schedule = record.outcome, record.spec.evaluation
+    points = outcome.evaluations
+    if any(before.step >= after.step or before.steps_done > after.steps_done for before, after in itertools.pairwise(points)):
+        return "its evaluations are out of order"
+    if any(point.steps_done > outcome.steps_done for point in points):
+        return f"an evaluation was taken after the last of its {outcome.steps_done} steps"
+    if any(len(point.returns) != schedule.episodes for point in points):
+        return f"an evaluation has not the {schedule.episodes} episodes of the schedule"
+    if outcome.absolute is not None and len(outcome.absolute.returns) != schedule.absolute_episodes:
+        return f"the absolute evaluation has not the {schedule.absolute_episodes} episodes of the schedule"
+    if outcome.status == "ok" and outcome.steps_done < record.spec.budget:
+        return f"it is said to be finished after {outcome.steps_done} of {record.spec.budget} steps"
+    return None
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from benchmark.experiment import RunSpec
-from benchmark.records import CorruptRecord, Record, read_record
+from benchmark.records import CorruptRecord, Record, printable, read_record
 
 Presence = Literal["reference", "own", "missing", "crashed", "corrupt"]
 
@@ -41,7 +41,7 @@ class Store:
         if reference:
             candidates.insert(0, ("reference", self.reference(spec)))
         for presence, path in candidates:
-            if not path.is_file():
+            if not path.exists():
                 continue
             try:
                 record = read_record(path)
@@ -68,6 +68,6 @@ class Found:
 
 def _reason(note: Path) -> str:
     try:
-        return str(json.loads(note.read_text())["reason"])[:2000]
-    except (OSError, ValueError, KeyError, TypeError):
+        return printable(str(json.loads(note.read_text())["reason"]), 2000)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "crashed; its note cannot be read"

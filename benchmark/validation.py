@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,10 @@ class _UniqueKeys(yaml.SafeLoader):
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(
+                    "while reading a mapping", node.start_mark, "a key must be one word or number", key_node.start_mark
+                )
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     "while reading a mapping", node.start_mark, f"the key '{key}' stands twice", key_node.start_mark
@@ -47,4 +51,12 @@ class _UniqueKeys(yaml.SafeLoader):
 
 def read_yaml(path: Path) -> Any:
     """The content of a YAML file. Raises yaml.YAMLError, also for a key that stands twice; OSError, UnicodeDecodeError."""
-    return yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+    return parsed(path.read_text(encoding="utf-8"))
+
+
+def parsed(text: str) -> Any:
+    """The value of a YAML text. Raises yaml.YAMLError."""
+    try:
+        return yaml.load(text, _UniqueKeys)
+    except (ValueError, RecursionError) as error:  # a date or a number that cannot be; brackets in brackets
+        raise yaml.YAMLError(f"it holds what cannot be read: {error}") from error

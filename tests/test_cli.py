@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,14 @@ def test_plan_prints_a_table(capsys: pytest.CaptureFixture[str], tmp_path: Path,
         (["trian"], "No such command 'trian'"),
         (["train", "--taks", "x"], "No such option"),
         (["random", "--task", "lbf/8x8-2p-2f-coop", "--episodes", "1"], "episodes"),
+        (["random", "--task", "matrix/climbing", "--backend", "reference"], "has no reference backend"),
+        ([*RUN, "--out", "x", "--seed", "2147483648"], "seed: Input should be less than 2147483648"),
+        ([*RUN, "--out", "x", "--set", "learning_rate=.inf"], "every number must be finite"),
+        ([*RUN, "--out", "x", "--set", "value_clip=.inf"], "every number must be finite"),
+        ([*RUN[:6], str(10**30), "--out", "x"], "budget: Input should be less than or equal to"),
+        (["train", "--suite", "quick", "--task", "lbf/8x8-2p-2f-coop", "--variant", "ippo"], "suite quick has no task"),
+        (["train", "--suite", "quick", "--task", "lbf/5x5-2p-1f-coop", "--variant", "x"], "It has "),
+        (["aggregate", "--suite", "quick", "--suite", f"{ROOT}/benchmark/suites/quick.yaml"], "are both called quick"),
     ],
     ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "",
 )
@@ -147,11 +156,62 @@ def test_training_a_finished_run_again_changes_nothing(run: Path, tmp_path: Path
 
 def test_another_run_is_not_written_over(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (run / "record.json").read_bytes()
-    assert call(*RUN, "--seed", "4", "--out", str(run)) == 1
+    assert call(*RUN, "--seed", "4", "--out", str(run)) == 2
+    assert "is the record of another run" in capsys.readouterr().err
+    assert (run / "record.json").read_bytes() == before
+
+
+def test_the_checkpoint_of_another_run_is_not_continued(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(run / "checkpoint", tmp_path / "checkpoint")
+    assert call(*RUN, "--seed", "4", "--out", str(tmp_path)) == 1
     text = capsys.readouterr().err
     assert "belongs to the run" in text
     assert "Traceback" not in text
-    assert (run / "record.json").read_bytes() == before
+
+
+def test_a_corrupt_record_is_not_trained_over(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "record.json").write_text("{")
+    assert call(*RUN, "--out", str(tmp_path)) == 2
+    assert "record.json: record: Invalid JSON" in capsys.readouterr().err
+    assert (tmp_path / "record.json").read_text() == "{"
+
+
+@pytest.mark.parametrize("command", [["evaluate"], ["speed", "--task", "matrix/climbing", "--algorithm", "ippo"]], ids=" ".join)
+@pytest.mark.parametrize("device", ["cuda", "gpu"])
+def test_a_device_that_is_not_there_is_refused(
+    command: list[str], device: str, run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    folder = [str(run)] if command == ["evaluate"] else []
+    assert call(*command, *folder, "--device", device) == 2
+    assert "device" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[*RUN, "--out"], ["aggregate", "--suite", "quick", "--out"]], ids=["train", "aggregate"])
+def test_a_folder_that_cannot_be_written_is_one_clear_error(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert call(*arguments, str(tmp_path / "file" / "out")) == 1
+    text = capsys.readouterr().err
+    assert "Not a directory" in text
+    assert "Traceback" not in text
+
+
+def test_a_report_that_cannot_be_made_is_one_clear_error(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("aggregate", "--suite", "quick") == 0
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "precious").write_text("")
+    assert call("report", "--out", "mine") == 2
+    (tmp_path / "results/aggregate/aggregate.json").write_text("{")
+    assert call("report") == 2
+    text = capsys.readouterr().err
+    assert "holds things that are not a report" in text
+    assert "make it again with `creditbench aggregate`" in text
+    assert "Traceback" not in text
 
 
 def test_a_run_of_a_suite_lies_where_the_pipeline_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +295,7 @@ def test_settings_are_yaml_scalars_and_dots_reach_into_them() -> None:
     assert settings_of(given) == {"a": 1, "b": 0.5, "c": True, "d": None, "e": "text", "f": {"g": [1, 2], "h": "x=y"}}
 
 
-@pytest.mark.parametrize("given", [["a=1", "a=2"], ["a=1", "a.b=2"], ["=1"], ["a=[1"]])
+@pytest.mark.parametrize("given", [["a=1", "a=2"], ["a=1", "a.b=2"], ["=1"], ["a=[1"], ["a=" + "[" * 5000], ["a={[b]: c}"]])
 def test_settings_that_cannot_be_meant_are_refused(given: list[str]) -> None:
     with pytest.raises(BadInput, match="--set"):
         settings_of(given)

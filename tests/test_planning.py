@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -169,13 +171,28 @@ def test_quick_needs_at_most_45_core_minutes(store: Store) -> None:
 
 
 def test_the_pipeline_takes_committed_records_and_trains_the_rest(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmark.pipeline.load_suite", lambda name: SUITE)
+    monkeypatch.setattr("benchmark.suites.load_suite", lambda name: SUITE)
     spec = specs("ippo")[0]
     put_record(store.reference(spec), spec)
     taken = Pipeline({"suites": "mine"}, store.root).records
     assert [Path(path).relative_to(store.root).parts[1] for path in taken] == ["reference", "runs", "runs", "runs"]
     retrained = Pipeline({"suites": "mine", "retrain": True}, store.root).records
     assert all(Path(path).relative_to(store.root).parts[1] == "runs" for path in retrained)
+
+
+def test_files_from_before_the_clock_was_set_back_count_as_made_now(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.suites.load_suite", lambda name: SUITE)
+    spec = specs("ippo")[0]
+    put_record(store.own(spec), spec)
+    put_record(store.reference(specs("ippo")[1]), specs("ippo")[1])
+    marker = store.root / "checkpoints/.kernels/lbf"
+    marker.parent.mkdir(parents=True)
+    marker.touch()
+    files = [store.own(spec), store.reference(specs("ippo")[1]), marker]
+    for path in files:
+        os.utime(path, (2**32, 2**32))
+    Pipeline({"suites": "mine"}, store.root).claim_folder()
+    assert all(path.stat().st_mtime <= time.time() + 1 for path in files)
 
 
 def test_two_suites_that_name_the_same_run_share_it(tmp_path: Path) -> None:
@@ -193,6 +210,7 @@ def test_two_suites_that_name_the_same_run_share_it(tmp_path: Path) -> None:
         ({"device": "gpu"}, "device: Input should be 'cpu' or 'cuda'"),
         ({"suites": []}, "suites: "),
         ({"retrain": "perhaps"}, "retrain: "),
+        ({"suites": ["a{b}.yaml"]}, "braces of 'a{b}.yaml'"),
     ],
 )
 def test_a_wrong_config_names_key_and_cure(config: dict[str, object], message: str) -> None:
@@ -209,7 +227,7 @@ def test_an_unknown_suite_names_the_nearest() -> None:
 def test_suites_are_checked_when_they_are_loaded(tmp_path: Path) -> None:
     text = (SUITE_FOLDER / "lbf-baselines.yaml").read_text().replace("name: lbf-baselines", "name: mine")
     wrong = {
-        "seeds: [0, 1, 2, 3, 4]": ("sedes: [0]", "sedes: there is no such key. Did you mean seeds"),
+        "\nseeds:": ("\nsedes:", "sedes: there is no such key. Did you mean seeds"),
         "algorithm: mappo": ("algorithm: mapo", "There is no algorithm 'mapo'. Did you mean mappo"),
         "task: lbf/8x8-2p-2f-coop\n    budget": ("task: lbf/8x8-2p-2f-cop\n    budget", "lbf/8x8-2p-2f-coop"),
         "variant: ippo\n": ("variant: ipo\n", "no variant 'ipo'. Did you mean ippo"),
@@ -218,6 +236,11 @@ def test_suites_are_checked_when_they_are_loaded(tmp_path: Path) -> None:
         "title: IPPO\n": ("title: IPPO\n    title: PPO\n", "stands twice"),
         "name: mine": ("name: yours", "must be 'mine'"),
         "    value: 0.95": ("    than: mappo", "needs 'value'"),
+        "\nevaluation:": ("\n? [0]\n: 1\nevaluation:", "a key must be one word"),
+        "seeds: [0": (f"seeds: {'[' * 5000}0", "cannot be read as YAML"),
+        "[0, 1, 2": (f"[1{'0' * 5000}, 1, 2", "cannot be read as YAML"),
+        "value: 0.95": ("value: .nan", "value: Input should be a finite number"),
+        "\n  ippo:": ('\n  "ip\\npo":', "cannot be a name"),
     }
     path = tmp_path / "mine.yaml"
     path.write_text(text)

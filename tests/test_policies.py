@@ -40,6 +40,7 @@ def test_policy_files_hold_the_fingerprint_and_foreign_ones_are_refused(tmp_path
         ({"weight": tensors["weight"]}, record.fingerprint, "missing tensors.*bias"),
         (tensors | {"bias": torch.zeros(3)}, record.fingerprint, r"bias is torch.float32 \[3\]"),
         (tensors | {"bias": tensors["bias"].double()}, record.fingerprint, "bias is torch.float64"),
+        (tensors | {"bias": torch.full_like(tensors["bias"], float("nan"))}, record.fingerprint, "not all of its numbers"),
         (tensors | {"bias": torch.zeros(1_000_000)}, record.fingerprint, "bytes, where this policy takes"),
     ]
     for content, fingerprint, match in wrong:

@@ -14,10 +14,13 @@ import numpy as np
 import pytest
 
 from benchmark.aggregate import aggregate
-from benchmark.aggregate_model import Estimate, Interval
+from benchmark.aggregate_model import Aggregate, Estimate, Interval, Manifest
 from benchmark.report import ReportError, render, words
 from benchmark.report.drawing import look, sheet
+from benchmark.report.figures_comparison import improvement
 from benchmark.report.palette import COLOURS, MARK_PATHS, MARKS, shortened, styles
+from benchmark.report.tables import plain_column, table, text
+from benchmark.report.workshop import Workshop
 from benchmark.store import Store
 from tests.fixtures.made_up_aggregate import made_up_aggregate, write_aggregate
 from tests.fixtures.synthetic_records import synthetic_registry, synthetic_results
@@ -149,6 +152,12 @@ def test_every_table_has_a_caption_scoped_headers_and_its_csv(site: Path, pages:
     assert board[0]["iqm_final"] == "0.93"
     assert (board[0]["iqm_final_low"], board[0]["iqm_final_high"]) == ("0.89", "0.97")
     assert (board[0]["rank"], board[0]["rank_low"], board[0]["rank_high"]) == ("1", "1", "2")
+
+
+def test_no_figure_or_table_shares_its_csv_with_another(pages: dict[str, Reader]) -> None:
+    for name, reader in pages.items():
+        links = [link["href"] for link in reader.all("a") if link.get("href", "").endswith(".csv")]
+        assert len(links) == len(set(links)), name
 
 
 def test_the_data_of_a_figure_are_the_numbers_of_the_aggregate(site: Path) -> None:
@@ -348,6 +357,32 @@ def test_a_task_that_is_scored_by_success_shows_success_rates(tmp_path: Path) ->
     assert "Final success rate of every run" in Reader(site / "task-lbf-8x8-2p-1f.html").text
 
 
+def test_names_that_are_put_together_alike_get_files_of_their_own(tmp_path: Path) -> None:
+    shop = workshop(tmp_path, made_up_aggregate(1, 1, 1))
+    names = [shop.table(table("a-b-c", "One", "", [plain_column("x", "x")], [[text(value)]])).name for value in "12"]
+    assert names == ["a-b-c", "a-b-c-2"]
+    assert [(tmp_path / "site" / "data" / f"{name}.csv").read_text() for name in names] == ["x\n1\n", "x\n2\n"]
+
+
+def test_of_very_many_variants_the_pairs_of_the_best_are_drawn(tmp_path: Path) -> None:
+    shop = workshop(tmp_path, made_up_aggregate(1, 20, 2, long=True))
+    (suite,) = shop.aggregate.suites
+    with look():
+        plate = improvement(suite, shop.style, shop.aggregate.methods)
+        assert plate is not None
+        boxes = [axes.get_position() for axes in plate.figure.axes]
+    assert boxes[0].x1 < boxes[1].x0
+    assert boxes[0].width * plate.figure.get_size_inches()[0] > 1.2
+    assert re.search(r"The best \d+ of 20 variants are shown", plate.caption)
+    assert len(plate.data.rows) == 20 * 19
+
+
+def workshop(folder: Path, content: dict[str, Any]) -> Workshop:
+    written = write_aggregate(folder / "aggregate", content)
+    aggregate = Aggregate.model_validate_json((written / "aggregate.json").read_bytes())
+    return Workshop(folder / "site", aggregate, Manifest.model_validate_json((written / "manifest.json").read_bytes()))
+
+
 def test_styles_depend_on_the_set_of_names_alone_and_are_all_distinct() -> None:
     names = [f"variant-{k:02d}" for k in range(3 * len(COLOURS))]
     found = styles(names)
@@ -372,6 +407,12 @@ def test_numbers_in_words() -> None:
     assert words.listed(["a", "b", "c", "d"], 2) == "a, b and 2 more"
     assert words.duration(5400) == "1.5 h"
     assert [words.digits_for([value]) for value in (0.5, 12.0, -130.0, 4000.0)] == [3, 2, 1, 0]
+
+
+def test_file_names_are_no_longer_than_a_file_system_allows_and_still_differ() -> None:
+    found = words.slugs(["x" * 5000 + end for end in "abc"])
+    assert len(set(found.values())) == 3
+    assert max(map(len, found.values())) <= 60
 
 
 def test_file_names_differ_on_file_systems_that_ignore_case() -> None:

@@ -11,7 +11,7 @@ import yaml
 from benchmark.commands.errors import BadInput
 from benchmark.environments.interface import Backend
 from benchmark.tasks import Task
-from benchmark.validation import nearest
+from benchmark.validation import nearest, parsed
 
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 
@@ -30,6 +30,17 @@ def a_backend(task: Task, backend: str | None) -> Backend:
     return task.simulator(backend)[0]  # type: ignore[arg-type]
 
 
+def a_device(device: str) -> str:
+    """The device, if torch has it here. Raises BadInput."""
+    one_of("device", device, ("cpu", "cuda"))
+    if device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise BadInput("--device cuda: torch finds no GPU here")
+    return device
+
+
 def settings_of(assignments: Iterable[str]) -> dict[str, Any]:
     """Settings from name=value: values are YAML scalars, a dot reaches into a nested setting. Raises BadInput."""
     settings: dict[str, Any] = {}
@@ -38,7 +49,7 @@ def settings_of(assignments: Iterable[str]) -> dict[str, Any]:
         if not equals or not name.strip():
             raise BadInput(f"--set takes name=value, as in --set learning_rate=0.001; got '{assignment}'")
         try:
-            value = yaml.safe_load(text)
+            value = parsed(text)
         except yaml.YAMLError as error:
             raise BadInput(f"--set {name}: '{text}' is no YAML value") from error
         *outer, last = name.strip().split(".")

@@ -9,7 +9,7 @@ import typer
 
 from benchmark.commands.errors import BadInput
 from benchmark.store import Store
-from benchmark.suites import load_suite
+from benchmark.suites import load_suites
 
 AGGREGATE = Path("results/aggregate")
 REPORTS = Path("reports")
@@ -26,7 +26,7 @@ def aggregate(
     Example:
       creditbench aggregate --suite quick --suite lbf-baselines
     """
-    suites = [load_suite(name) for name in suite]
+    suites = list(load_suites(suite).values())
     from benchmark.aggregate import aggregate as compute
 
     result = compute(suites, Store(), out, retrain=retrain)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmark.commands.arguments import Device, a_backend, one_of
+from benchmark.commands.arguments import Device, a_backend, a_device, one_of
 from benchmark.commands.errors import BadInput
 from benchmark.commands.show import json_line
 from benchmark.experiment import get_algorithm
@@ -33,6 +33,7 @@ def evaluate(
     """
     _must_hold_a_run(run_dir)
     acting: Any = one_of("policy", policy, ("greedy", "sample"))
+    a_device(device)
     from benchmark.evaluation import evaluate_run
     from benchmark.policies import CorruptPolicy
 
@@ -92,7 +93,7 @@ def speed(
       creditbench speed --task lbf/8x8-2p-2f-coop
       creditbench speed --task lbf/8x8-2p-2f-coop --algorithm mappo
     """
-    one_of("device", device, ("cpu", "cuda"))
+    a_device(device)
     names = task or sorted({entry.task for name in suite_names() for entry in load_suite(name).tasks})
     tasks = [get_task(name) for name in names]
     if algorithm is not None:

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmark.commands.arguments import Device, a_backend, one_of, settings_of
+from benchmark.commands.arguments import Device, a_backend, a_device, one_of, settings_of
 from benchmark.commands.errors import BadInput
 from benchmark.experiment import RunSpec, get_algorithm, resolve
-from benchmark.records import SettingsOrigin
+from benchmark.records import SettingsOrigin, read_record
 from benchmark.store import Store
 from benchmark.suites import load_suite
 from benchmark.tasks import get_task
@@ -76,6 +76,8 @@ def train(
         spec = _off_suite(task, algorithm, regime or "team", seed, steps, assignments or [], backend)
         origin = SettingsOrigin(source="given on the command line" if assignments else "defaults")
         record, checkpoint = out / "record.json", out / "checkpoint"
+    if record.exists() and read_record(record).fingerprint != spec.fingerprint:
+        raise BadInput(f"{record} is the record of another run; name another folder, or move it away")
     if expect is not None and spec.path.name != expect:
         raise BadInput(f"this run is {spec.path.name} now, not {expect}: suite or versions changed since it was planned")
     _carry_out(spec, origin, record, checkpoint, device, tensorboard)
@@ -110,14 +112,10 @@ def _carry_out(
     device: str,
     tensorboard: Path | None,
 ) -> None:
-    one_of("device", device, ("cpu", "cuda"))
-    import torch
-
+    a_device(device)
     from benchmark.checkpoints import RefusedCheckpoint
     from benchmark.training import train as carry_out
 
-    if device == "cuda" and not torch.cuda.is_available():
-        raise BadInput("--device cuda: torch finds no GPU here")
     if tensorboard is not None and find_spec("tensorboard") is None:
         raise BadInput("--tensorboard needs the package tensorboard: uv sync --extra tensorboard")
     try:

@@ -21,6 +21,9 @@ from benchmark.report.palette import Style, shortened
 # Orange through white to blue: told apart by every kind of colour vision, and by lightness in print.
 DIVERGING = LinearSegmentedColormap.from_list("better", ["#b8510d", "#f3c9a5", "#ffffff", "#a9c9ea", "#0b5394"])
 CELL = 0.44
+SMALLEST_CELL = 0.28
+FOREST = 1.3
+"""Inches that are left for the probabilities of the leader."""
 MOST = 18
 
 
@@ -31,15 +34,20 @@ def improvement(suite: SuiteReport, style: Mapping[str, Style], methods: Methods
     names = [name for name in names if any(name in pair for pair in pairs)]
     if len(names) < 2:
         return None
-    n, leader = len(names), leading(suite) or names[0]
+    leader, count = leading(suite) or names[0], len(names)
     letters = max(len(shortened(name, MOST)) for name in names)
-    side, labels = CELL * n, 0.1 + 0.066 * letters
+    labels = 0.1 + 0.066 * letters
+    left = 0.35 + labels + 0.36
+    room = WIDTH - left - FOREST - 0.45 - 1.78 * labels
+    n = min(count, int(room / SMALLEST_CELL))
+    names = names[:n] if leader in names[:n] else [*names[: n - 1], leader]
+    cell = min(CELL, room / n)
+    side = cell * n
     top, bottom = 0.4 + 0.66 * labels, 0.55
     total = top + side + bottom
     figure = Figure(figsize=(WIDTH, total))
     # Room on the right for the last slanted label.
-    matrix_left = WIDTH - side - max(0.15, 0.78 * labels - CELL / 2)
-    left = 0.35 + labels + 0.36
+    matrix_left = WIDTH - side - max(0.15, 0.78 * labels - cell / 2)
     forest = figure.add_axes((left / WIDTH, bottom / total, (matrix_left - labels - 0.45 - left) / WIDTH, side / total))
     matrix = figure.add_axes((matrix_left / WIDTH, bottom / total, side / WIDTH, side / total))
     _forest(forest, leader, names, pairs, style)
@@ -65,6 +73,7 @@ def improvement(suite: SuiteReport, style: Mapping[str, Style], methods: Methods
             f"Left: the probability that a run of {leader} scores higher than a run of each other variant, "
             "averaged over tasks, ties counting half; the dashed line is one half. Right: the same for every pair, in "
             "per cent, bold where the interval excludes one half; no correction for the number of pairs. "
+            + (f"The best {n} of {count} variants are shown; the data have all. " if n < count else "")
             + words.improvement_basis(suite, methods)
         ),
     )

@@ -134,7 +134,7 @@ def reproduction(shop: Workshop, suite: SuiteReport) -> Table:
         plain_column("Verdict", "verdict"),
     )
     caption = "Final scores in the task's own units."
-    return table(f"{words.slug(suite.name)}-reproduction", f"{suite.title}: own runs", caption, columns, rows)
+    return table(f"{words.slug(suite.name)}-own-runs", f"{suite.title}: own runs", caption, columns, rows)
 
 
 def cost(shop: Workshop) -> Table:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 
 from benchmark.aggregate_model import Coverage, Estimate, Methods, RunRow, SuiteReport
 
 MINUS = "\u2212"
+LONGEST_SLUG = 60
 
 BADGES = {
     "ranked": "good",
@@ -128,8 +130,9 @@ def memory(size: int | None) -> str:
 
 
 def slug(name: str) -> str:
-    """A file name without folders, spaces and signs."""
-    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-.") or "page"
+    """A file name without folders, spaces and signs, and of a length that leaves room for others."""
+    stem = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-.") or "page"
+    return stem if len(stem) <= LONGEST_SLUG else f"{stem[: LONGEST_SLUG - 9]}-{sha256(name.encode()).hexdigest()[:8]}"
 
 
 def slugs(names: Iterable[str]) -> dict[str, str]:

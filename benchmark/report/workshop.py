@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -36,6 +36,7 @@ class Workshop:
     folder: Path
     aggregate: Aggregate
     manifest: Manifest
+    _names: set[str] = field(default_factory=set)
 
     @cached_property
     def style(self) -> dict[str, Style]:
@@ -111,8 +112,9 @@ class Workshop:
         ]
 
     def figure(self, plate: Plate | None) -> Plate | None:
-        """Writes a figure, unless there is nothing to show."""
+        """Writes a figure, unless there is nothing to show, under a name of its own."""
         if plate is not None:
+            plate = replace(plate, name=self._own_name(plate.name))
             save(plate, self.folder)
         return plate
 
@@ -127,13 +129,23 @@ class Workshop:
     def table(self, table: None) -> None: ...
 
     def table(self, table: Table | None) -> Table | None:
-        """Writes the CSV of a table, unless there is none."""
+        """Writes the CSV of a table, unless there is none, under a name of its own."""
         if table is None:
             return None
+        table = replace(table, name=self._own_name(table.name))
         folder = self.folder / "data"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{table.name}.csv").write_text(table.data.csv(), encoding="utf-8")
         return table
+
+    def _own_name(self, wanted: str) -> str:
+        """Names are put together of suites, tasks and variants, so that two may be alike: a-b + c is a + b-c."""
+        name, count = wanted, 1
+        while name in self._names:
+            count += 1
+            name = f"{wanted}-{count}"
+        self._names.add(name)
+        return name
 
     def page(self, path: str, template: str, title: str, *, within: str | None = None, **content: Any) -> None:
         """Writes a page. `within`: the page whose entry in the navigation is marked."""

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from algorithms.team import Regime
 from benchmark.environments.interface import Backend
-from benchmark.experiment import EvaluationSchedule, RunSpec, resolve
+from benchmark.experiment import MAXIMUM_BUDGET, EvaluationSchedule, RunSpec, resolve
 from benchmark.plugins import unknown
 from benchmark.records import SettingsOrigin, Tuning
 from benchmark.validation import nearest, problems, read_yaml
@@ -26,14 +26,14 @@ class SuiteError(ValueError):
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SuiteTask(_Strict):
     """A task of a suite and the environment steps each run gets on it."""
 
     task: str
-    budget: int = Field(ge=1)
+    budget: int = Field(ge=1, le=MAXIMUM_BUDGET)
     backend: Backend | None = None
     published: dict[str, float] = Field(default_factory=dict)
     """Published final mean return by variant name, shown beside what is found."""
@@ -107,6 +107,14 @@ class Suite(_Strict):
             raise ValueError("seeds must be distinct")
         return seeds
 
+    @field_validator("variants")
+    @classmethod
+    def _printable(cls, variants: dict[str, Variant]) -> dict[str, Variant]:
+        for name in variants:
+            if not name or name != name.strip() or not name.isprintable():
+                raise ValueError(f"{name!r} cannot be a name: it needs characters that print, and no spaces at its ends")
+        return variants
+
     @model_validator(mode="after")
     def _names_exist(self) -> Suite:
         """Every task and variant that is spoken of is one of the suite."""
@@ -150,12 +158,12 @@ class Suite(_Strict):
         return SettingsOrigin(source=self.settings_source or "defaults", tuning=self.tuning)
 
     def run(self, task: str, variant: str, seed: int) -> PlannedRun:
-        """One run by its names. Raises UnknownName with the nearest alternative."""
+        """One run by its names. Raises SuiteError with what there is, or ImpossibleRun."""
         chosen = {entry.task: entry for entry in self.tasks}
-        if task not in chosen:
-            raise unknown("task", task, chosen)
-        if variant not in self.variants:
-            raise unknown("variant", variant, self.variants)
+        for kind, name, names in (("task", task, chosen), ("variant", variant, self.variants)):
+            if name not in names:
+                known = f"{nearest(name, names)} It has {', '.join(names)}."
+                raise SuiteError(f"suite {self.name} has no {kind} '{name}'.{known}")
         return PlannedRun(self.name, variant, self._spec(chosen[task], variant, self.variants[variant], seed))
 
     def _spec(self, task: SuiteTask, name: str, variant: Variant, seed: int) -> RunSpec:
@@ -213,3 +221,15 @@ def load_suite(name: str, folder: Path = SUITE_FOLDER) -> Suite:
     if suite.name != path.stem:
         raise SuiteError(f"{path}: name is '{suite.name}', but must be '{path.stem}' as the file is called")
     return suite
+
+
+def load_suites(names: Iterable[str]) -> dict[str, Suite]:
+    """Suites by what they were asked for as, each once. Raises as `load_suite`, and SuiteError for two of one name."""
+    found: dict[str, Suite] = {}
+    for name in dict.fromkeys(names):
+        suite = load_suite(name)
+        twin = next((other for other, loaded in found.items() if loaded.name == suite.name), None)
+        if twin is not None:
+            raise SuiteError(f"{twin} and {name} are both called {suite.name}: their results could not be told apart")
+        found[name] = suite
+    return found

@@ -3,7 +3,7 @@
     uv run pytest -m slow tests/differential/test_smaclite_live.py
 
 is the long comparison: every map step by step, then whole battles. CREDITBENCH_SMACLITE_STEPS (300) are recorded on each map;
-CREDITBENCH_SMACLITE_EPISODES (100) are played for each map and policy, ten times as many by our simulator.
+CREDITBENCH_SMACLITE_EPISODES (100, and no fewer) are played for each map and policy, ten times as many by our simulator.
 """
 
 from __future__ import annotations
@@ -136,6 +136,11 @@ def test_the_interval_of_a_difference_is_welchs_for_means_and_newcombes_for_rate
     # Newcombe (1998), table II, example (a), method 10: 56/70 against 48/80.
     found = episodes.of_rates(np.arange(70) < 56, np.arange(80) < 48, 0.95)
     np.testing.assert_allclose([found.low, found.high], [0.0524, 0.3339], atol=1e-4)
+
+
+def test_too_few_battles_for_an_interval_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least 100 episodes, got 99"):
+        episodes.play_both("3m", "random", 99, seed=0)
 
 
 def test_battles_agree_with_themselves_and_not_with_others() -> None:
