@@ -4,8 +4,7 @@
 
 Plays that many episodes of the real package and ten times as many of ours under the same policy, and compares success rate,
 mean return and mean length: they agree if the interval of the difference holds 0. Prints one JSON object a map and policy,
-of each measure [real, native, lower and upper bound of real - native];
-exits with 1 if anything disagrees.
+of each measure [real, native, lower and upper bound of real - native]. Exits with 1 if anything disagrees.
 
 `--confidence` belongs to one interval. Of all 36 (six maps, two policies) at the default, one or more miss by chance about
 one time in 15 with 100 episodes and one time in 22 with 500: measured between samples of our own battles. Returns and
