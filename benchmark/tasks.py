@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from benchmark.environments.interface import Backend, BatchedEnvironment
-from benchmark.plugins import entries, load, unknown
+from benchmark.plugins import BrokenPlugin, entries, load, unknown
 
 FAMILIES = (
     "benchmark.catalogue.lbf:FAMILY",
@@ -127,9 +127,13 @@ class TaskFamily:
 
 @cache
 def families() -> dict[str, TaskFamily]:
-    """Every family by its name, those of other packages included."""
-    built_in: list[TaskFamily] = [load(path) for path in FAMILIES]
-    return {family.name: family for family in built_in + list(entries("creditbench.tasks").values())}
+    """Every family by its name, those of other packages included. Raises BrokenPlugin, also if two share a name."""
+    found: dict[str, TaskFamily] = {}
+    for family in (*map(load, FAMILIES), *entries("creditbench.tasks", TaskFamily)):
+        if family.name in found:
+            raise BrokenPlugin(f"two families of tasks are called '{family.name}'")
+        found[family.name] = family
+    return found
 
 
 def task_names() -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import shlex
 import shutil
@@ -196,6 +198,15 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(
     text = capsys.readouterr().err
     assert "Not a directory" in text
     assert "Traceback" not in text
+
+
+def test_a_full_disk_is_one_clear_error(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("benchmark.aggregate.aggregate", full)
+    assert call("aggregate", "--suite", "quick") == 1
+    assert capsys.readouterr().err == "creditbench: [Errno 28] No space left on device\n"
 
 
 def test_a_report_that_cannot_be_made_is_one_clear_error(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -265,3 +266,29 @@ def test_reading_a_plan_changes_nothing(store: Store) -> None:
     before = sorted(store.root.rglob("*"))
     planning.plan(SUITE, store)
     assert sorted(store.root.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("raise RuntimeError('boom')", "bad = bad:FAMILY (creditbench.tasks) of an installed package cannot be loaded.*boom"),
+        ("FAMILY = 3", "is no TaskFamily, but 3"),
+        ("from benchmark.catalogue.lbf import FAMILY", "two families of tasks are called 'lbf'"),
+    ],
+    ids=["raises", "is something else", "takes a name"],
+)
+def test_a_broken_package_is_named(source: str, message: str, tmp_path: Path) -> None:
+    folder = tmp_path / "bad-1.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: bad\nVersion: 1\n")
+    (folder / "entry_points.txt").write_text("[creditbench.tasks]\nbad = bad:FAMILY\n")
+    (tmp_path / "bad.py").write_text(source)
+    made = subprocess.run(
+        [sys.executable, "-m", "benchmark.cli", "list", "tasks"],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"},
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode == 2
+    assert re.search(message.replace("(", r"\(").replace(")", r"\)"), made.stderr)
+    assert "Traceback" not in made.stderr

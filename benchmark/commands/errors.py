@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmark.experiment import ImpossibleRun
 from benchmark.pipeline import ConfigError
-from benchmark.plugins import UnknownName
+from benchmark.plugins import BrokenPlugin, UnknownName
 from benchmark.records import CorruptRecord
 from benchmark.suites import SuiteError
 from benchmark.tasks import NoSimulator
@@ -14,4 +14,4 @@ class BadInput(ValueError):
     """An argument that cannot be used. The message says why and what is allowed."""
 
 
-USER_ERRORS = (BadInput, ConfigError, CorruptRecord, ImpossibleRun, NoSimulator, SuiteError, UnknownName)
+USER_ERRORS = (BadInput, BrokenPlugin, ConfigError, CorruptRecord, ImpossibleRun, NoSimulator, SuiteError, UnknownName)
