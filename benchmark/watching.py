@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from algorithms.interface import Memory
 from benchmark.assembly import build_algorithm, refuse_other_versions
 from benchmark.collection import Choice, play
-from benchmark.environments.interface import BatchedEnvironment
+from benchmark.environments.interface import BatchedEnvironment, NothingToShow
 from benchmark.environments.scene import Scene
 from benchmark.experiment import ImpossibleRun
 from benchmark.policies import BEST_POLICY, read_policy
@@ -58,7 +58,7 @@ def watch_run(run_dir: Path, out: Path, *, seed: int = 0) -> float:
         recorder = SceneRecorder()
         episode = episode_seeds(derive(seed, "watch", "environment"), 0, 1)
         play(environment, algorithm, episode, spec.evaluation.policy, generator, recorder)
-    except NotImplementedError as error:
+    except NothingToShow as error:
         raise ImpossibleRun(str(error)) from error
     finally:
         environment.close()

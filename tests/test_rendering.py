@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmark.environments.interface import NothingToShow
 from benchmark.environments.native.alice_and_bob import AliceAndBob
 from benchmark.environments.native.beacon import Beacon
 from benchmark.rendering import save_episode, save_frame
@@ -53,5 +54,5 @@ def test_an_unknown_format_is_refused_with_the_known_ones(environment: AliceAndB
 
 
 def test_a_simulator_without_a_picture_says_so() -> None:
-    with pytest.raises(NotImplementedError, match="Beacon has nothing to show"):
+    with pytest.raises(NothingToShow, match="Beacon has nothing to show"):
         Beacon(1, action_gain=1.0).scene(0)

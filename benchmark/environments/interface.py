@@ -117,11 +117,15 @@ class BatchedEnvironment(ABC):
         raise NotForkable(f"{type(self).__name__} cannot see its complete state; use the task's native backend")
 
     def scene(self, row: int) -> Scene:
-        """What the row looks like now, for people."""
-        raise NotImplementedError(f"{type(self).__name__} has nothing to show; use the task's native backend")
+        """What the row looks like now, for people. Raises NothingToShow where nobody has drawn it."""
+        raise NothingToShow(f"{type(self).__name__} has nothing to show; use the task's native backend")
 
     def close(self) -> None:  # noqa: B027 - most simulators hold nothing to free
         """Ends worker processes and frees what the environment holds. Safe to call twice."""
+
+
+class NothingToShow(RuntimeError):
+    """This environment has no picture of itself."""
 
 
 class NotForkable(RuntimeError):
