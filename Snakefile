@@ -4,6 +4,7 @@ snakemake --cores all
 snakemake --cores all --config suites='[quick, lbf-baselines]' device=cuda retrain=true
 """
 
+import shlex
 import sys
 
 from snakemake.utils import min_version
@@ -13,7 +14,7 @@ from benchmark.pipeline import Pipeline
 min_version("9.10")
 
 PIPELINE = Pipeline(config)
-PYTHON = f"'{sys.executable}' -m"
+PYTHON = f"{shlex.quote(sys.executable)} -m"
 CREDITBENCH = f"{PYTHON} benchmark.cli"
 
 

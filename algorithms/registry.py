@@ -76,13 +76,30 @@ BUILT_IN = (
 )
 
 
+class BrokenAlgorithm(ValueError):
+    """An algorithm that an installed package offers and that cannot be registered. The message says which, and why."""
+
+
 @cache
 def algorithms() -> dict[str, AlgorithmEntry]:
-    """Every algorithm by name, those of other packages included. Raises ValueError if two share a name."""
+    """Every algorithm by name, those of other packages included. Raises BrokenAlgorithm, also if two share a name."""
     found: dict[str, AlgorithmEntry] = {}
-    offered = [point.load() for point in sorted(entry_points(group="creditbench.algorithms"), key=lambda p: p.name)]
-    for entry in (*BUILT_IN, *offered):
+    for entry in (*BUILT_IN, *_offered()):
         if entry.name in found:
-            raise ValueError(f"two algorithms are registered as '{entry.name}'")
+            raise BrokenAlgorithm(f"two algorithms are registered as '{entry.name}'")
         found[entry.name] = entry
     return found
+
+
+def _offered() -> list[AlgorithmEntry]:
+    entries = []
+    for point in sorted(entry_points(group="creditbench.algorithms"), key=lambda point: point.name):
+        place = f"the entry point {point.name} = {point.value} (creditbench.algorithms) of an installed package"
+        try:
+            entry = point.load()
+        except Exception as error:
+            raise BrokenAlgorithm(f"{place} cannot be loaded: {error!r}") from error
+        if not isinstance(entry, AlgorithmEntry):
+            raise BrokenAlgorithm(f"{place} is no AlgorithmEntry, but {entry!r}")
+        entries.append(entry)
+    return entries

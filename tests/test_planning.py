@@ -269,22 +269,28 @@ def test_reading_a_plan_changes_nothing(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "message"),
+    ("what", "source", "message"),
     [
-        ("raise RuntimeError('boom')", "bad = bad:FAMILY (creditbench.tasks) of an installed package cannot be loaded.*boom"),
-        ("FAMILY = 3", "is no TaskFamily, but 3"),
-        ("from benchmark.catalogue.lbf import FAMILY", "two families of tasks are called 'lbf'"),
+        (
+            "tasks",
+            "raise RuntimeError('boom')",
+            "bad = bad:FAMILY (creditbench.tasks) of an installed package cannot be loaded.*boom",
+        ),
+        ("tasks", "FAMILY = 3", "is no TaskFamily, but 3"),
+        ("tasks", "from benchmark.catalogue.lbf import FAMILY", "two families of tasks are called 'lbf'"),
+        ("algorithms", "raise RuntimeError('boom')", "(creditbench.algorithms) of an installed package cannot be loaded.*boom"),
+        ("algorithms", "FAMILY = 3", "is no AlgorithmEntry, but 3"),
+        ("algorithms", "from algorithms.registry import BUILT_IN; FAMILY = BUILT_IN[0]", "registered as 'ippo'"),
     ],
-    ids=["raises", "is something else", "takes a name"],
 )
-def test_a_broken_package_is_named(source: str, message: str, tmp_path: Path) -> None:
+def test_a_broken_package_is_named(what: str, source: str, message: str, tmp_path: Path) -> None:
     folder = tmp_path / "bad-1.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: bad\nVersion: 1\n")
-    (folder / "entry_points.txt").write_text("[creditbench.tasks]\nbad = bad:FAMILY\n")
+    (folder / "entry_points.txt").write_text(f"[creditbench.{what}]\nbad = bad:FAMILY\n")
     (tmp_path / "bad.py").write_text(source)
     made = subprocess.run(
-        [sys.executable, "-m", "benchmark.cli", "list", "tasks"],
+        [sys.executable, "-m", "benchmark.cli", "list", what],
         env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"},
         capture_output=True,
         text=True,

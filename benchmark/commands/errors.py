@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from algorithms.registry import BrokenAlgorithm
 from benchmark.experiment import ImpossibleRun
 from benchmark.pipeline import ConfigError
 from benchmark.plugins import BrokenPlugin, UnknownName
@@ -14,4 +15,14 @@ class BadInput(ValueError):
     """An argument that cannot be used. The message says why and what is allowed."""
 
 
-USER_ERRORS = (BadInput, BrokenPlugin, ConfigError, CorruptRecord, ImpossibleRun, NoSimulator, SuiteError, UnknownName)
+USER_ERRORS = (
+    BadInput,
+    BrokenAlgorithm,
+    BrokenPlugin,
+    ConfigError,
+    CorruptRecord,
+    ImpossibleRun,
+    NoSimulator,
+    SuiteError,
+    UnknownName,
+)
