@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Literal
 
+from algorithms.entry_points import BrokenPlugin, entries
 from algorithms.settings.base import Settings
 from algorithms.settings.policy_gradient import IPPOSettings, MAPPOSettings
 from algorithms.team import REGIMES, Regime
@@ -76,30 +76,12 @@ BUILT_IN = (
 )
 
 
-class BrokenAlgorithm(ValueError):
-    """An algorithm that an installed package offers and that cannot be registered. The message says which, and why."""
-
-
 @cache
 def algorithms() -> dict[str, AlgorithmEntry]:
-    """Every algorithm by name, those of other packages included. Raises BrokenAlgorithm, also if two share a name."""
+    """Every algorithm by name, those of other packages included. Raises BrokenPlugin, also if two share a name."""
     found: dict[str, AlgorithmEntry] = {}
-    for entry in (*BUILT_IN, *_offered()):
+    for entry in (*BUILT_IN, *entries("creditbench.algorithms", AlgorithmEntry)):
         if entry.name in found:
-            raise BrokenAlgorithm(f"two algorithms are registered as '{entry.name}'")
+            raise BrokenPlugin(f"two algorithms are registered as '{entry.name}'")
         found[entry.name] = entry
     return found
-
-
-def _offered() -> list[AlgorithmEntry]:
-    entries = []
-    for point in sorted(entry_points(group="creditbench.algorithms"), key=lambda point: point.name):
-        place = f"the entry point {point.name} = {point.value} (creditbench.algorithms) of an installed package"
-        try:
-            entry = point.load()
-        except Exception as error:
-            raise BrokenAlgorithm(f"{place} cannot be loaded: {error!r}") from error
-        if not isinstance(entry, AlgorithmEntry):
-            raise BrokenAlgorithm(f"{place} is no AlgorithmEntry, but {entry!r}")
-        entries.append(entry)
-    return entries

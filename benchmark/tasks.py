@@ -13,8 +13,9 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
+from algorithms.entry_points import BrokenPlugin, entries
 from benchmark.environments.interface import Backend, BatchedEnvironment
-from benchmark.plugins import BrokenPlugin, entries, load, unknown
+from benchmark.plugins import load, unknown
 
 FAMILIES = (
     "benchmark.catalogue.lbf:FAMILY",

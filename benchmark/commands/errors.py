@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from algorithms.registry import BrokenAlgorithm
+from algorithms.entry_points import BrokenPlugin
 from benchmark.experiment import ImpossibleRun
 from benchmark.pipeline import ConfigError
-from benchmark.plugins import BrokenPlugin, UnknownName
+from benchmark.plugins import UnknownName
 from benchmark.records import CorruptRecord
 from benchmark.suites import SuiteError
 from benchmark.tasks import NoSimulator
@@ -17,7 +17,6 @@ class BadInput(ValueError):
 
 USER_ERRORS = (
     BadInput,
-    BrokenAlgorithm,
     BrokenPlugin,
     ConfigError,
     CorruptRecord,
