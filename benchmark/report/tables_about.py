@@ -223,7 +223,7 @@ def records(shop: Workshop) -> Table:
             (
                 Cell(Markup("<code{}>{}</code>").format(anchor, short), (entry.fingerprint,), "nowrap"),
                 badged({"reference": "committed", "own": "own run"}.get(entry.presence, entry.presence)),
-                html(Markup("<code>{}</code>").format(entry.path), entry.path),
+                html(Markup("<code>{}</code>").format(entry.path), entry.path, "text"),
                 html(Markup("<code>{}</code>").format(entry.outcome_sha256[:12]), entry.outcome_sha256),
                 html(Markup("<code>{}</code>").format(entry.file_sha256[:12]), entry.file_sha256),
             )
