@@ -74,7 +74,9 @@ def test_another_order_of_acting_would_be_noticed(package: Any) -> None:
 @pytest.mark.parametrize("policy", ["random", "focus-fire"])
 @pytest.mark.parametrize("name", WHOLE_BATTLES)
 def test_whole_battles_have_the_same_success_rate_mean_return_and_mean_length(package: Any, name: str, policy: str) -> None:
-    found = episodes.differences(*episodes.play_both(name, policy, EPISODES, seed=0))
+    real, native, broken = episodes.play_both(name, policy, EPISODES, seed=0)
+    found = episodes.differences(real, native)
+    assert broken == 0
     assert all(difference.agrees for difference in found.values()), found
 
 
@@ -121,10 +123,42 @@ def test_the_adapter_keeps_the_packages_chatter_to_itself(package: Any, capsys: 
 
 
 def test_attacking_the_nearest_wins_where_acting_at_random_loses() -> None:
-    fought, muddled = (episodes.play(SMAClite(50, map_name="3m"), policy, 50, seed=0) for policy in (nearest_first, at_random))
+    fought, muddled = (
+        episodes.play(SMAClite(50, map_name="3m"), policy, 50, seed=0)[0] for policy in (nearest_first, at_random)
+    )
     assert fought["success"].all()
     assert not muddled["success"].any()
     assert fought["return"].mean() > 5 * muddled["return"].mean()
+
+
+class Beamed(SMAClite):
+    """Breaks off two battles as the real package does, in the middle."""
+
+    backend = "reference"
+    left = 2
+
+    def step(self, actions: Any) -> None:
+        super().step(actions)
+        if self.left and self.steps[0] == 5:
+            self.left -= 1
+            raise ValueError(f"{episodes.EMPTY_BEAM}: 0 (dim 0) != 2 (dim 0)")
+
+
+def test_battles_that_the_package_cannot_finish_are_counted_and_others_played() -> None:
+    whole, none = episodes.play(SMAClite(1, map_name="3m"), at_random, 5, seed=0)
+    played, broken = episodes.play(Beamed(1, map_name="3m"), at_random, 5, seed=0)
+    assert (none, broken) == (0, 2)
+    assert len(played["length"]) == len(whole["length"]) == 5
+    assert (played["length"] > 5).all()
+
+
+def test_any_other_error_of_the_package_is_raised() -> None:
+    class Broken(Beamed):
+        def step(self, actions: Any) -> None:
+            raise ValueError("something else")
+
+    with pytest.raises(ValueError, match="something else"):
+        episodes.play(Broken(1, map_name="3m"), at_random, 5, seed=0)
 
 
 def test_the_interval_of_a_difference_is_welchs_for_means_and_newcombes_for_rates() -> None:
