@@ -245,6 +245,11 @@ class Algorithm(ABC):
         """What the method would assign to each action of these episodes; None if it assigns nothing."""
         return None
 
+    def seconds(self) -> dict[str, float]:
+        """Seconds spent since it was built in parts of `update` that are worth naming (the reward model, say). They go into
+        a record's `execution` and decide nothing."""
+        return {}
+
     @abstractmethod
     def policy_state(self) -> dict[str, Tensor]:
         """Everything that acting needs, by name: what `policy.safetensors` holds."""

@@ -15,7 +15,8 @@ class Optimiser:
     """Adam over several networks. Each network's gradient is clipped by its own norm, so that networks that share
     nothing do not feel one another.
 
-    `learning_rate` is the rate at step 0; "linear" lets it fall to 0 at `budget` environment steps.
+    `learning_rate` is the rate at step 0; "linear" lets it fall to 0 at `budget` environment steps. `weight_decay` is added
+    to the gradient (L2), as Adam has it.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class Optimiser:
         epsilon: float,
         schedule: Schedule,
         budget: int,
+        weight_decay: float = 0.0,
     ) -> None:
         self._networks = [list(parameters) for parameters in networks]
         self._learning_rate = learning_rate
@@ -36,7 +38,7 @@ class Optimiser:
         self._steps = 0
         everything = [parameter for parameters in self._networks for parameter in parameters]
         # Measured on a CPU with two hidden layers: fused 35 us a step, foreach 85 us, one by one 100 us.
-        self._adam = torch.optim.Adam(everything, lr=learning_rate, eps=epsilon, fused=True)
+        self._adam = torch.optim.Adam(everything, lr=learning_rate, eps=epsilon, weight_decay=weight_decay, fused=True)
 
     def minimise(self, loss: Tensor) -> Tensor:
         """One gradient step; returns the largest gradient norm of the networks before clipping."""

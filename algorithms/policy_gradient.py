@@ -11,6 +11,9 @@ wraps this learner and hands it wider observations.
 
 from __future__ import annotations
 
+import contextlib
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -23,7 +26,7 @@ from algorithms.interface import Algorithm, Collection, Credit, Episodes, Memory
 from algorithms.minibatches import minibatches
 from algorithms.networks import NetworkShape, TeamNetworks, masked_logits
 from algorithms.optimiser import Optimiser
-from algorithms.redistribution.interface import Redistributor
+from algorithms.redistribution.interface import Redistribution, Redistributor
 from algorithms.returns import standardised
 from algorithms.seeds import derived_seed
 from algorithms.settings.policy_gradient import PolicyGradientSettings, PPOSettings
@@ -49,6 +52,7 @@ class PolicyGradient(Algorithm):
         self._device = problem.device
         self.estimator = estimator
         self.redistributor = redistributor
+        self._reward_model_seconds = 0.0
         shape = NetworkShape(settings.hidden_size, settings.hidden_layers, settings.activation, settings.recurrent)
         self.actor = TeamNetworks(
             problem.team,
@@ -113,22 +117,26 @@ class PolicyGradient(Algorithm):
         episodes = episodes.to(self._device)
         if self.redistributor is None:
             return _floats(self._learn(episodes, episodes.reward(self._problem.regime)))
-        monitors: dict[str, Tensor | float] = {}
-        self.redistributor.observe(episodes)
-        if self.redistributor.ready():
-            with torch.no_grad():
-                reward = self.redistributor.redistribute(episodes)
-            monitors |= self._learn(episodes, reward)
-        return _floats(monitors | self.redistributor.fit())
+        found = None
+        with self._reward_model_clock():
+            self.redistributor.observe(episodes)
+            if self.redistributor.ready():
+                found = self._redistribute(episodes)
+        monitors = found.monitors | self._learn(episodes, found.reward) if found else {}
+        with self._reward_model_clock():
+            return _floats(monitors | self.redistributor.fit())
 
     def credit(self, episodes: Episodes) -> Credit | None:
-        """The redistributed reward where there is a redistributor, else the advantage before any standardisation."""
+        """The shares of the return where there is a redistributor, else the advantage before any standardisation."""
         episodes = episodes.to(self._device)
+        if self.redistributor is not None:
+            return Credit(self._redistribute(episodes).shares, "reward")
         with torch.no_grad():
-            if self.redistributor is not None:
-                return Credit(self.redistributor.redistribute(episodes), "reward")
             advantage = self._estimate(episodes, episodes.reward(self._problem.regime), self._policy(episodes))
         return Credit(advantage.masked_fill(~episodes.acting, 0.0), "advantage")
+
+    def seconds(self) -> dict[str, float]:
+        return {"reward model": self._reward_model_seconds} if self.redistributor is not None else {}
 
     def policy_state(self) -> dict[str, Tensor]:
         return {name: tensor.detach().clone() for name, tensor in self.actor.state_dict().items()}
@@ -157,6 +165,19 @@ class PolicyGradient(Algorithm):
         self.estimator.load_state_dict(state["estimator"])
         if self.redistributor is not None:
             self.redistributor.load_state_dict(state["redistributor"])
+
+    @torch.no_grad()
+    def _redistribute(self, episodes: Episodes) -> Redistribution:
+        assert self.redistributor is not None
+        return self.redistributor.redistribute(episodes)
+
+    @contextlib.contextmanager
+    def _reward_model_clock(self) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._reward_model_seconds += time.perf_counter() - start
 
     def _learn(self, episodes: Episodes, reward: Tensor) -> dict[str, Tensor | float]:
         policy = self._policy(episodes)

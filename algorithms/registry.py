@@ -5,14 +5,40 @@ Other packages add theirs by the entry point group "creditbench.algorithms", who
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
 
 from algorithms.entry_points import BrokenPlugin, entries
 from algorithms.settings.base import Settings
+from algorithms.settings.dependence_graph import PAPER as DEPENDENCE_PAPER
+from algorithms.settings.dependence_graph import RELEASED as DEPENDENCE_RELEASED
+from algorithms.settings.dependence_graph import (
+    DependenceGraphSettings,
+    GuidedIPPOSettings,
+    GuidedMAPPOSettings,
+    GuidedPPOSettings,
+    guided_by,
+)
 from algorithms.settings.policy_gradient import IPPOSettings, MAPPOSettings
+from algorithms.settings.redistribution import (
+    PAPER,
+    SCREENING_COALITIONS,
+    SCREENING_LAYERS,
+    SCREENING_WIDE,
+    ARELSettings,
+    IRCRSettings,
+    RedistributionSettings,
+    STASMLSettings,
+    STASSettings,
+    TAR2RawSettings,
+    TAR2Settings,
+    UniformSettings,
+    paid_by,
+)
 from algorithms.team import REGIMES, Regime
 
 if TYPE_CHECKING:
@@ -28,7 +54,8 @@ class AlgorithmEntry:
     `version`: raised with every change that alters what it learns. `family`: groups methods on pages. `regimes`: the
     reward regimes it can learn under. `sharing`: the parameter sharing it offers. `recurrent`: whether it offers a
     recurrent core. `several_agent_types`: whether teams of unlike agents are supported. `requires`: names of
-    privileged data (an oracle graph, say) that the trainer fills in; such variants are flagged and unranked.
+    privileged data (an oracle graph, say) that the trainer fills in; such variants are flagged and unranked. `presets`: by
+    name, settings that differ from the defaults and that a suite asks for together.
     """
 
     name: str
@@ -44,6 +71,7 @@ class AlgorithmEntry:
     recurrent: bool = True
     several_agent_types: bool = True
     requires: tuple[str, ...] = ()
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
 
     def build(self, settings: Settings, problem: Problem) -> Algorithm:
         """The algorithm, ready to act. Imports torch."""
@@ -52,7 +80,7 @@ class AlgorithmEntry:
         return algorithm
 
 
-BUILT_IN = (
+PPO = (
     AlgorithmEntry(
         name="ippo",
         version=1,
@@ -74,6 +102,114 @@ BUILT_IN = (
         settings=MAPPOSettings,
     ),
 )
+
+
+@dataclass(frozen=True)
+class _Redistribution:
+    """A way to redistribute the return, which IPPO and MAPPO can be paid by."""
+
+    name: str
+    title: str
+    source: str
+    summary: str
+    settings: type[RedistributionSettings]
+    screening: Mapping[str, Any] | None = None
+
+
+REDISTRIBUTIONS = (
+    _Redistribution(
+        "uniform",
+        "uniform redistribution",
+        "baseline of Kapoor et al. 2025, arXiv 2502.04864",
+        "The return is paid in equal parts over the steps.",
+        UniformSettings,
+    ),
+    _Redistribution(
+        "ircr",
+        "IRCR",
+        "Gangwani et al. 2020, arXiv 2010.12718",
+        "Every step of an episode is worth the episode's return, scaled by the extremes seen.",
+        IRCRSettings,
+    ),
+    _Redistribution(
+        "arel",
+        "AREL",
+        "Xiao et al. 2022, arXiv 2201.04612",
+        "Attention over time and agents learns a reward for every step whose sum is the return.",
+        ARELSettings,
+        SCREENING_WIDE,
+    ),
+    _Redistribution(
+        "stas",
+        "STAS",
+        "Chen et al. 2024, arXiv 2304.07520",
+        "Temporal attention, then agent attention masked by coalitions, learns a reward for every agent and step.",
+        STASSettings,
+        SCREENING_COALITIONS,
+    ),
+    _Redistribution(
+        "stas-ml",
+        "STAS-ML",
+        "Chen et al. 2024, arXiv 2304.07520",
+        "STAS with several layers of both attentions.",
+        STASMLSettings,
+        SCREENING_LAYERS,
+    ),
+    _Redistribution(
+        "tar2",
+        "TAR²",
+        "Kapoor et al. 2025, arXiv 2502.04864",
+        "Learned scores and a fixed normaliser split the return over steps and agents; the shares always sum to it.",
+        TAR2Settings,
+        SCREENING_COALITIONS,
+    ),
+    _Redistribution(
+        "tar2-raw",
+        "TAR², first version",
+        "Kapoor et al. 2024, arXiv 2412.14779",
+        "Scores with the sign of the return, fitted to sum to it and paid as they are.",
+        TAR2RawSettings,
+        SCREENING_WIDE,
+    ),
+)
+
+
+def _under(ppo: AlgorithmEntry, method: _Redistribution) -> AlgorithmEntry:
+    """PPO paid by a redistribution of the return."""
+    presets = {} if method.screening is None else {"paper": PAPER, "screening": method.screening}
+    module = method.name.replace("-", "_")
+    return AlgorithmEntry(
+        name=f"{ppo.name}+{method.name}",
+        version=1,
+        title=f"{ppo.name.upper()} + {method.title}",
+        family="return redistribution",
+        source=method.source,
+        summary=method.summary,
+        factory=f"algorithms.redistribution.{module}:build",
+        settings=paid_by(ppo.settings, method.settings),  # type: ignore[arg-type]
+        regimes=("episodic",),
+        presets=MappingProxyType(presets),
+    )
+
+
+_GUIDED_SETTINGS: tuple[type[GuidedPPOSettings], ...] = (GuidedIPPOSettings, GuidedMAPPOSettings)
+GUIDED = tuple(
+    AlgorithmEntry(
+        name=f"{ppo.name}+dg",
+        version=1,
+        title=f"{ppo.name.upper()} + dependence graph",
+        family="dependence graph",
+        source="Le and Ta 2026, arXiv 2601.21523",
+        summary="An action is credited with the advantages of all agents that it can have reached along a learned graph.",
+        factory="algorithms.advantages.dependence_graph.estimator:build",
+        settings=guided_by(settings, DependenceGraphSettings),
+        regimes=("individual",),
+        presets=MappingProxyType({"paper": DEPENDENCE_PAPER, "released": DEPENDENCE_RELEASED}),
+    )
+    for ppo, settings in zip(PPO, _GUIDED_SETTINGS, strict=True)
+)
+
+BUILT_IN = (*PPO, *GUIDED, *(_under(ppo, method) for ppo in PPO for method in REDISTRIBUTIONS))
 
 
 @cache

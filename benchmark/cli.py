@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from benchmark.commands import compare, listing, planned, tools, train
+from benchmark.commands import compare, listing, planned, studies, tools, train
 from benchmark.commands.errors import USER_ERRORS
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("report")(compare.report)
 app.command("watch")(tools.watch)
 app.command("speed")(tools.speed)
 app.command("random")(tools.random)
+app.command("study")(studies.study)
 app.command("compile", hidden=True)(tools.compile_kernels)
 
 

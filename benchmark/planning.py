@@ -23,6 +23,8 @@ of what `creditbench speed --task T --algorithm mappo` finds on a free core, bec
 NOMINAL_NATIVE = 20_000.0
 NOMINAL_REFERENCE = 500.0
 """For other families: on our simulators, and on a real package."""
+NOMINAL_MULTIPLICATIONS_PER_SECOND = 2e10
+"""Of reward models and their like on one core (measured: 2.4e10 in the attention of STAS)."""
 NOMINAL_BYTES = 3_000_000
 """Disk of one run (record, policies, checkpoint, curves) where no finished run tells."""
 RECORDS_PER_RATE = 20
@@ -115,6 +117,7 @@ class Plan:
             "stale": [{"path": entry.path.as_posix(), "changed": entry.changed} for entry in self.stale],
             "to_train": len(self.to_train),
             "core_hours": self.core_hours,
+            "declared_core_hours": self.suite.core_hours,
             "gigabytes": self.gigabytes,
             "runs": [run.as_json() for run in self.runs],
         }
@@ -159,6 +162,7 @@ class Prices:
             for record in self._records[key]
             if record.outcome.status == "ok"
             and record.spec.backend == spec.backend
+            and _alike(record.spec, spec)
             and (seconds := record.execution.seconds.get("total", 0.0)) > 0
         ]
         if measured:
@@ -166,7 +170,8 @@ class Prices:
         family = get_task(spec.task).family
         if spec.backend == "reference":
             return NOMINAL_REFERENCE, "nominal, real package"
-        return NOMINAL_STEPS_PER_SECOND.get(family, NOMINAL_NATIVE), "nominal"
+        plain = NOMINAL_STEPS_PER_SECOND.get(family, NOMINAL_NATIVE)
+        return total_steps(spec) / (total_steps(spec) / plain + _model_seconds(spec)), "nominal"
 
     @cached_property
     def _bytes_per_run(self) -> float:
@@ -184,6 +189,19 @@ def total_steps(spec: RunSpec) -> int:
     evaluation = spec.evaluation
     episodes = evaluation.points * evaluation.episodes + evaluation.absolute_episodes
     return spec.budget + episodes * get_task(spec.task).horizon
+
+
+def _model_seconds(spec: RunSpec) -> float:
+    """Of the models that a run trains beside actors and critics, if every episode lasts to the horizon."""
+    task = get_task(spec.task)
+    work = spec.resolved_settings().model_work(task.n_agents, task.horizon, spec.budget / task.horizon)
+    return work / NOMINAL_MULTIPLICATIONS_PER_SECOND
+
+
+def _alike(one: RunSpec, other: RunSpec) -> bool:
+    """Whether models beside actors and critics cost both about the same for every step."""
+    costs = sorted(_model_seconds(spec) / spec.budget for spec in (one, other))
+    return costs[1] <= 1.5 * costs[0]
 
 
 def _stale(planned: list[RunSpec], store: Store) -> Iterator[Stale]:

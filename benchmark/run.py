@@ -64,7 +64,7 @@ class Run:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """By phase, over all resumes up to their last checkpoints."""
+        """By phase, and by part of the updates that the algorithm names, over all resumes up to their last checkpoints."""
         return {**self._seconds, "total": self._seconds["total"] + time.perf_counter() - self._started}
 
     def advance(self) -> Update:
@@ -76,8 +76,11 @@ class Run:
             episodes = self._collector.collect(
                 self.algorithm, collection.episodes, self.episodes_done, self._environment_seed, self._exploration
             )
+        before = self.algorithm.seconds()
         with self.clock("update"):
             monitors = self.algorithm.update(episodes)
+        for part, seconds in self.algorithm.seconds().items():
+            self._seconds[part] = self._seconds.get(part, 0.0) + seconds - before.get(part, 0.0)
         self.steps_done += episodes.steps
         self.episodes_done += collection.episodes
         update = Update.of(episodes, self.steps_done, collection.phase, monitors)

@@ -266,7 +266,7 @@ def iqm_samples(scores: VariantScores) -> Array:
     return weighted_iqm(np.concatenate(scores.final)[:, None], weights)[:, 0]
 
 
-# Pairs and ranks
+# Pairs, differences and ranks
 
 
 def improvement(
@@ -287,6 +287,36 @@ def improvement(
         return probability, None
     low, high = np.quantile(np.mean(samples, axis=0), _QUANTILES)
     return probability, (float(low), float(high))
+
+
+def difference_of_means(
+    x: Array, y: Array, x_counts: NDArray[np.int64], y_counts: NDArray[np.int64]
+) -> tuple[float, tuple[float, float] | None]:
+    """mean(x) - mean(y) of runs [n], [m] and its interval from independent resamples [R, n], [R, m]; none for n or m < 2."""
+    difference = float(x.mean() - y.mean())
+    if min(len(x), len(y)) < 2:
+        return difference, None
+    low, high = np.quantile(_resampled_means(x, x_counts) - _resampled_means(y, y_counts), _QUANTILES)
+    return difference, (float(low), float(high))
+
+
+def ratio_of_means(
+    x: Array, y: Array, x_counts: NDArray[np.int64], y_counts: NDArray[np.int64]
+) -> tuple[float, tuple[float, float] | None] | None:
+    """mean(x) / mean(y), resampled as `difference_of_means` is. None unless mean(y) is above 0, in every resample too."""
+    below = _resampled_means(y, y_counts)
+    if y.mean() <= 0 or below.min() <= 0:
+        return None
+    ratio = float(x.mean() / y.mean())
+    if min(len(x), len(y)) < 2:
+        return ratio, None
+    low, high = np.quantile(_resampled_means(x, x_counts) / below, _QUANTILES)
+    return ratio, (float(low), float(high))
+
+
+def _resampled_means(values: Array, counts: NDArray[np.int64]) -> Array:
+    means: Array = counts @ values / len(values)
+    return means
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 TASKS = [
     *("lbf/5x5-2p-1f-coop", "lbf/10x10-3p-3f-2s-exclusive", "lbf/8x8-2p-4f-coop-winner", "lbf/5x5-9p-9f"),
     *("mpe/simple_spread-3", "mpe/simple_spread-15", "mpe/simple_tag-3", "mpe/stas-spread-6", "mpe/stas-tag-15"),
-    *("alice_and_bob", "grid/navigation", "grid/unlock", "grid/shooting"),
+    *("alice_and_bob", "alice_and_bob/three-rooms", "grid/navigation", "grid/unlock", "grid/shooting", "grid/five-goals"),
     *("matrix/climbing", "matrix/two-step", "synergy/3-b2-x4", "dg/star-5", "dg/cycle-5", "dg/rooms-3", "dg/beacon-0.5"),
     *("smaclite/2s3z", "smaclite/MMM2", "smaclite/bane_vs_bane", "smaclite/2c_vs_64zg", "smaclite/corridor-released"),
 ]

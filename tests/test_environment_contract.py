@@ -1,120 +1,26 @@
-"""What every environment of every backend must do, whatever it simulates. New environments add a line to CASES."""
+"""What every environment of every backend must do, whatever it simulates; forks have tests/test_environment_forks.py."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from benchmark.environments.interface import BatchedEnvironment, NotForkable, UnavailableAction
-from benchmark.environments.native.driving import action_streams, random_available_actions
+from benchmark.environments.interface import BatchedEnvironment, UnavailableAction
 from benchmark.tasks import get_task
-
-
-@dataclass(frozen=True)
-class Case:
-    """A task in one of its backends; `rows` and `steps` keep slow packages short (None: whole episodes).
-
-    `fixed_start`: every episode starts alike.
-    """
-
-    task: str
-    backend: str
-    rows: int = 64
-    steps: int | None = None
-    fixed_start: bool = False
-
-    def build(self, rows: int) -> BatchedEnvironment:
-        """A fresh environment; the test is skipped, with the reason, where the real package is missing."""
-        task = get_task(self.task)
-        try:
-            return task.build(rows, self.backend)  # type: ignore[arg-type]
-        except (ValueError, ImportError) as error:
-            if self.backend == "native" or "not installed" not in str(error):
-                raise
-            pytest.skip(str(error))
-
-
-CASES = [
-    Case("lbf/5x5-2p-1f-coop", "native"),
-    Case("lbf/8x8-2p-2f-2s-coop", "native"),
-    Case("lbf/10x10-3p-3f-pen", "native"),
-    Case("lbf/8x8-2p-4f-coop-winner", "native"),
-    Case("alice_and_bob", "native", fixed_start=True),
-    Case("grid/navigation", "native", fixed_start=True),
-    Case("grid/unlock", "native", fixed_start=True),
-    Case("grid/shooting", "native", fixed_start=True),
-    Case("matrix/climbing", "native", fixed_start=True),
-    Case("matrix/two-step", "native", fixed_start=True),
-    Case("synergy/3-b2", "native"),
-    Case("synergy/3-b2-x4", "native"),
-    Case("dg/star-5", "native"),
-    Case("dg/cycle-5", "native"),
-    Case("dg/rooms-3", "native", fixed_start=True),
-    Case("dg/beacon-0.5", "native"),
-    Case("lbf/5x5-2p-1f-coop", "reference", rows=8),
-    Case("lbf/10x10-3p-5f-2s-pen", "reference", rows=8),
-    Case("mpe/simple_spread-3", "native"),
-    Case("mpe/simple_tag-3", "native"),
-    Case("mpe/stas-spread-15", "native", rows=16),
-    Case("mpe/stas-tag-15", "native", rows=16),
-    Case("mpe/seca-predator-prey", "native"),
-    Case("mpe/simple_spread-3", "reference", rows=4),
-    Case("smaclite/3m", "native", fixed_start=True),
-    Case("smaclite/MMM2", "native", rows=16, fixed_start=True),
-    Case("smaclite/bane_vs_bane-released", "native", rows=8, fixed_start=True),
-    Case("smaclite/2s_vs_1sc-sparse", "native", rows=16, fixed_start=True),
-    Case("smaclite/2s3z", "reference", rows=2, steps=10, fixed_start=True),
-]
-NATIVE = [case for case in CASES if case.backend == "native"]
-REFERENCE = [case for case in CASES if case.backend == "reference"]
-
-each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.task}-{case.backend}")
-each_native = pytest.mark.parametrize("case", NATIVE, ids=lambda case: case.task)
-each_reference = pytest.mark.parametrize("case", REFERENCE, ids=lambda case: case.task)
-
-Snapshot = dict[str, NDArray]
-
-
-def seeds(count: int, first: int = 0) -> NDArray[np.uint64]:
-    return np.arange(first, first + count, dtype=np.uint64)
-
-
-def snapshot(environment: BatchedEnvironment) -> Snapshot:
-    return {name: getattr(environment, name).copy() for name in environment.PUBLIC}
-
-
-def rows_of(taken: Snapshot, rows: list[int]) -> Snapshot:
-    return {name: array[rows] for name, array in taken.items()}
-
-
-def assert_same(one: Snapshot, other: Snapshot) -> None:
-    for name in one:
-        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
-
-
-def randomly(environment: BatchedEnvironment, row_seeds: NDArray[np.uint64], steps: int | None) -> Iterator[NDArray[np.int64]]:
-    """Steps by random actions that depend on a row's own seed alone, until all episodes end; yields the actions made."""
-    streams = action_streams(np.resize(row_seeds, environment.batch_size) + np.uint64(10**9))
-    made = 0
-    while environment.running.any() and (steps is None or made < steps):
-        actions = np.zeros((environment.batch_size, environment.team.n_agents), np.int64)
-        random_available_actions(environment.available, streams, actions)
-        environment.step(actions)
-        made += 1
-        yield actions
-
-
-def play(environment: BatchedEnvironment, row_seeds: NDArray[np.uint64], steps: int | None = None) -> list[Snapshot]:
-    """Resets, then plays randomly; the public arrays after the reset and after each step."""
-    environment.reset(row_seeds)
-    return [snapshot(environment)] + [snapshot(environment) for _ in randomly(environment, row_seeds, steps)]
+from tests.fixtures.environment_cases import (
+    Case,
+    assert_same,
+    each_case,
+    each_native,
+    play,
+    randomly,
+    rows_of,
+    seeds,
+    snapshot,
+)
 
 
 @each_case
@@ -356,93 +262,3 @@ def test_other_seeds_give_other_starts_unless_all_start_alike(case: Case) -> Non
     environment.reset(seeds(environment.batch_size))
     assert (len(np.unique(environment.state, axis=0)) == 1) == case.fixed_start
     environment.close()
-
-
-@each_reference
-def test_a_package_whose_state_cannot_be_copied_says_so(case: Case) -> None:
-    environment = case.build(1)
-    environment.reset(seeds(1))
-    with pytest.raises(NotForkable):
-        environment.fork(np.array([0]))
-    with pytest.raises(NotForkable):
-        environment.rekey(seeds(1))
-    with pytest.raises(NotForkable):
-        environment.fingerprint()
-    environment.close()
-
-
-def advanced(case: Case, rows: int, steps: int) -> BatchedEnvironment:
-    """An environment some random steps after its reset."""
-    environment = case.build(rows)
-    play(environment, seeds(rows), steps)
-    return environment
-
-
-@each_native
-@given(chosen=st.lists(st.integers(0, 5), min_size=1, max_size=8), steps=st.integers(0, 30))
-@settings(max_examples=15, deadline=None)
-def test_a_fork_goes_on_as_the_uninterrupted_episode_does(case: Case, chosen: list[int], steps: int) -> None:
-    environment = advanced(case, 6, steps)
-    fork = environment.fork(np.array(chosen))
-    assert_same(snapshot(fork), rows_of(snapshot(environment), chosen))
-    for actions in randomly(environment, seeds(6, first=90), 20):
-        fork.step(actions[chosen])
-        assert_same(snapshot(fork), rows_of(snapshot(environment), chosen))
-    np.testing.assert_array_equal(fork.fingerprint(), environment.fingerprint()[chosen])
-
-
-@each_native
-def test_playing_a_fork_leaves_its_origin_alone(case: Case) -> None:
-    environment = advanced(case, 4, 3)
-    before, marks = snapshot(environment), environment.fingerprint()
-    fork = environment.fork(np.array([0, 0, 1, 3]))
-    for _ in randomly(fork, seeds(4, first=90), None):
-        pass
-    assert_same(snapshot(environment), before)
-    np.testing.assert_array_equal(environment.fingerprint(), marks)
-
-
-@each_native
-@pytest.mark.parametrize("rows", [[], [-1], [4], [[0]]])
-def test_a_fork_of_rows_that_do_not_exist_is_refused(case: Case, rows: list) -> None:
-    with pytest.raises(ValueError, match="rows must be"):
-        advanced(case, 4, 1).fork(np.array(rows, np.int64))
-
-
-@each_native
-def test_new_keys_change_nothing_that_has_happened_and_equal_keys_give_equal_futures(case: Case) -> None:
-    environment = advanced(case, 4, 3)
-    one, other, third = (environment.fork(np.arange(4)) for _ in range(3))
-    before = snapshot(one)
-    one.rekey(seeds(4, first=500))
-    other.rekey(seeds(4, first=500))
-    third.rekey(seeds(4, first=900))
-    assert_same(snapshot(one), before)
-    np.testing.assert_array_equal(one.fingerprint(), other.fingerprint())
-    assert (one.fingerprint() != third.fingerprint()).all()
-    assert (one.fingerprint() != environment.fingerprint()).all()
-    for actions in randomly(one, seeds(4, first=90), None):
-        other.step(actions)
-        assert_same(snapshot(one), snapshot(other))
-
-
-@each_native
-def test_keys_for_another_number_of_rows_are_refused(case: Case) -> None:
-    with pytest.raises(ValueError, match="keys must have shape"):
-        advanced(case, 4, 1).rekey(seeds(3))
-
-
-@each_native
-def test_fingerprints_are_equal_exactly_for_equal_rows(case: Case) -> None:
-    environment, twin = case.build(4), case.build(4)
-    for one in (environment, twin):
-        one.reset(np.array([1, 2, 3, 1], np.uint64))
-    start = environment.fingerprint()
-    np.testing.assert_array_equal(start, twin.fingerprint())
-    assert len(set(start.tolist())) == 3
-    assert start[0] == start[3]
-    for _ in randomly(environment, seeds(4), 1):
-        pass
-    moved = environment.fingerprint()
-    assert (moved != start).all()
-    np.testing.assert_array_equal(environment.fork(np.array([2, 2])).fingerprint(), moved[[2, 2]])

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from algorithms.registry import BUILT_IN, AlgorithmEntry
+from algorithms.settings.redistribution import RewardModelSettings
 from tests.fixtures.toy_team import random_episodes, toy_problem, toy_team
 
 FILE = Path(__file__).parent / "data" / "golden_traces.json"
@@ -24,6 +26,16 @@ CASES: dict[str, dict[str, Any]] = {
     "recurrent": {"recurrent": True, "last_action": True},
 }
 
+SMALL_MODEL = {
+    "width": 8,
+    "heads": 2,
+    "warm_up_episodes": 0,
+    "batch_episodes": 8,
+    "gradient_steps_per_episode": 0.25,
+    "fit_interval": 1,
+}
+"""Of a learned redistribution: a model that is ready after the first update and fits in each."""
+
 
 def cases() -> list[tuple[AlgorithmEntry, str]]:
     return [(entry, case) for entry in BUILT_IN for case in CASES]
@@ -32,7 +44,10 @@ def cases() -> list[tuple[AlgorithmEntry, str]]:
 def trace(entry: AlgorithmEntry, case: str) -> list[dict[str, float]]:
     """The monitors of three updates."""
     team = toy_team(n_agents=3, agent_types=(0, 1, 0), horizon=8)
-    algorithm = entry.build(entry.settings(**CASES[case]), toy_problem(team))
+    settings = dict(CASES[case])
+    if isinstance(getattr(entry.settings(), "redistribution", None), RewardModelSettings):
+        settings["redistribution"] = SMALL_MODEL
+    algorithm = entry.build(entry.settings(**settings), toy_problem(team, regime=entry.regimes[0]))
     batch = random_episodes(team, 16, seed=0)
     return [algorithm.update(batch) for _ in range(3)]
 
@@ -57,4 +72,5 @@ def write() -> None:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # as the tests have it, and many times faster for networks this small
     write()

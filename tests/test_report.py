@@ -2,65 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urldefrag
 
 import numpy as np
 import pytest
 
 from benchmark.aggregate import aggregate
-from benchmark.aggregate_model import Aggregate, Estimate, Interval, Manifest
+from benchmark.aggregate_model import Estimate, Interval
 from benchmark.report import ReportError, render, words
 from benchmark.report.drawing import look, sheet
 from benchmark.report.figures_comparison import improvement
 from benchmark.report.palette import COLOURS, MARK_PATHS, MARKS, shortened, styles
 from benchmark.report.tables import plain_column, table, text
-from benchmark.report.workshop import Workshop
 from benchmark.store import Store
 from tests.fixtures.made_up_aggregate import made_up_aggregate, write_aggregate
+from tests.fixtures.read_site import Reader, files, links, rows, site_of, workshop
 from tests.fixtures.synthetic_records import synthetic_registry, synthetic_results
-
-
-class Reader(HTMLParser):
-    """The elements of a page, their text and their nesting."""
-
-    VOID = frozenset({"meta", "link", "img", "br", "hr", "input", "path"})
-
-    def __init__(self, page: Path) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.open: list[str] = []
-        self.words: list[str] = []
-        self.feed(page.read_text(encoding="utf-8"))
-        assert not self.open, f"{page.name}: {self.open} are not closed"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open, f"</{tag}> closes nothing"
-        assert self.open[-1] == tag, f"</{tag}> closes <{self.open[-1]}>"
-        self.open.pop()
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    def all(self, tag: str) -> list[dict[str, str]]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", "".join(self.words))
 
 
 @pytest.fixture(scope="module")
@@ -74,26 +33,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pages(site: Path) -> dict[str, Reader]:
     return {page.name: Reader(page) for page in sorted(site.glob("*.html"))}
-
-
-def site_of(folder: Path, content: dict[str, Any]) -> Path:
-    return render(write_aggregate(folder / "aggregate", content), folder / "site").parent
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def links(reader: Reader) -> Iterator[str]:
-    for tag, attributes in reader.tags:
-        for name in ("href", "src"):
-            if name in attributes and tag != "base":
-                yield attributes[name]
 
 
 def test_every_page_is_well_formed_with_one_heading_one_main_and_a_skip_link(pages: dict[str, Reader]) -> None:
@@ -205,14 +144,13 @@ def test_published_values_stand_beside_what_was_found(site: Path, pages: dict[st
 
 def test_pages_without_content_do_not_appear(tmp_path: Path) -> None:
     content = made_up_aggregate(1, 1, 1)
-    for part in ("claims", "reproduction"):
+    for part in ("claims", "reproduction", "ablations"):
         content["suites"][0][part] = []
-    content["cost"] = []
+    content |= {"cost": [], "studies": []}
     site = site_of(tmp_path, content)
-    names = {path.name for path in site.glob("*.html")}
-    assert not names & {"claims.html", "reproduction.html", "speed.html"}
-    shown = {target for page in site.glob("*.html") for target in links(Reader(page))}
-    assert not shown & {"claims.html", "reproduction.html", "speed.html"}
+    empty = {"claims.html", "reproduction.html", "speed.html", "ablations.html", "studies.html"}
+    assert not {path.name for path in site.glob("*.html")} & empty
+    assert not {target for page in site.glob("*.html") for target in links(Reader(page))} & empty
 
 
 def test_a_smoke_suite_is_never_ranked(tmp_path: Path) -> None:
@@ -237,7 +175,7 @@ def test_one_run_has_no_interval_and_says_so(tmp_path: Path) -> None:
 
 
 def test_an_aggregate_without_suites_gives_a_report_that_says_so(tmp_path: Path) -> None:
-    content = made_up_aggregate(1, 1, 1) | {"suites": [], "runs": [], "cost": []}
+    content = made_up_aggregate(1, 1, 1) | {"suites": [], "runs": [], "cost": [], "studies": []}
     site = site_of(tmp_path, content)
     assert "there is nothing to show yet" in Reader(site / "index.html").text
     assert {path.name for path in site.glob("*.html")} == {"index.html", "provenance.html"}
@@ -323,6 +261,9 @@ def test_the_aggregate_of_synthetic_records_renders_with_all_its_troubles(tmp_pa
     weak = Reader(site / "method-weak.html")
     assert "killed by signal 9" in weak.text
     assert "undecided" in Reader(site / "claims.html").text
+    ablations = Reader(site / "ablations.html").text
+    assert "1 of 20 runs are not there" in ablations
+    assert "algorithm = strong" in ablations
     for page in site.glob("*.html"):
         for target in links(Reader(page)):
             path, _ = urldefrag(target)
@@ -375,12 +316,6 @@ def test_of_very_many_variants_the_pairs_of_the_best_are_drawn(tmp_path: Path) -
     assert boxes[0].width * plate.figure.get_size_inches()[0] > 1.2
     assert re.search(r"The best \d+ of 20 variants are shown", plate.caption)
     assert len(plate.data.rows) == 20 * 19
-
-
-def workshop(folder: Path, content: dict[str, Any]) -> Workshop:
-    written = write_aggregate(folder / "aggregate", content)
-    aggregate = Aggregate.model_validate_json((written / "aggregate.json").read_bytes())
-    return Workshop(folder / "site", aggregate, Manifest.model_validate_json((written / "manifest.json").read_bytes()))
 
 
 def test_styles_depend_on_the_set_of_names_alone_and_are_all_distinct() -> None:

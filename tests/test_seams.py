@@ -12,7 +12,7 @@ from torch import Tensor
 from algorithms.advantages.interface import AdvantageEstimator
 from algorithms.interface import Episodes
 from algorithms.policy_gradient import PolicyGradient
-from algorithms.redistribution.interface import Redistributor
+from algorithms.redistribution.interface import Redistribution, Redistributor
 from algorithms.settings.policy_gradient import PolicyGradientSettings
 from tests.fixtures.toy_team import MatrixGame, collect, mean_return, random_episodes, toy_problem, toy_team
 
@@ -82,10 +82,11 @@ class Splitter(Redistributor):
     def ready(self) -> bool:
         return self.seen >= self.wanted
 
-    def redistribute(self, episodes: Episodes) -> Tensor:
+    def redistribute(self, episodes: Episodes) -> Redistribution:
         assert not torch.is_grad_enabled()
         share = episodes.team_reward.sum(1) / episodes.acting.sum((1, 2))
-        return episodes.acting * share[:, None, None]
+        shares = episodes.acting * share[:, None, None]
+        return Redistribution(shares, reward=2 * shares, monitors={"largest": shares.max()})
 
     def fit(self) -> dict[str, Tensor | float]:
         self.fits += 1
@@ -166,14 +167,24 @@ def test_its_advantage_of_a_known_policy_is_the_one_computed_by_hand() -> None:
 def test_a_redistributed_reward_takes_the_place_of_the_regimes() -> None:
     estimator, episodes = Estimator(), random_episodes(TEAM, 4, 0)
     algorithm = learner(estimator, Splitter(0), regime="episodic")
-    algorithm.update(episodes)
+    monitors = algorithm.update(episodes)
     reward = estimator.rewards[0]
-    assert torch.allclose(reward.sum((1, 2)), episodes.team_reward.sum(1), atol=1e-5)
+    assert torch.allclose(reward.sum((1, 2)), 2 * episodes.team_reward.sum(1), atol=1e-5)
     assert not reward[~episodes.acting].any()
     credit = algorithm.credit(episodes)
     assert credit is not None
     assert credit.kind == "reward"
-    assert torch.equal(credit.values, reward)
+    assert torch.equal(2 * credit.values, reward)
+    assert monitors["largest"] == credit.values.max()
+
+
+def test_seconds_of_the_reward_model_are_counted_and_no_part_of_the_state() -> None:
+    plain, paid = learner(Estimator()), learner(Estimator(), Splitter(0))
+    for algorithm in (plain, paid):
+        algorithm.update(random_episodes(TEAM, 4, 0))
+    assert plain.seconds() == {}
+    assert paid.seconds()["reward model"] > 0
+    assert "seconds" not in str(paid.state_dict().keys())
 
 
 def test_no_policy_learns_while_the_redistributor_warms_up() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,17 @@ from pydantic import ValidationError
 
 from algorithms.registry import BUILT_IN, AlgorithmEntry
 from algorithms.settings import snapshots
+from algorithms.settings.base import Settings
 
 IDS = [entry.name for entry in BUILT_IN]
+
+
+def with_nested(settings: type[Settings]) -> Iterator[type[Settings]]:
+    """The class, and those of its settings that are settings themselves."""
+    yield settings
+    for field in settings.model_fields.values():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
+            yield from with_nested(field.annotation)
 
 
 @pytest.mark.parametrize("entry", BUILT_IN, ids=IDS)
@@ -25,10 +35,11 @@ def test_defaults_are_those_of_the_version(entry: AlgorithmEntry) -> None:
 
 @pytest.mark.parametrize("entry", BUILT_IN, ids=IDS)
 def test_every_setting_says_what_it_is_and_where_its_default_comes_from(entry: AlgorithmEntry) -> None:
-    for name, field in entry.settings.model_fields.items():
-        assert field.description, name
-        assert isinstance(field.json_schema_extra, dict), name
-        assert field.json_schema_extra["source"], name
+    for settings in with_nested(entry.settings):
+        for name, field in settings.model_fields.items():
+            assert field.description, name
+            assert isinstance(field.json_schema_extra, dict), name
+            assert field.json_schema_extra["source"], name
 
 
 @pytest.mark.parametrize("entry", BUILT_IN, ids=IDS)

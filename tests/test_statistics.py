@@ -320,3 +320,49 @@ def test_a_rank_distribution_sums_to_one_and_somebody_is_first(drawn: np.ndarray
     assert found.distribution[:, 0].sum() >= 1 - 1e-9
     assert ((found.low >= 1) & (found.low <= found.high) & (found.high <= 4)).all()
     assert (found.tied == found.tied.T).all()
+
+
+# Differences and ratios of means
+
+
+def resampled(values: np.ndarray, counts: np.ndarray) -> list[float]:
+    """The mean of each resample, run by run."""
+    return [float(np.mean(np.repeat(values, drawn))) for drawn in counts]
+
+
+def test_differences_and_ratios_of_means_are_those_of_each_resample() -> None:
+    x, y = np.array([1.0, 2.0, 4.0]), np.array([3.0, 5.0])
+    own, theirs = resample_counts(3, "x", "t"), resample_counts(2, "y", "t")
+    pairs = list(zip(resampled(x, own), resampled(y, theirs), strict=True))
+    difference = statistics.difference_of_means(x, y, own, theirs)
+    ratio = statistics.ratio_of_means(x, y, own, theirs)
+    assert ratio is not None
+    assert (difference[0], ratio[0]) == pytest.approx((7 / 3 - 4, 7 / 12))
+    assert difference[1] == pytest.approx(tuple(np.quantile([a - b for a, b in pairs], [0.025, 0.975])))
+    assert ratio[1] == pytest.approx(tuple(np.quantile([a / b for a, b in pairs], [0.025, 0.975])))
+
+
+def test_a_single_run_has_a_difference_and_a_ratio_without_interval() -> None:
+    one, two = np.array([3.0]), np.array([1.0, 2.0])
+    counts = resample_counts(1, "x", "t"), resample_counts(2, "y", "t")
+    assert statistics.difference_of_means(one, two, *counts) == (1.5, None)
+    assert statistics.ratio_of_means(one, two, *counts) == (2.0, None)
+
+
+@pytest.mark.parametrize("below", [[0.0, 0.0, 0.0], [-1.0, -2.0, -3.0], [1.0, 1.0, -0.5]])
+def test_there_is_no_ratio_to_what_may_not_be_above_zero(below: list[float]) -> None:
+    counts = resample_counts(3, "x", "t"), resample_counts(3, "y", "t")
+    assert statistics.ratio_of_means(np.ones(3), np.array(below), *counts) is None
+
+
+@pytest.mark.parametrize(("seeds", "missed"), [(3, 1 / 5), (10, 1 / 13)])
+def test_the_interval_of_a_ratio_misses_as_often_as_is_said(seeds: int, missed: float) -> None:
+    """Normal scores of means 0.5 and 1, each with a deviation of a fifth of its mean."""
+    random, misses = np.random.default_rng(0), []
+    counts = resample_counts(seeds, "x", "t"), resample_counts(seeds, "y", "t")
+    for _ in range(1000):
+        found = statistics.ratio_of_means(random.normal(0.5, 0.1, seeds), random.normal(1, 0.2, seeds), *counts)
+        assert found is not None
+        assert found[1] is not None
+        misses.append(not found[1][0] <= 0.5 <= found[1][1])
+    assert np.mean(misses) == pytest.approx(missed, abs=0.03)

@@ -84,6 +84,37 @@ class CentralCritic(nn.Module):
         return [self.network]
 
 
+class IdentityCritic(nn.Module):
+    """V^i of the state, the time and the identity of i: one network with one output, asked once for each agent."""
+
+    def __init__(self, problem: Problem, settings: PPOSettings, generator: torch.Generator) -> None:
+        super().__init__()
+        team = problem.team
+        self._horizon = team.horizon if settings.critic_sees_time else None
+        self.register_buffer("_identities", torch.eye(team.n_agents), persistent=False)
+        inputs = team.state_size + int(settings.critic_sees_time) + team.n_agents
+        self.network = Network(inputs, 1, _shape(settings), 1.0, generator)
+
+    def inputs(self, episodes: Episodes, places: Tensor) -> tuple[Tensor, ...]:
+        """What it sees at flat places [M] of [B, T+1]: the states [M, S], one longer if it sees the time."""
+        return (_seen(episodes.state, places, self._horizon),)
+
+    def forward(self, state: Tensor) -> Tensor:
+        """Values [M, N]."""
+        identities = self.get_buffer("_identities")
+        rows, agents = len(state), len(identities)
+        asked = torch.cat([state[:, None].expand(-1, agents, -1), identities.expand(rows, -1, -1)], -1)
+        values: Tensor = self.network(asked)
+        return values[:, :, 0]
+
+    def parts(self) -> list[nn.Module]:
+        """The networks that share nothing with one another."""
+        return [self.network]
+
+
+Critic = LocalCritic | CentralCritic | IdentityCritic
+
+
 def _seen(values: Tensor, places: Tensor, horizon: int | None) -> Tensor:
     """values [B, T+1, …, K] at flat places [M] of their first two dimensions; with a horizon, [M, …, K+1]: the share of
     it that has passed comes last."""
@@ -95,14 +126,19 @@ def _seen(values: Tensor, places: Tensor, horizon: int | None) -> Tensor:
 
 
 class GAE(AdvantageEstimator):
-    """Advantages from a local or central value, `settings.critic`."""
+    """Advantages from a learned value: a `critic` of that kind, or else the local or central one of `settings.critic`.
 
-    def __init__(self, settings: PPOSettings, problem: Problem) -> None:
+    `name` sets the random numbers of one estimator apart from those of another that its owner may have beside it.
+    """
+
+    def __init__(
+        self, settings: PPOSettings, problem: Problem, critic: type[Critic] | None = None, name: str = "critic"
+    ) -> None:
         self._settings = settings
         self._bootstraps = problem.time_limit == "bootstrap"
         self._device = problem.device
-        generator = torch.Generator().manual_seed(derived_seed(problem.seed, "critic"))
-        kind = LocalCritic if settings.critic == "local" else CentralCritic
+        generator = torch.Generator().manual_seed(derived_seed(problem.seed, name))
+        kind = critic or (LocalCritic if settings.critic == "local" else CentralCritic)
         self.critic = kind(problem, settings, generator).to(problem.device)
         self._optimiser = Optimiser(
             [part.parameters() for part in self.critic.parts()],
@@ -113,7 +149,7 @@ class GAE(AdvantageEstimator):
             budget=problem.budget,
         )
         self._normaliser = RunningNormaliser(settings.value_normalisation_decay, problem.device)
-        self._generator = torch.Generator().manual_seed(derived_seed(problem.seed, "critic minibatches"))
+        self._generator = torch.Generator().manual_seed(derived_seed(problem.seed, f"{name} minibatches"))
         self._judged: tuple[Episodes, Tensor, Tensor] | None = None
 
     def values(self, episodes: Episodes) -> Tensor:

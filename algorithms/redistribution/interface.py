@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
 
 from algorithms.interface import Episodes
+
+
+@dataclass(frozen=True)
+class Redistribution:
+    """What a redistributor makes of a batch of episodes.
+
+    shares [B, T, N]: what it credits each agent at each step with, zero where the agent did not act. reward [B, T, N]:
+    what the learner is paid in its place, zero where the step did not happen. `monitors`: tensors of one number, or numbers.
+    """
+
+    shares: Tensor
+    reward: Tensor
+    monitors: dict[str, Tensor | float] = field(default_factory=dict)
 
 
 class Redistributor(ABC):
@@ -26,8 +40,8 @@ class Redistributor(ABC):
         """Whether the policy may learn from `redistribute` yet; until then the episodes only warm it up."""
 
     @abstractmethod
-    def redistribute(self, episodes: Episodes) -> Tensor:
-        """The reward of each agent and step [B, T, N], zero where an agent did not act; called without gradients."""
+    def redistribute(self, episodes: Episodes) -> Redistribution:
+        """Splits the returns of the episodes. Called without gradients; changes nothing, draws nothing from its state."""
 
     @abstractmethod
     def fit(self) -> dict[str, Tensor | float]:

@@ -16,6 +16,11 @@ class Settings(BaseModel):
         """The settings that differ from the defaults, nested ones as nested dictionaries, ready for JSON."""
         return _difference(self.model_dump(mode="json"), type(self)().model_dump(mode="json"))
 
+    def model_work(self, n_agents: int, horizon: int, episodes: float) -> float:
+        """Multiplications spent on models beside actors and critics (a reward model, say) when training on so many episodes:
+        what planning prices where no record tells."""
+        return 0.0
+
 
 def setting(default: Any, text: str, source: str, **limits: Any) -> Any:
     """A field with its one-line explanation and where its default comes from. `limits`: pydantic's (gt, ge, le …)."""

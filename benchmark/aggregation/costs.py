@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from statistics import median
 
-from benchmark.aggregate_model import Cost, RunRow
+from benchmark.aggregate_model import REWARD_MODEL, Cost, RunRow
 
 
 def costs(runs: Iterable[RunRow]) -> tuple[Cost, ...]:
@@ -32,6 +32,7 @@ def _cost(group: list[RunRow]) -> Cost:
         untimed=sum(run.presence == "crashed" for run in group),
         steps_per_second=median(speeds) if speeds else None,
         seconds=median(seconds) if seconds else None,
+        reward_model_share=reward_model_share((run.seconds, run.total_seconds or 0.0) for run in timed),
         peak_memory_bytes=max((run.peak_memory_bytes or 0 for run in timed), default=None),
         core_hours=sum(map(core_hours, timed)),
         processors=tuple(sorted({run.provenance.processor for run in timed if run.provenance})),
@@ -43,3 +44,10 @@ def core_hours(run: RunRow) -> float:
     if run.total_seconds is None or run.provenance is None:
         return 0.0
     return run.total_seconds * run.provenance.threads / 3600
+
+
+def reward_model_share(runs: Iterable[tuple[Mapping[str, float], float]]) -> float | None:
+    """What share of the seconds of these runs, each given by parts and in all, their reward models took; None without any."""
+    found = [(seconds[REWARD_MODEL], total) for seconds, total in runs if REWARD_MODEL in seconds]
+    total = sum(total for _, total in found)
+    return sum(spent for spent, _ in found) / total if total > 0 else None

@@ -21,6 +21,7 @@ from benchmark.aggregate_model import (
 from benchmark.aggregation.planned_runs import Cell, SuiteRuns
 from benchmark.aggregation.scoring import normalised
 from benchmark.statistics import SCALARS, Band, OverTasks, VariantScores
+from benchmark.suites.statements import Measure
 
 
 def overall(runs: SuiteRuns, standing: Mapping[str, Status]) -> Overall:
@@ -91,30 +92,48 @@ def _variant_band(variant: str, band: Band) -> VariantBand:
 def improvements(rows: Sequence[Sequence[Cell]]) -> tuple[Improvement, ...]:
     """Every ordered pair of variants, each given by its cells on the same tasks; over the tasks on which both have scores.
 
-    It compares scores of one task with each other and so needs no normalisation. A pair without such a task is left out.
+    A pair without such a task is left out.
     """
     found: dict[tuple[int, int], Improvement] = {}
     for (i, first), (j, second) in combinations(enumerate(rows), 2):
-        shared = [(x, y) for x, y in zip(first, second, strict=True) if x.comparable and y.comparable]
-        if not shared:
-            continue
-        xs, ys = [x for x, _ in shared], [y for _, y in shared]
-        probability, interval = statistics.improvement(
-            [x.final for x in xs], [y.final for y in ys], [x.counts for x in xs], [y.counts for y in ys]
-        )
-        found[i, j] = _improvement(xs[0], ys[0], len(shared), probability, interval)
-        mirrored = None if interval is None else (1 - interval[1], 1 - interval[0])
-        found[j, i] = _improvement(ys[0], xs[0], len(shared), 1 - probability, mirrored)
+        pair = improvement(first, second)
+        if pair is not None:
+            found[i, j] = pair
+            found[j, i] = _mirrored(pair)
     return tuple(found[pair] for pair in sorted(found))
 
 
-def _improvement(
-    better: Cell, than: Cell, n_tasks: int, probability: float, interval: tuple[float, float] | None
-) -> Improvement:
-    edges = None if interval is None else Interval(low=interval[0], high=interval[1])
-    return Improvement(
-        better=better.variant, than=than.variant, n_tasks=n_tasks, probability=Estimate(value=probability, interval=edges)
+def improvement(better: Sequence[Cell], than: Sequence[Cell], measure: Measure = "final") -> Improvement | None:
+    """P(a run of `better` scores higher than one of `than`) over the tasks on which both have scores; None without any.
+
+    It compares scores of one task with each other and so needs no normalisation.
+    """
+    shared = [(x, y) for x, y in zip(better, than, strict=True) if x.comparable and y.comparable]
+    if not shared:
+        return None
+    xs, ys = [x for x, _ in shared], [y for _, y in shared]
+    probability, interval = statistics.improvement(
+        [x.of(measure) for x in xs], [y.of(measure) for y in ys], [x.counts for x in xs], [y.counts for y in ys]
     )
+    return Improvement(
+        better=xs[0].variant, than=ys[0].variant, n_tasks=len(shared), probability=interval_estimate(probability, interval)
+    )
+
+
+def _mirrored(pair: Improvement) -> Improvement:
+    ends = pair.probability.interval
+    mirrored = None if ends is None else (1 - ends.high, 1 - ends.low)
+    return Improvement(
+        better=pair.than,
+        than=pair.better,
+        n_tasks=pair.n_tasks,
+        probability=interval_estimate(1 - pair.probability.value, mirrored),
+    )
+
+
+def interval_estimate(value: float, ends: tuple[float, float] | None) -> Estimate:
+    """A number with the two ends of its interval, where it has one."""
+    return Estimate(value=value, interval=None if ends is None else Interval(low=ends[0], high=ends[1]))
 
 
 def _ranks(

@@ -19,6 +19,7 @@ from benchmark.records import Execution, Provenance
 from benchmark.statistics import Array
 from benchmark.store import Found, Store
 from benchmark.suites import Suite
+from benchmark.suites.statements import Measure
 from benchmark.tasks import Task, get_task
 
 
@@ -59,7 +60,8 @@ class Reader:
                     scores = score(found.record, get_task(spec.task))
                 except IncompleteRecord as error:
                     found = Found("corrupt", found.path, None, f"{found.path}: {error}")
-            self._seen[key] = replace(found, reason=self._portable(found.reason)), scores
+            reason = None if found.reason is None else portable(found.reason, self._store)
+            self._seen[key] = replace(found, reason=reason), scores
         return self._seen[key]
 
     def manifest(self) -> list[ManifestEntry]:
@@ -82,12 +84,6 @@ class Reader:
         assert found.path is not None
         return found.path.relative_to(self._store.root).as_posix()
 
-    def _portable(self, reason: str | None) -> str | None:
-        """The reason without the machine's own path to the results."""
-        if reason is None or not self._store.root.is_absolute():
-            return reason
-        return reason.replace(f"{self._store.root}/", "")
-
     def row(self, state: RunState, planned: Sequence[PlannedAs]) -> RunRow:
         """The run as one row of the table of all runs."""
         spec, record, scores = state.spec, state.found.record, state.scores
@@ -104,7 +100,7 @@ class Reader:
             steps_done=record.outcome.steps_done if record else None,
             **_scores(scores, get_task(spec.task)),
             seconds=dict(execution.seconds) if execution else {},
-            total_seconds=_total_seconds(execution) if execution else None,
+            total_seconds=total_seconds(execution) if execution else None,
             steps_per_second=execution.steps_per_second if execution else None,
             peak_memory_bytes=execution.peak_memory_bytes if execution else None,
             resumes=execution.resumes if execution else None,
@@ -144,12 +140,17 @@ def _scores(scores: RunScores | None, task: Task) -> dict[str, Any]:
     return dict(zip(names, values, strict=True))
 
 
+def portable(reason: str, store: Store) -> str:
+    """The reason without the machine's own path to the results."""
+    return reason.replace(f"{store.root}/", "") if store.root.is_absolute() else reason
+
+
 def number(value: float) -> float | None:
     """A plain float; None for NaN."""
     return None if value != value else float(value)
 
 
-def _total_seconds(execution: Execution) -> float:
+def total_seconds(execution: Execution) -> float:
     """The trainer's own total, which has more in it than the phases; their sum for a record without one."""
     return execution.seconds.get("total", sum(execution.seconds.values()))
 
@@ -195,6 +196,15 @@ class Cell:
     def final(self) -> Array:
         """Final scores [n], `without_noise`, by the measure that the task is scored by; NaN where a diverged run has none."""
         return without_noise(np.array([scores.final for scores in self.scores], np.float64))
+
+    @cached_property
+    def area(self) -> Array:
+        """Areas under the curves [n], in the same manner; NaN for the same runs, as it is their end that has no score."""
+        return without_noise(np.array([scores.area for scores in self.scores], np.float64))
+
+    def of(self, measure: Measure) -> Array:
+        """Final scores or areas [n]."""
+        return self.final if measure == "final" else self.area
 
     @property
     def complete(self) -> bool:

@@ -45,6 +45,11 @@ class RunScores:
         return float(self.curve[-1])
 
     @property
+    def area(self) -> float:
+        """Under the curve: its mean over the points of the schedule."""
+        return float(self.curve.mean())
+
+    @property
     def absolute(self) -> float:
         """By the measure that the task is scored by."""
         return self.absolute_return if self.task.score == "return" else self.absolute_success

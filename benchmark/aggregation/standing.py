@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmark.aggregate_model import Status, VariantSummary
 from benchmark.aggregation.planned_runs import Cell, RunState, SuiteRuns, coverage
+from benchmark.aggregation.settings import changed
 
 RANKING_SEEDS = 10
 RANKED_SEED_RANGE = range(100)
@@ -18,7 +19,7 @@ def variant_summary(runs: SuiteRuns, name: str) -> VariantSummary:
     cells = runs.row(name)
     states = [state for cell in cells for state in cell.states]
     spec, entry = states[0].spec, states[0].spec.entry()
-    settings, by_task = _common({cell.task.id: cell.states[0].spec.settings for cell in cells})
+    settings, by_task = _common({cell.task.id: changed(cell.states[0].spec) for cell in cells})
     unranked, preliminary = _unranked(runs, cells, entry.requires), _preliminary(runs.suite.seeds)
     status: Status = "unranked" if unranked else "preliminary" if preliminary else "ranked"
     return VariantSummary(

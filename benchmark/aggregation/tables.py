@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from benchmark.aggregate_model import Aggregate, Curve, Estimate, Improvement, SuiteReport, Summary, VariantBand
+from benchmark.aggregation.monitors import MONITORS
 from benchmark.records import write_atomically
 
 Row = dict[str, Any]
@@ -51,6 +52,8 @@ def _suite_tables(suite: SuiteReport) -> dict[str, Iterable[Row]]:
         "improvement": _improvements(suite),
         "ranks": [_flat(rank) for rank in suite.overall.ranks],
         "claims": [_flat(claim) for claim in suite.claims],
+        "ablations": _ablations(suite),
+        "monitor_curves": _monitor_curves(suite),
         "reproduction": [_flat(row) for row in suite.reproduction],
     }
 
@@ -70,6 +73,7 @@ def _table(suite: SuiteReport) -> Iterator[Row]:
         "absolute_success",
         "normalised_final",
         "normalised_absolute",
+        "area",
     )
     for task in suite.tasks:
         for row in task.table:
@@ -141,6 +145,42 @@ def _improvements(suite: SuiteReport) -> Iterator[Row]:
         for pair in pairs:
             named = {"task": task, "better": pair.better, "than": pair.than, "n_tasks": pair.n_tasks}
             yield named | _estimate("probability", pair.probability)
+
+
+def _ablations(suite: SuiteReport) -> Iterator[Row]:
+    for ablation in suite.ablations:
+        for task in ablation.tasks:
+            for row in task.rows:
+                monitors = {key: value for name in MONITORS for key, value in _estimate(name, row.monitors.get(name)).items()}
+                yield {
+                    "ablation": ablation.id,
+                    "task": task.task,
+                    "base": ablation.base,
+                    "measure": ablation.measure,
+                    "variant": row.variant,
+                    "differs": "; ".join(row.differs),
+                    "n_planned": row.n_planned,
+                    "n_found": row.n_found,
+                    "n_failed": row.n_failed,
+                    **_estimate("final", row.final.mean),
+                    **_estimate("final_iqm", row.final.iqm),
+                    **_estimate("area", row.area.mean),
+                    **_estimate("difference", row.difference),
+                    **_estimate("improvement", row.improvement),
+                    **monitors,
+                    "reward_model_share": row.reward_model_share,
+                    "comparison": row.comparison,
+                    "reason": row.reason,
+                }
+
+
+def _monitor_curves(suite: SuiteReport) -> Iterator[Row]:
+    steps = {task.task: task.steps for task in suite.tasks}
+    for curve in suite.monitor_curves:
+        points = zip(steps[curve.task][1:], curve.n, curve.median, curve.lowest, curve.highest, strict=True)
+        for step, n, median, lowest, highest in points:
+            named = {"task": curve.task, "variant": curve.variant, "monitor": curve.monitor, "step": step}
+            yield {**named, "n": n, "median": median, "lowest": lowest, "highest": highest}
 
 
 def _estimate(name: str, found: Estimate | None) -> Row:

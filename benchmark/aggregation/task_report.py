@@ -109,6 +109,7 @@ def _table_row(cell: Cell, planned: SuiteTask) -> TableRow:
         absolute_success=over_runs(lambda scores: scores.absolute_success),
         normalised_final=over_normalised(lambda scores: scores.final),
         normalised_absolute=over_normalised(lambda scores: scores.absolute),
+        area=summary(cell.area, cell.counts),
         published=planned.published.get(cell.variant),
         published_source=planned.published_source if cell.variant in planned.published else "",
         notes=tuple(cell_notes(cell)),

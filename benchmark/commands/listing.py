@@ -46,5 +46,6 @@ def list_suites() -> None:
     for name in suite_names():
         suite = load_suite(name)
         runs = len(suite.tasks) * len(suite.variants) * len(suite.seeds)
-        rows.append((suite.name, len(suite.tasks), len(suite.variants), len(suite.seeds), runs, suite.title))
-    table(("suite", "tasks", "variants", "seeds", "runs", "title"), rows)
+        declared = "" if suite.core_hours is None else f"{suite.core_hours:g}"
+        rows.append((suite.name, len(suite.tasks), len(suite.variants), len(suite.seeds), runs, declared, suite.title))
+    table(("suite", "tasks", "variants", "seeds", "runs", "core-hours", "title"), rows)

@@ -60,3 +60,5 @@ def _print(plan: Plan) -> None:
         f"{len(plan.to_train)} of {len(plan.runs)} runs to train: {plan.core_hours:.2f} core-hours, {plan.gigabytes:.2f} GB"
         + (f" (speed: {'; '.join(sources)})" if sources else "")
     )
+    if plan.suite.core_hours is not None:
+        print(f"The suite declares {plan.suite.core_hours:g} core-hours for all {len(plan.runs)} runs.")

@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from benchmark.aggregate_model import Estimate
 from benchmark.report.palette import Style, shortened
 
 WIDTH = 9.4
@@ -216,6 +217,33 @@ def curve(axes: Axes, x: np.ndarray, y: np.ndarray, style: Style, place: int = 0
 def band(axes: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, style: Style) -> None:
     """An interval about a curve."""
     axes.fill_between(x, low, high, color=style.colour, alpha=0.16, linewidth=0)
+
+
+def mark(axes: Axes, row: int, estimate: Estimate, style: Style) -> None:
+    """A bar for the interval and a mark at the value; a hollow mark says that there is no interval."""
+    ends = estimate.interval
+    if ends is not None:
+        axes.plot([ends.low, ends.high], [row, row], color=style.colour, linewidth=6.5, alpha=0.35, solid_capstyle="butt")
+    axes.plot(
+        [estimate.value],
+        [row],
+        linestyle="none",
+        marker=style.mark,
+        markersize=6,
+        color=style.colour if ends is not None else "white",
+        markeredgecolor="white" if ends is not None else style.colour,
+        markeredgewidth=0.6 if ends is not None else 1.4,
+    )
+
+
+def row_names(axes: Axes, names: Sequence[str], most: int = 24) -> None:
+    """One row for each name, from the top; in at most `most` characters each."""
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_yticks(range(len(names)), [shortened(name, most) for name in names])
+    for label in axes.get_yticklabels():
+        label.set_color(INK)
+    axes.grid(False, axis="y")
+    axes.spines["left"].set_visible(False)
 
 
 def step_axis(axes: Axes, label: bool = True) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from benchmark.aggregate_model import Methods, Reproduction, RunRow, SuiteReport, TaskReport
+from benchmark.aggregate_model import REWARD_MODEL, Methods, Reproduction, RunRow, SuiteReport, TaskReport
 from benchmark.report import words
-from benchmark.report.drawing import INK, MUTED, RULE, Cell, Data, Plate, counted, name_margin, sheet
+from benchmark.report.drawing import INK, MUTED, RULE, Cell, Data, Plate, counted, name_margin, row_names, sheet
 from benchmark.report.figures_curves import measure, stem
 from benchmark.report.palette import Style, shortened
 
@@ -64,7 +64,7 @@ def finals(
         if row.published is not None and not by_success:
             axes.plot([row.published], [place], marker="D", markersize=6.5, color="none", markeredgecolor=INK, zorder=5)
             data.append((row.variant, "published", None, row.published, None, None))
-    _names(axes, [row.variant for row in rows])
+    row_names(axes, [row.variant for row in rows])
     _references(axes, task)
     axes.set_xlabel(f"final {measure(task)}")
     published = not by_success and any(row.published is not None for row in rows)
@@ -109,7 +109,7 @@ def speed(runs: Sequence[RunRow], style: Mapping[str, Style]) -> Plate | None:
             counted(middle[name]), (1.02, place), xycoords=axes.get_yaxis_transform(), va="center", annotation_clip=False
         )
         data += [(name, run.task, run.seed, run.steps_per_second, run.fingerprint[:12]) for run in found]
-    _names(axes, names)
+    row_names(axes, names)
     _speeds(axes, [run.steps_per_second or 1.0 for found in by_variant.values() for run in found])
     axes.set_xlabel("environment steps per second (learning included)")
     listing = "; ".join(f"{name} {counted(middle[name])}" for name in names[:12])
@@ -159,7 +159,7 @@ def phases(runs: Sequence[RunRow]) -> Plate | None:
         axes.annotate(
             words.duration(start), (1.02, place), xycoords=axes.get_yaxis_transform(), va="center", annotation_clip=False
         )
-    _names(axes, names)
+    row_names(axes, names)
     axes.set_xlim(left=0)
     axes.set_xlabel("seconds per run, mean")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=min(len(kinds), 6), borderaxespad=0.2, handlelength=1.2)
@@ -194,7 +194,7 @@ def reproduction(suite: SuiteReport, entries: Sequence[Reproduction], style: Map
         axes.annotate(entry.verdict, (1.02, place), xycoords=axes.get_yaxis_transform(), va="center", annotation_clip=False)
         data.append((entry.task, entry.variant, entry.difference, low, high, entry.verdict))
     axes.axvline(0, color=RULE, linewidth=1.2, zorder=0)
-    _names(axes, names, most=50)
+    row_names(axes, names, most=50)
     axes.set_xlabel("own mean less committed mean, final score")
     counts = {verdict: sum(entry.verdict == verdict for entry in found) for verdict in sorted({e.verdict for e in found})}
     return Plate(
@@ -208,19 +208,12 @@ def reproduction(suite: SuiteReport, entries: Sequence[Reproduction], style: Map
 
 
 def _phases(run: RunRow) -> dict[str, float]:
-    """Seconds by phase, and under "other" what the phases leave of the whole."""
+    """Seconds by phase, the reward model apart from the rest of the updates; under "other" what is left of the whole."""
     named = {phase: seconds for phase, seconds in run.seconds.items() if phase != "total"}
+    if REWARD_MODEL in named and "update" in named:
+        named["update"] -= named[REWARD_MODEL]
     rest = (run.total_seconds or 0.0) - sum(named.values())
     return {**named, "other": rest} if rest > 0 else named
-
-
-def _names(axes: Axes, names: Sequence[str], most: int = 24) -> None:
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_yticks(range(len(names)), [shortened(name, most) for name in names])
-    for label in axes.get_yticklabels():
-        label.set_color(INK)
-    axes.grid(False, axis="y")
-    axes.spines["left"].set_visible(False)
 
 
 def _references(axes: Axes, task: TaskReport) -> None:

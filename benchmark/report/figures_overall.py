@@ -11,7 +11,6 @@ from matplotlib.ticker import MaxNLocator
 from benchmark.aggregate_model import Estimate, Methods, SuiteReport, VariantAggregate, VariantBand
 from benchmark.report import words
 from benchmark.report.drawing import (
-    INK,
     MUTED,
     RULE,
     WIDTH,
@@ -22,10 +21,12 @@ from benchmark.report.drawing import (
     curve,
     legend,
     legend_height,
+    mark,
     name_margin,
+    row_names,
     sheet,
 )
-from benchmark.report.palette import Style, shortened
+from benchmark.report.palette import Style
 
 PARTS = (
     ("iqm", "Interquartile mean"),
@@ -57,7 +58,7 @@ def headline(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -
     _rows(axes, names, _status(suite))
     for row, entry in enumerate(entries):
         assert entry.iqm is not None
-        _estimate(axes, row, entry.iqm, style[entry.variant])
+        mark(axes, row, entry.iqm, style[entry.variant])
         shown = words.number(entry.iqm.value)
         axes.text(1.03, row, shown, transform=axes.get_yaxis_transform(), va="center", fontweight="bold")
         axes.text(1.1, row, words.interval(entry.iqm), transform=axes.get_yaxis_transform(), va="center", color=MUTED)
@@ -87,7 +88,7 @@ def intervals(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) 
         _rows(panel, [entry.variant for entry in entries] if panel is panels[0] else [""] * len(entries), _status(suite))
         for row, (entry, value) in enumerate(zip(entries, found, strict=True)):
             if value is not None:
-                _estimate(panel, row, value, style[entry.variant])
+                mark(panel, row, value, style[entry.variant])
         panel.set_title(title.replace(" (", "\n(") if "(" in title else title, fontsize=8.5)
         _anchors(panel, [value for value in found if value is not None])
         panel.xaxis.set_major_locator(MaxNLocator(4, prune="both"))
@@ -199,11 +200,8 @@ def _bands(
 
 
 def _rows(axes: Axes, names: Sequence[str], status: Mapping[str, str]) -> None:
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_yticks(range(len(names)))
-    axes.set_yticklabels([shortened(name) for name in names])
-    for row, (label, name) in enumerate(zip(axes.get_yticklabels(), names, strict=True)):
-        label.set_color(INK)
+    row_names(axes, names)
+    for row, name in enumerate(names):
         if status.get(name, "ranked") != "ranked":
             axes.annotate(
                 status[name],
@@ -217,25 +215,6 @@ def _rows(axes: Axes, names: Sequence[str], status: Mapping[str, str]) -> None:
                 color=MUTED,
                 annotation_clip=False,
             )
-    axes.grid(False, axis="y")
-    axes.spines["left"].set_visible(False)
-
-
-def _estimate(axes: Axes, row: int, estimate: Estimate, style: Style) -> None:
-    """A bar for the interval and a mark at the value; a hollow mark says that there is no interval."""
-    ends = estimate.interval
-    if ends is not None:
-        axes.plot([ends.low, ends.high], [row, row], color=style.colour, linewidth=6.5, alpha=0.35, solid_capstyle="butt")
-    axes.plot(
-        [estimate.value],
-        [row],
-        linestyle="none",
-        marker=style.mark,
-        markersize=6,
-        color=style.colour if ends is not None else "white",
-        markeredgecolor="white" if ends is not None else style.colour,
-        markeredgewidth=0.6 if ends is not None else 1.4,
-    )
 
 
 def _anchors(axes: Axes, estimates: Sequence[Estimate | None]) -> None:

@@ -31,6 +31,7 @@ def overview(shop: Workshop) -> None:
             "finding": finding(shop, suite),
             "percent": round(100 * suite.coverage.found / max(1, suite.coverage.planned)),
             "statuses": Counter(entry.status for entry in suite.variants),
+            "cost": _cost(suite),
         }
         for suite in sorted(aggregate.suites, key=lambda suite: suite.smoke)
     ]
@@ -149,6 +150,7 @@ def _method_section(shop: Workshop, suite: SuiteReport, summary: VariantSummary)
     return {
         "suite": suite,
         "summary": summary,
+        "ablations": shop.ablations_with(suite, summary.variant),
         "curves": shop.figure(figures_curves.of_variant(suite, summary.variant, shop.style, shop.aggregate.methods)),
         "settings": shop.table(tables_about.settings(suite, summary)),
         "runs": shop.table(tables_results.runs(shop, name, f"{summary.variant}: runs in {suite.title}", runs)),
@@ -172,7 +174,15 @@ def _states(shop: Workshop) -> dict[str, int]:
     return {word: found[word] for word in order if word in found}
 
 
+def _cost(suite: SuiteReport) -> str:
+    """What the suite says that it costs, and what its runs took."""
+    spent = f"the runs that are here took {words.core_hours(suite.core_hours)}"
+    declared = suite.declared_core_hours
+    return spent if declared is None else f"{spent}; declared for all: {words.core_hours(declared)}"
+
+
 def _further_notes(shop: Workshop) -> list[str]:
     """Notes on the whole that no suite has: the aggregate repeats those of its suites behind their titles."""
     repeated = {f"{suite.title}: {note}" for suite in shop.aggregate.suites for note in suite.notes}
-    return [note for note in shop.aggregate.notes if note not in repeated]
+    refused = [f"Study not used: {reason}" for reason in shop.aggregate.studies_refused]
+    return [note for note in shop.aggregate.notes if note not in repeated] + refused

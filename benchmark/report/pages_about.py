@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from benchmark.report import figures_finals, tables_about, tables_results
+from benchmark.report import figures_finals, tables_about, tables_results, tables_studies
 from benchmark.report.workshop import Workshop
 
 
 def claims(shop: Workshop) -> None:
-    """Each suite's claims with their verdicts."""
+    """Each suite's claims with their verdicts, and the studies beside them."""
     tables = [shop.table(tables_about.claims(shop, suite)) for suite in shop.aggregate.suites if suite.claims]
     verdicts = [claim.verdict for suite in shop.aggregate.suites for claim in suite.claims]
+    verdicts += [one.verdict for study in shop.aggregate.studies for one in study.predictions if not study.quick]
     counts = {word: verdicts.count(word) for word in ("supported", "not supported", "undecided") if word in verdicts}
-    shop.page("claims.html", "claims.html.j2", "Claims", tables=tables, counts=counts)
+    studies = shop.table(tables_studies.verdicts(shop)) if shop.aggregate.studies else None
+    shop.page("claims.html", "claims.html.j2", "Claims", tables=tables, studies=studies, counts=counts)
 
 
 def reproduction(shop: Workshop) -> None:

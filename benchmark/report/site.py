@@ -11,7 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from benchmark.aggregate_model import Aggregate, Manifest
-from benchmark.report import pages, pages_about
+from benchmark.report import pages, pages_about, pages_experiments
 from benchmark.report.drawing import look
 from benchmark.report.workshop import HERE, Workshop
 
@@ -22,6 +22,8 @@ PAGES = {
     "tasks.html": pages.tasks,
     "methods.html": pages.methods,
     "claims.html": pages_about.claims,
+    "ablations.html": pages_experiments.ablations,
+    "studies.html": pages_experiments.studies,
     "reproduction.html": pages_about.reproduction,
     "speed.html": pages_about.speed,
     "provenance.html": pages_about.provenance,

@@ -109,6 +109,16 @@ def estimate(value: Estimate | None, digits: int = 2) -> Cell:
     return Cell(shown, (value.value, ends.low if ends else None, ends.high if ends else None), "num")
 
 
+def significant(value: Estimate | None) -> Cell:
+    """A value over its interval, of any size: both to four digits."""
+    if value is None:
+        return estimate(None)
+    ends = value.interval
+    interval = f"[{words.significant(ends.low)}, {words.significant(ends.high)}]" if ends else "no interval"
+    shown = Markup('{} <span class="ci">{}</span>').format(words.significant(value.value), interval)
+    return Cell(shown, (value.value, ends.low if ends else None, ends.high if ends else None), "num")
+
+
 def badge(word: str, number: int | None = None) -> Markup:
     """A word on the colour of its state; `number`: of how many."""
     shown = word if number is None else f"{number} {word}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -36,7 +35,7 @@ def settings(suite: SuiteReport, variant: VariantSummary) -> Table | None:
         return None
     rows = []
     for name, default, description, source in _defaults(entry.settings):
-        value = _looked_up(variant.settings, name, default)
+        value = variant.settings.get(name, default)
         changed = value != default
         rows.append(
             (
@@ -57,6 +56,7 @@ def settings(suite: SuiteReport, variant: VariantSummary) -> Table | None:
         plain_column("Source of the default", "source"),
     )
     source = f" Changed values come from: {suite.settings_source}." if suite.settings_source else ""
+    source += f" Preset: {suite.preset}." if suite.preset else ""
     return table(
         f"{words.slug(suite.name)}-{words.slug(variant.variant)}-settings",
         f"{variant.variant}: settings in {suite.title}",
@@ -155,6 +155,7 @@ def cost(shop: Workshop) -> Table:
                 ),
                 amount(entry.steps_per_second, 0, words.whole(entry.steps_per_second)),
                 html(escape(words.duration(entry.seconds)), entry.seconds, "num"),
+                html(escape(words.percent(entry.reward_model_share)), entry.reward_model_share, "num"),
                 html(escape(words.memory(entry.peak_memory_bytes)), entry.peak_memory_bytes, "num"),
                 amount(entry.core_hours),
                 text("; ".join(entry.processors), "small"),
@@ -167,6 +168,7 @@ def cost(shop: Workshop) -> Table:
         Column("Runs", ("runs", "failed", "untimed"), "num"),
         plain_column("Steps/s", "steps_per_second", "num", "median; environment steps, learning included"),
         plain_column("Time of a run", "seconds", "num", "median"),
+        plain_column("of it in the reward model", "reward_model_share", "num", "share of the seconds of all its runs"),
         plain_column("Peak memory", "peak_memory_bytes", "num", "largest of the runs"),
         plain_column("Core-hours", "core_hours", "num", "all runs with a record, failed ones included"),
         plain_column("Processor", "processors"),
@@ -254,15 +256,6 @@ def _defaults(model: type[BaseModel], prefix: str = "") -> list[tuple[str, Any, 
 def _plain(value: Any) -> Any:
     """As JSON has it: records hold JSON, defaults hold Python."""
     return json.loads(json.dumps(value, default=str))
-
-
-def _looked_up(changed: Mapping[str, Any], name: str, default: Any) -> Any:
-    value: Any = changed
-    for part in name.split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            return default
-        value = value[part]
-    return value
 
 
 def _shown(value: Any) -> str:

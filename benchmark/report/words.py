@@ -34,6 +34,10 @@ BADGES = {
     "tie": "info",
     "privileged": "warn",
     "changed": "info",
+    "base": "none",
+    "better": "good",
+    "worse": "bad",
+    "quick": "warn",
 }
 """The colour of each badge's word; the word is always printed."""
 
@@ -112,6 +116,20 @@ def whole(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
 
 
+def significant(value: float | None) -> str:
+    """With four digits; whole numbers with all of theirs."""
+    if value is None:
+        return "–"
+    if isinstance(value, int) or 1e3 <= abs(value) < 1e15:
+        return f"{value:,.0f}".replace("-", MINUS)
+    return f"{value:.4g}".replace("-", MINUS)
+
+
+def percent(share: float | None) -> str:
+    """A share in per cent."""
+    return "–" if share is None else f"{share * 100:.1f}\u00a0%"
+
+
 def duration(seconds: float | None) -> str:
     """Seconds, minutes or hours, to two or three digits."""
     if seconds is None:
@@ -120,6 +138,11 @@ def duration(seconds: float | None) -> str:
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds:.3g} s"
+
+
+def core_hours(hours: float) -> str:
+    """To two or three digits."""
+    return f"{hours:.3g} core-hours" if hours < 1000 else f"{hours:,.0f} core-hours"
 
 
 def memory(size: int | None) -> str:

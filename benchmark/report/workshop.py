@@ -73,6 +73,20 @@ class Workshop:
         return dict(sorted(found.items()))
 
     @cached_property
+    def ablation_anchors(self) -> dict[tuple[str, str], str]:
+        """The place of each ablation, by suite and id, on the page of ablations."""
+        keys = [(suite.name, ablation.id) for suite in self.aggregate.suites for ablation in suite.ablations]
+        return {key: f"a{place}-{words.slug(key[1])}" for place, key in enumerate(keys, start=1)}
+
+    def ablations_with(self, suite: SuiteReport, variant: str) -> list[tuple[str, str]]:
+        """(title, address) of the suite's ablations that have a variant, as the base or beside it."""
+        return [
+            (ablation.title, f"ablations.html#{self.ablation_anchors[suite.name, ablation.id]}")
+            for ablation in suite.ablations
+            if variant in (ablation.base, *ablation.variants)
+        ]
+
+    @cached_property
     def recorded(self) -> set[str]:
         """The fingerprints that the page of records lists."""
         return {entry.fingerprint for entry in self.manifest.records}
@@ -86,8 +100,12 @@ class Workshop:
             entries.append(Entry("Leaderboard", "leaderboard.html"))
             entries.append(Entry("Tasks", "tasks.html", self._children(self.task_pages, self.tasks)))
             entries.append(Entry("Methods", "methods.html", self._children(self.method_pages, self.variants)))
-        if any(suite.claims for suite in aggregate.suites):
+        if aggregate.studies or any(suite.claims for suite in aggregate.suites):
             entries.append(Entry("Claims", "claims.html"))
+        if any(suite.ablations for suite in aggregate.suites):
+            entries.append(Entry("Ablations", "ablations.html"))
+        if aggregate.studies or aggregate.studies_refused:
+            entries.append(Entry("Studies", "studies.html"))
         if any(suite.reproduction for suite in aggregate.suites):
             entries.append(Entry("Reproduction", "reproduction.html"))
         if aggregate.cost:

@@ -1,4 +1,4 @@
-"""Suites: tasks x variants x seeds, and the claims they test. One YAML file each in benchmark/suites, checked on load."""
+"""Suites: tasks x variants x seeds, with claims and ablations. One YAML file each in benchmark/suites, checked on load."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from algorithms.team import Regime
 from benchmark.environments.interface import Backend
-from benchmark.experiment import MAXIMUM_BUDGET, EvaluationSchedule, RunSpec, resolve
+from benchmark.experiment import MAXIMUM_BUDGET, EvaluationSchedule, RunSpec, get_algorithm, resolve
 from benchmark.plugins import unknown
 from benchmark.records import SettingsOrigin, Tuning
+from benchmark.suites.layers import merged
+from benchmark.suites.statements import Ablation, Claim, Strict
 from benchmark.validation import nearest, problems, read_yaml
 
 SUITE_FOLDER = Path(__file__).parent
@@ -25,11 +27,7 @@ class SuiteError(ValueError):
     """A suite file that cannot be used. The message names file, place and what is allowed."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class SuiteTask(_Strict):
+class SuiteTask(Strict):
     """A task of a suite and the environment steps each run gets on it."""
 
     task: str
@@ -40,8 +38,8 @@ class SuiteTask(_Strict):
     published_source: str = ""
 
 
-class Variant(_Strict):
-    """An algorithm with its reward regime and the settings that differ from its defaults."""
+class Variant(Strict):
+    """An algorithm with its reward regime and the settings that differ from its defaults, nested ones as dictionaries."""
 
     algorithm: str
     regime: Regime = "team"
@@ -49,35 +47,15 @@ class Variant(_Strict):
     title: str = ""
 
 
-class Override(_Strict):
-    """Settings for the runs whose task and variant match the patterns (fnmatch); later overrides win."""
+class Override(Strict):
+    """Settings for the runs whose task and variant match the patterns (fnmatch); later overrides win, key by key."""
 
     task: str = "*"
     variant: str = "*"
     settings: dict[str, Any]
 
 
-class Claim(_Strict):
-    """A published statement with its test. `kind` decides which fields are read (see benchmark.claims)."""
-
-    id: str
-    statement: str
-    source: str
-    kind: Literal["at_least", "better"]
-    variant: str
-    task: str | None = None
-    value: float | None = None
-    than: str | None = None
-
-    @model_validator(mode="after")
-    def _complete(self) -> Claim:
-        needed = {"at_least": self.value, "better": self.than}[self.kind]
-        if needed is None:
-            raise ValueError(f"a claim of kind {self.kind} needs '{'value' if self.kind == 'at_least' else 'than'}'")
-        return self
-
-
-class Suite(_Strict):
+class Suite(Strict):
     """What is run and compared together."""
 
     name: str
@@ -89,6 +67,8 @@ class Suite(_Strict):
     """Committed reference records are not used: the pipeline trains."""
     tasks: tuple[SuiteTask, ...] = Field(min_length=1)
     variants: dict[str, Variant] = Field(min_length=1)
+    preset: str = ""
+    """The algorithms' preset of this name lies below the settings of their variants; one without it has its defaults."""
     overrides: tuple[Override, ...] = ()
     seeds: tuple[int, ...] = Field(min_length=1)
     evaluation: EvaluationSchedule = EvaluationSchedule()
@@ -98,7 +78,10 @@ class Suite(_Strict):
     """Where the settings come from: defaults, a publication, tuning (with trials, steps and seeds)."""
     tuning: Tuning | None = None
     """What finding the settings, defaults included, has cost on the tasks of this suite; None: they were not tuned on them."""
+    core_hours: float | None = Field(default=None, ge=0)
+    """What training all its runs takes, by measurement or by estimate."""
     claims: tuple[Claim, ...] = ()
+    ablations: tuple[Ablation, ...] = ()
 
     @field_validator("seeds")
     @classmethod
@@ -135,12 +118,19 @@ class Suite(_Strict):
                 _must_be("variant", claim.than, self.variants, place)
             if claim.task is not None:
                 _must_be("task", claim.task, tasks, place)
-        if len({claim.id for claim in self.claims}) != len(self.claims):
-            raise ValueError("the ids of claims must be distinct")
+        for ablation in self.ablations:
+            place = f"ablation {ablation.id}"
+            for name in (ablation.base, *ablation.variants):
+                _must_be("variant", name, self.variants, place)
+            if ablation.task is not None:
+                _must_be("task", ablation.task, tasks, place)
+        for kind, ids in (("claims", [c.id for c in self.claims]), ("ablations", [a.id for a in self.ablations])):
+            if len(set(ids)) != len(ids):
+                raise ValueError(f"the ids of {kind} must be distinct")
         return self
 
     def runs(self) -> Iterator[PlannedRun]:
-        """Every run of the suite. Raises UnknownName or ImpossibleRun, with the suite's name, before any is yielded."""
+        """Every run of the suite. Raises SuiteError, which says what of the suite cannot be, before any is yielded."""
         planned = []
         for task in self.tasks:
             for name, variant in self.variants.items():
@@ -150,6 +140,7 @@ class Suite(_Strict):
                     except ValueError as error:
                         raise SuiteError(f"suite {self.name}, task {task.task}, variant {name}: {error}") from error
                     planned.append(PlannedRun(self.name, name, spec))
+        self._refuse_unknown_preset()
         yield from planned
 
     @property
@@ -158,31 +149,44 @@ class Suite(_Strict):
         return SettingsOrigin(source=self.settings_source or "defaults", tuning=self.tuning)
 
     def run(self, task: str, variant: str, seed: int) -> PlannedRun:
-        """One run by its names. Raises SuiteError with what there is, or ImpossibleRun."""
+        """One run by its names. Raises SuiteError with what there is, UnknownName or ImpossibleRun."""
         chosen = {entry.task: entry for entry in self.tasks}
         for kind, name, names in (("task", task, chosen), ("variant", variant, self.variants)):
             if name not in names:
                 known = f"{nearest(name, names)} It has {', '.join(names)}."
                 raise SuiteError(f"suite {self.name} has no {kind} '{name}'.{known}")
-        return PlannedRun(self.name, variant, self._spec(chosen[task], variant, self.variants[variant], seed))
+        found = PlannedRun(self.name, variant, self._spec(chosen[task], variant, self.variants[variant], seed))
+        self._refuse_unknown_preset()
+        return found
 
     def _spec(self, task: SuiteTask, name: str, variant: Variant, seed: int) -> RunSpec:
-        settings = dict(variant.settings)
-        for override in self.overrides:
-            if fnmatchcase(task.task, override.task) and fnmatchcase(name, override.variant):
-                settings |= override.settings
+        preset = get_algorithm(variant.algorithm).presets.get(self.preset, {})
+        overrides = [
+            override.settings
+            for override in self.overrides
+            if fnmatchcase(task.task, override.task) and fnmatchcase(name, override.variant)
+        ]
         return resolve(
             task=task.task,
             algorithm=variant.algorithm,
             regime=variant.regime,
             seed=seed,
             budget=task.budget,
-            settings=settings,
+            settings=merged(preset, variant.settings, *overrides),
             backend=task.backend,
             parallel_episodes=self.parallel_episodes,
             time_limit=self.time_limit,
             evaluation=self.evaluation,
         )
+
+    def _refuse_unknown_preset(self) -> None:
+        """An algorithm may lack the preset, but not all of them."""
+        entries = [get_algorithm(variant.algorithm) for variant in self.variants.values()]
+        offered = sorted({preset for entry in entries for preset in entry.presets})
+        if self.preset and self.preset not in offered:
+            known = f"They offer {', '.join(offered)}." if offered else "They offer none."
+            hint = nearest(self.preset, offered)
+            raise SuiteError(f"suite {self.name}: none of its algorithms offers the preset '{self.preset}'.{hint} {known}")
 
 
 @dataclass(frozen=True)
@@ -216,7 +220,7 @@ def load_suite(name: str, folder: Path = SUITE_FOLDER) -> Suite:
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise SuiteError(f"{path} cannot be read as YAML: {error}") from error
     except ValidationError as error:
-        found = problems(error, Suite, SuiteTask, Variant, Override, Claim, EvaluationSchedule)
+        found = problems(error, Suite, SuiteTask, Variant, Override, Claim, Ablation, EvaluationSchedule)
         raise SuiteError(f"{path}:\n{found}") from error
     if suite.name != path.stem:
         raise SuiteError(f"{path}: name is '{suite.name}', but must be '{path.stem}' as the file is called")

@@ -1,0 +1,120 @@
+"""The advantage estimator of `ippo+dg` and `mappo+dg`: generalised advantage estimates, shared along a dependence graph.
+
+Values and their targets know nothing of the graph: every agent's critic regresses to its own return (gae.py); the graph
+says only whose advantages an actor is credited with (graph.py).
+
+`cross_critic`: with an exact value of the full state, TD errors after a step have mean zero given that step, so that what
+the graph moves to a later step carries no signal; with a value of agent i's own observation the effect of j shows when it
+reaches i. "local" judges what j does to others by such values, and what it does for itself by its own critic.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from algorithms.advantages.dependence_graph.graph import multi_agent_advantage, with_self_loops
+from algorithms.advantages.dependence_graph.sources import ConstantGraph, CorruptedGraph, GraphSource, PrivilegedGraph
+from algorithms.advantages.dependence_graph.world_model import WorldModel
+from algorithms.advantages.gae import GAE, IdentityCritic, LocalCritic
+from algorithms.advantages.interface import AdvantageEstimator
+from algorithms.interface import Episodes, Problem
+from algorithms.policy_gradient import PolicyGradient
+from algorithms.settings.dependence_graph import (
+    DependenceGraphSettings,
+    GraphSettings,
+    GuidedMAPPOSettings,
+    GuidedPPOSettings,
+    NearestGraphSettings,
+    OracleGraphSettings,
+)
+
+
+def build(settings: GuidedPPOSettings, problem: Problem) -> PolicyGradient:
+    """IPPO or MAPPO guided by a dependence graph. Raises ValueError unless every agent is paid its own reward."""
+    return PolicyGradient(settings, problem, DependenceGraphAdvantage(settings, problem))
+
+
+class DependenceGraphAdvantage(AdvantageEstimator):
+    """Every agent's advantage from its own critic, summed over those whom its action can have reached."""
+
+    def __init__(self, settings: GuidedPPOSettings, problem: Problem) -> None:
+        if problem.regime != "individual":
+            raise ValueError(f"a dependence graph shares out individual rewards; the regime is '{problem.regime}'")
+        self._settings = settings
+        own, self.cross = None, None
+        if isinstance(settings, GuidedMAPPOSettings):
+            if settings.central_critic == "identity":
+                own = IdentityCritic
+            if settings.cross_critic == "local":
+                self.cross = GAE(settings, problem, LocalCritic, "cross critic")
+        self.own = GAE(settings, problem, own)
+        self.source = graph_source(settings.dependence, problem)
+        self._judged: tuple[Episodes, dict[str, Tensor]] | None = None
+
+    @torch.no_grad()
+    def graph(self, episodes: Episodes) -> tuple[Tensor, dict[str, Tensor]]:
+        """The graph [B, T, N, N] bool as credit is shared by it, self loops included, and monitors of it.
+
+        `graph_density`: the share of pairs of different agents, the first of which acted, that have an edge.
+        """
+        found = self.source.infer(episodes)
+        graph = found.graph.transpose(-1, -2) if self._settings.dependence.transposed else found.graph
+        graph = with_self_loops(graph)
+        acting, agents = episodes.acting, graph.shape[-1]
+        others = (graph.sum(-1) - 1)[acting].sum()
+        pairs = (acting.sum() * (agents - 1)).clamp(min=1)
+        return graph, {"graph_density": others / pairs, **found.monitors}
+
+    @torch.no_grad()
+    def estimate(self, episodes: Episodes, reward: Tensor, policy: Tensor | None = None) -> Tensor:
+        settings = self._settings
+        graph, monitors = self.graph(episodes)
+        own = self.own.estimate(episodes, reward)
+        across = own if self.cross is None else self.cross.estimate(episodes, reward)
+        decay = settings.discount * settings.gae_lambda
+        credited = multi_agent_advantage(graph, across, decay, settings.dependence.floor)
+        self._judged = (episodes, monitors)
+        # An agent reaches itself at once, so its own advantage is in the sum once and with weight 1.
+        return credited if self.cross is None else credited + own - across
+
+    def fit(self, episodes: Episodes, reward: Tensor, policy: Tensor | None = None) -> dict[str, Tensor | float]:
+        """Regresses the values, then teaches the graph; the monitors of the graph are those of the last estimate."""
+        if self._judged is None or self._judged[0] is not episodes:
+            self.estimate(episodes, reward)
+        assert self._judged is not None
+        monitors: dict[str, Tensor | float] = {**self._judged[1], **self.own.fit(episodes, reward)}
+        self._judged = None
+        if self.cross is not None:
+            monitors |= {f"cross_{name}": value for name, value in self.cross.fit(episodes, reward).items()}
+        return monitors | self.source.fit(episodes)
+
+    def state_dict(self) -> dict[str, Any]:
+        state = {"own": self.own.state_dict(), "graph": self.source.state_dict()}
+        return state if self.cross is None else state | {"cross": self.cross.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.own.load_state_dict(state["own"])
+        self.source.load_state_dict(state["graph"])
+        if self.cross is not None:
+            self.cross.load_state_dict(state["cross"])
+        self._judged = None
+
+
+def graph_source(settings: GraphSettings, problem: Problem) -> GraphSource:
+    """The source of the graph that the settings ask for."""
+    match settings:
+        case OracleGraphSettings():
+            oracle = PrivilegedGraph("oracle_graph")
+            return CorruptedGraph(oracle, settings.dropped, settings.added, settings.fixed, problem)
+        case NearestGraphSettings():
+            return PrivilegedGraph("distance_graph")
+        case DependenceGraphSettings(source="learned"):
+            return WorldModel(settings, problem)
+        case DependenceGraphSettings(source="random"):
+            return CorruptedGraph(ConstantGraph(full=False), 0.0, settings.edge_probability, False, problem)
+        case DependenceGraphSettings():
+            return ConstantGraph(full=settings.source == "full")
+    raise TypeError(f"no graph for settings of type {type(settings).__name__}")

@@ -1,0 +1,108 @@
+"""Where a dependence graph comes from: the seam, and the graphs that nobody learns."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from algorithms.interface import Episodes, Problem
+from algorithms.seeds import derived_seed
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """graph [B, T, N, N] bool, row = who influences (self loops may be missing); monitors: tensors of one number."""
+
+    graph: Tensor
+    monitors: dict[str, Tensor] = field(default_factory=dict)
+
+
+class GraphSource(ABC):
+    """Says who influences whom, step by step. Owns its models, optimisers and random state."""
+
+    @abstractmethod
+    def infer(self, episodes: Episodes) -> Inferred:
+        """The graph of the episodes. Called without gradients; changes nothing, so that looking is free."""
+
+    def fit(self, episodes: Episodes) -> dict[str, Tensor | float]:
+        """Learns from the episodes; returns losses."""
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything the next `infer` and `fit` depend on."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over what `state_dict` gave."""
+        return None
+
+
+class ConstantGraph(GraphSource):
+    """Everyone influences everyone, or nobody anyone else."""
+
+    def __init__(self, full: bool) -> None:
+        self._full = full
+
+    def infer(self, episodes: Episodes) -> Inferred:
+        batch, steps, agents = episodes.action.shape
+        graph = torch.full((batch, steps, agents, agents), self._full, dtype=torch.bool, device=episodes.action.device)
+        return Inferred(graph)
+
+
+class PrivilegedGraph(GraphSource):
+    """What a probe of the simulator put into `Episodes.privileged` under `name`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def infer(self, episodes: Episodes) -> Inferred:
+        graph = episodes.privileged.get(self._name)
+        batch, steps, agents = episodes.action.shape
+        shape = (batch, steps, agents, agents)
+        if graph is None:
+            present = ", ".join(sorted(episodes.privileged)) or "nothing"
+            raise ValueError(
+                f"these episodes hold no privileged data '{self._name}' (they hold: {present}): "
+                f"this graph needs a simulator with a probe of that name"
+            )
+        if graph.dtype != torch.bool or graph.shape != shape:
+            raise ValueError(f"privileged data '{self._name}' must be bool {shape}, not {graph.dtype} {tuple(graph.shape)}")
+        return Inferred(graph)
+
+
+class CorruptedGraph(GraphSource):
+    """Another graph with random mistakes: each of its edges is dropped, each missing one added, with given probabilities.
+
+    The mistakes are independent over episodes, steps and pairs, or, if `fixed`, those of one matrix [N, N] throughout the
+    run. They are drawn from the run's seed and the number of updates so far, so that looking at a graph draws nothing.
+    """
+
+    def __init__(self, source: GraphSource, dropped: float, added: float, fixed: bool, problem: Problem) -> None:
+        self._source = source
+        self._dropped = dropped
+        self._added = added
+        self._fixed = fixed
+        self._seed = problem.seed
+        self._updates = 0
+
+    def infer(self, episodes: Episodes) -> Inferred:
+        graph = self._source.infer(episodes).graph
+        name = "graph mistakes" if self._fixed else f"graph mistakes of update {self._updates}"
+        draws = torch.Generator().manual_seed(derived_seed(self._seed, name))
+        numbers = torch.rand(graph.shape[-2:] if self._fixed else graph.shape, generator=draws).to(graph.device)
+        return Inferred(torch.where(graph, numbers >= self._dropped, numbers < self._added))
+
+    def fit(self, episodes: Episodes) -> dict[str, Tensor | float]:
+        self._updates += 1
+        return self._source.fit(episodes)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"updates": self._updates, "source": self._source.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._updates = state["updates"]
+        self._source.load_state_dict(state["source"])

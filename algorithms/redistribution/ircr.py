@@ -1,0 +1,65 @@
+"""IRCR: iterative relative credit refinement, on policy (Gangwani et al. 2020, arXiv 2010.12718).
+
+The guidance reward of a state and action is the expected, scaled return of the episodes that pass through them. On policy
+every action is judged by the one episode it was taken in:
+    r_{t,i} = (R - R_min) / (max(R_max - R_min, 1e-6) L)   while agent i lives,
+with the extremes of all episodes collected so far. Differs from the authors' code, which is off policy (SAC), keeps the best
+episodes beside the newest, and does not divide by the length in its multi-agent form. It does not sum to the return: where
+lengths vary, it pays a bonus for every step survived.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from torch import Tensor
+
+from algorithms.advantages.gae import GAE
+from algorithms.interface import Episodes, Problem
+from algorithms.policy_gradient import PolicyGradient
+from algorithms.redistribution.interface import Redistribution, Redistributor
+from algorithms.redistribution.payment import paid
+from algorithms.redistribution.trajectories import Trajectories
+from algorithms.settings.redistribution import IRCRSettings, RedistributedPPOSettings
+
+SMALLEST_RANGE = 1e-6
+
+
+def build(settings: RedistributedPPOSettings, problem: Problem) -> PolicyGradient:
+    """PPO guided by the episode's scaled return."""
+    assert isinstance(settings.redistribution, IRCRSettings)
+    redistributor = IRCR(settings.redistribution, settings.discount)
+    return PolicyGradient(settings, problem, GAE(settings, problem), redistributor)
+
+
+class IRCR(Redistributor):
+    """Learns the extremes of the return, nothing else."""
+
+    def __init__(self, settings: IRCRSettings, discount: float) -> None:
+        self._settings = settings
+        self._discount = discount
+        self._lowest, self._highest = math.inf, -math.inf
+
+    def observe(self, episodes: Episodes) -> None:
+        returns = Trajectories.of(episodes).returns
+        self._lowest = min(self._lowest, float(returns.min()))
+        self._highest = max(self._highest, float(returns.max()))
+
+    def ready(self) -> bool:
+        return self._lowest <= self._highest
+
+    def redistribute(self, episodes: Episodes) -> Redistribution:
+        trajectories = Trajectories.of(episodes)
+        guidance = (trajectories.returns - self._lowest) / max(self._highest - self._lowest, SMALLEST_RANGE)
+        shares = trajectories.acting * (guidance / trajectories.length)[:, None, None]
+        return paid(shares, trajectories, self._settings, self._discount)
+
+    def fit(self) -> dict[str, Tensor | float]:
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"lowest": self._lowest, "highest": self._highest}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._lowest, self._highest = state["lowest"], state["highest"]

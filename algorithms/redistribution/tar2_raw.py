@@ -1,0 +1,89 @@
+"""TAR2, the first version: scores with the sign of the return, paid as they are (Kapoor et al. 2024, arXiv 2412.14779).
+
+AREL's layout (`depth` pairs of causal attention over time and attention over agents, heads of the full width, here with GELU)
+over tokens of observation, action, agent and step; the outputs x_{t,i} of all D = `depth` pairs are read together. With the
+outcome z, the mean of the agents' x at the last step at which each acted,
+    c_{t,i} = sign(R) ReLU(sign(R) head([x_{t,i}; z])),   head: 2DE -> E -> 1 (DE -> E -> 1 without `outcome`),
+so that no agent is paid against the sign of the return R. There is no normaliser: shares sum to the return as far as the
+regression fits it.
+    loss = mean (sum c - R)^2 + inverse_dynamics * mean cross-entropy of the actions
+Inverse dynamics, (D+1)E -> E -> A, predicts a_{t,i} from the team's mean state embedding (a token without its action; at the
+first step the agent's own) and x_{t-1,i} (0 at the first step).
+
+No article of this version could be read beyond its abstract; the formulas are those of the authors' code of autumn 2024.
+Differs from it: an agent sees its own observation, and there is no stream of enemies (their SMAClite reads unit states, which
+a general environment does not have; their football has the agents' observations, as here, and a common vector); targets and
+masks of the cross-entropy are aligned (theirs are transposed against each other); returns are scaled unless `return_scaling`
+is off. Kept: where the head has the wrong sign everywhere in an episode, its scores have no gradient.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from algorithms.interface import Problem, TeamShape
+from algorithms.policy_gradient import PolicyGradient
+from algorithms.redistribution.arel import WideAttention
+from algorithms.redistribution.learned import RewardModel, paid_by_model
+from algorithms.redistribution.tar2_parts import (
+    GELUNetwork,
+    action_loss,
+    outcome,
+    step_before,
+    team_state,
+    with_outcome,
+)
+from algorithms.redistribution.tokens import TokenEmbedding
+from algorithms.redistribution.trajectories import Trajectories
+from algorithms.seeds import derived_seed
+from algorithms.settings.redistribution import RedistributedPPOSettings, TAR2RawSettings
+
+
+def build(settings: RedistributedPPOSettings, problem: Problem) -> PolicyGradient:
+    """PPO paid by the first version of TAR2."""
+    assert isinstance(settings.redistribution, TAR2RawSettings)
+    generator = torch.Generator().manual_seed(derived_seed(problem.seed, "reward model"))
+    return paid_by_model(settings, problem, TAR2Raw(settings.redistribution, problem.team, generator))
+
+
+class TAR2Raw(RewardModel):
+    """Draws nothing: equal episodes get equal scores, in training too."""
+
+    def __init__(self, settings: TAR2RawSettings, team: TeamShape, generator: torch.Generator) -> None:
+        super().__init__(settings)
+        self._settings = settings
+        width, features = settings.width, settings.depth * settings.width
+        self.tokens = TokenEmbedding(team, width, generator, agent_embedding=True)
+        self.attention = WideAttention(settings, "gelu", generator)
+        self.head = GELUNetwork([features * (1 + settings.outcome), width, 1], generator)
+        self.inverse_dynamics: GELUNetwork | None = None
+        if settings.inverse_dynamics > 0:
+            self.inverse_dynamics = GELUNetwork([features + width, width, team.action_size], generator)
+
+    def scores(self, trajectories: Trajectories, draw: torch.Generator, training: bool) -> Tensor:
+        return self._scores(self._features(self.tokens(trajectories), trajectories), trajectories)
+
+    def loss(self, trajectories: Trajectories, target: Tensor, draw: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        states = self.tokens.states(trajectories)
+        features = self._features(states + self.tokens.actions(trajectories), trajectories)
+        loss = self.regression(self._scores(features, trajectories).sum((1, 2)), target)
+        monitors = {"reward_model_loss": loss.detach()}
+        if self.inverse_dynamics is not None:
+            team = team_state(states, trajectories.acting).expand_as(states)
+            seen = torch.cat([states[:, :1], team[:, 1:]], 1)
+            actions = action_loss(self.inverse_dynamics(torch.cat([seen, step_before(features)], -1)), trajectories)
+            loss = loss + self._settings.inverse_dynamics * actions
+            monitors["inverse_dynamics_loss"] = actions.detach()
+        return loss, monitors
+
+    def _features(self, tokens: Tensor, trajectories: Trajectories) -> Tensor:
+        """x [B, T, N, DE]."""
+        return torch.cat(self.attention(tokens, trajectories.acting), -1)
+
+    def _scores(self, features: Tensor, trajectories: Trajectories) -> Tensor:
+        if self._settings.outcome:
+            features = with_outcome(features, outcome(features, trajectories.acting))
+        sign = trajectories.returns.sign()[:, None, None]
+        gated: Tensor = sign * (sign * self.head(features).squeeze(-1)).relu()
+        return gated * trajectories.acting

@@ -1,0 +1,57 @@
+"""Uniform redistribution: the return in equal parts over the steps; the baseline of TAR2's authors.
+
+share "full": r_{t,i} = R / L while agent i lives, so that an agent that survives earns all of R (as released);
+"split": r_{t,i} = R / (number of actions taken in the episode), so that all shares sum to R.
+Standardised advantages see no difference of scale; agents that die are paid alike under both.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from algorithms.advantages.gae import GAE
+from algorithms.interface import Episodes, Problem
+from algorithms.policy_gradient import PolicyGradient
+from algorithms.redistribution.interface import Redistribution, Redistributor
+from algorithms.redistribution.payment import paid
+from algorithms.redistribution.trajectories import Trajectories
+from algorithms.settings.redistribution import RedistributedPPOSettings, UniformSettings
+
+
+def build(settings: RedistributedPPOSettings, problem: Problem) -> PolicyGradient:
+    """PPO paid in equal parts."""
+    assert isinstance(settings.redistribution, UniformSettings)
+    redistributor = Uniform(settings.redistribution, settings.discount)
+    return PolicyGradient(settings, problem, GAE(settings, problem), redistributor)
+
+
+class Uniform(Redistributor):
+    """Has nothing to learn."""
+
+    def __init__(self, settings: UniformSettings, discount: float) -> None:
+        self._settings = settings
+        self._discount = discount
+
+    def observe(self, episodes: Episodes) -> None:
+        pass
+
+    def ready(self) -> bool:
+        return True
+
+    def redistribute(self, episodes: Episodes) -> Redistribution:
+        trajectories = Trajectories.of(episodes)
+        split = self._settings.share == "split"
+        parts = trajectories.acting.sum((1, 2)) if split else trajectories.length
+        shares = trajectories.acting * (trajectories.returns / parts.clamp(min=1))[:, None, None]
+        return paid(shares, trajectories, self._settings, self._discount)
+
+    def fit(self) -> dict[str, Tensor | float]:
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass

@@ -1,0 +1,114 @@
+"""Settings of dependence-graph credit assignment (DG): of the graph, and of PPO guided by it.
+
+The defaults are the published ones without the defects of the released code. `PAPER` is the authors' training schedule,
+`RELEASED` their graph as the released code has it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import create_model
+
+from algorithms.settings.base import Settings, setting
+from algorithms.settings.policy_gradient import IPPOSettings, MAPPOSettings, PPOSettings
+
+DG = "Le and Ta 2026 (DG)"
+OURS = "CreditBench"
+
+
+class GraphSettings(Settings):
+    """What all graphs share: how the advantages of the agents that they link are added up."""
+
+    floor: float = setting(
+        0.05, "weight of the global advantage, whatever the graph says; 0: the graph alone decides (hard)", DG, ge=0, le=1
+    )
+    transposed: bool = setting(False, "whether edges are read against their direction, as in the released code", OURS)
+
+
+class DependenceGraphSettings(GraphSettings):
+    """A graph that needs nothing but the episodes: learned by reverse world models, or made up for comparison."""
+
+    source: Literal["learned", "random", "full", "self"] = setting(
+        "learned", "random: each edge by chance; full: every edge (global credit); self: none but self loops (local)", DG
+    )
+    edge_probability: float = setting(0.7, "of each edge of a random graph, drawn anew for each step", DG, ge=0, le=1)
+
+    threshold: float = setting(0.9, "c: an edge is where the ratio of the entropies is below it", DG, ge=0)
+    minimum_entropy: float = setting(
+        0.05, "nats; an actor whose own action is surer than this influences nobody, for the ratio is noise then", OURS, ge=0
+    )
+    identity: Literal["ids", "published"] = setting(
+        "ids", "ids: the models see who acts and who receives, no agent is paired with itself; published: neither", OURS
+    )
+    multi_head: bool = setting(False, "whether the model of another's action has a head for each actor", DG)
+    encoder: bool = setting(True, "whether the models see latents of inverse dynamics; else the observations", DG)
+    latent_size: int = setting(64, "of the encoder's output", DG, ge=1)
+    encoder_hidden_size: int = setting(64, "units of each of the encoder's two hidden layers", DG, ge=1)
+    hidden_size: int = setting(128, "h: the models of actions have hidden layers of 2h, h and h units", DG, ge=1)
+    learning_rate: float = setting(5e-4, "of both Adams", DG, gt=0)
+    gradient_steps: int = setting(1, "steps of each loss in one update, on the episodes just collected", DG, ge=0)
+
+
+class OracleGraphSettings(GraphSettings):
+    """The graph that an intervention in the simulator shows, or what random mistakes make of it."""
+
+    dropped: float = setting(0.0, "probability that an edge to another agent is taken away", OURS, ge=0, le=1)
+    added: float = setting(0.0, "probability that an edge to another agent is put where none was", OURS, ge=0, le=1)
+    fixed: bool = setting(False, "whether the same mistakes are made at every step; else drawn anew", OURS)
+
+
+class NearestGraphSettings(GraphSettings):
+    """Edges between near agents, which the simulator measures; the authors' stand-in for an oracle."""
+
+
+class GuidedPPOSettings(PPOSettings):
+    """PPO whose agents are credited with the advantages of those they influence."""
+
+    dependence: GraphSettings = setting(GraphSettings(), "who influences whom", DG)
+
+
+class GuidedIPPOSettings(GuidedPPOSettings, IPPOSettings):
+    """IPPO guided by a dependence graph."""
+
+
+class GuidedMAPPOSettings(GuidedPPOSettings, MAPPOSettings):
+    """MAPPO guided by a dependence graph."""
+
+    central_critic: Literal["heads", "identity"] = setting(
+        "heads", "heads: one output per agent; identity: one output, the network sees whose value is asked", DG
+    )
+    cross_critic: Literal["own", "local"] = setting(
+        "own", "local: what an agent does to others is judged by values of their observations, not of the state", OURS
+    )
+
+
+def guided_by(base: type[GuidedPPOSettings], graph: type[GraphSettings]) -> type[GuidedPPOSettings]:
+    """The settings of `base` with that kind of graph."""
+    field: Any = (graph, setting(graph(), "who influences whom", DG))
+    return create_model(
+        f"{base.__name__}By{graph.__name__}", __base__=base, __doc__=f"{base.__doc__} {graph.__doc__}", dependence=field
+    )
+
+
+PAPER: dict[str, Any] = {
+    "episodes_per_update": 10,
+    "hidden_size": 128,
+    "activation": "relu",
+    "epochs": 4,
+    "minibatches": 1,
+    "learning_rate": 5e-4,
+    "critic_learning_rate": 5e-4,
+    "adam_epsilon": 1e-8,
+    "entropy_coefficient": 0.001,
+    "advantage_standardisation": False,
+    "critic_sees_time": False,
+    "value_normalisation": False,
+}
+"""The preset of that name: the authors' schedule on level-based foraging."""
+
+RELEASED: dict[str, Any] = {
+    **PAPER,
+    "dependence": {"transposed": True, "identity": "published", "minimum_entropy": 0.0},
+}
+"""The preset of that name: the same with the graph as the released code learns and reads it."""

@@ -1,0 +1,239 @@
+"""Settings of the methods that redistribute the return of an episode, and of PPO paid by each of them.
+
+The defaults of a learned model are its published schedule, as far as one is known, without the defects of the released
+code; what differs by environment stands in the suites. `SCREENING` is the same small budget for all of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import create_model, model_validator
+
+from algorithms.settings.base import Settings, setting
+from algorithms.settings.policy_gradient import PPOSettings
+
+TAR2 = "Kapoor et al. 2025 (TAR2)"
+STAS = "Chen et al. 2024 (STAS)"
+AREL = "Xiao et al. 2022 (AREL)"
+OURS = "CreditBench"
+
+CoalitionLaw = Literal["banzhaf_masks", "permutation", "owen", "all", "exact"]
+"""How coalitions are drawn in STAS' agent attention, see algorithms.redistribution.shapley."""
+
+
+class RedistributionSettings(Settings):
+    """What all methods share: how an agent's shares become its pay."""
+
+    payment: Literal["agent", "team"] = setting(
+        "agent", "agent: each is paid its own shares; team: everyone the sum of all shares of the step", TAR2
+    )
+    discount_repair: bool = setting(
+        False, "whether a share is multiplied by gamma^(steps left), so that discounting does not change the objective", OURS
+    )
+
+
+class UniformSettings(RedistributionSettings):
+    """The return in equal parts over the steps."""
+
+    share: Literal["full", "split"] = setting("full", "full: R / L for every agent; split: the shares of all sum to R", TAR2)
+
+
+class IRCRSettings(RedistributionSettings):
+    """Every step of an episode is worth the episode's return, scaled by the extremes seen so far."""
+
+
+class RewardModelSettings(RedistributionSettings):
+    """What the learned models share: network, episode buffer, schedule, regression."""
+
+    width: int = setting(64, "E, of tokens and attention", TAR2, ge=1)
+    heads: int = setting(
+        4, "of every attention; they divide the width, or each has all of it where a method says so", TAR2, ge=1
+    )
+    depth: int = setting(3, "layers", TAR2, ge=1)
+
+    buffer_episodes: int = setting(5000, "episodes kept to learn from, the newest", TAR2, ge=1)
+    warm_up_episodes: int = setting(200, "episodes collected before the policy learns", TAR2, ge=0)
+    batch_episodes: int = setting(64, "of one gradient step, drawn without replacement", TAR2, ge=1)
+    gradient_steps_per_episode: float = setting(2.0, "gradient steps for every episode collected", TAR2, gt=0)
+    fit_interval: int = setting(100, "episodes to collect between two fits", TAR2, ge=1)
+
+    learning_rate: float = setting(1e-4, "of the model's Adam", TAR2, gt=0)
+    weight_decay: float = setting(0.0, "L2 penalty inside Adam", TAR2, ge=0)
+    gradient_norm: float = setting(0.5, "the model's gradient is clipped to this norm", TAR2, gt=0)
+    loss: Literal["huber", "squared"] = setting("huber", "of the predicted return; Huber with delta 1", TAR2)
+    return_scaling: bool = setting(
+        True, "whether returns are divided by their standard deviation over the buffer before the regression", OURS
+    )
+
+    @property
+    def layer_multiplications(self) -> int:
+        """Of one layer for one token, forwards: here attention over time and over agents with heads of the full width."""
+        return 2 * (4 * self.heads + 8) * self.width**2
+
+    def model_work(self, n_agents: int, horizon: int, episodes: float) -> float:
+        tokens = episodes * self.gradient_steps_per_episode * self.batch_episodes * n_agents * horizon
+        return 3 * tokens * self.depth * self.layer_multiplications  # forwards, and twice that backwards
+
+
+class ARELSettings(RewardModelSettings):
+    """AREL: temporal and agent attention, one reward a step for the team or for each agent."""
+
+    payment: Literal["agent", "team"] = setting(
+        "team", "team: everyone the sum of all shares of the step, as AREL does; agent: each its own share", AREL
+    )
+    readout: Literal["team", "agent"] = setting("team", "team: one reward a step, paid to all; agent: one for each", AREL)
+    variance_weight: float = setting(20.0, "weight of the variance over time of the predicted rewards", AREL, ge=0)
+    inputs: Literal["observation_action", "next_observation"] = setting(
+        "observation_action", "what a token shows; the original sees the next observation only", OURS
+    )
+
+    heads: int = setting(3, "of every attention, each of the full width", AREL, ge=1)
+    buffer_episodes: int = setting(20_000, "episodes kept to learn from, the newest", AREL, ge=1)
+    warm_up_episodes: int = setting(4000, "episodes collected before the policy learns", AREL, ge=0)
+    batch_episodes: int = setting(256, "of one gradient step, drawn without replacement", AREL, ge=1)
+    gradient_steps_per_episode: float = setting(1.0, "gradient steps for every episode collected", AREL, gt=0)
+    fit_interval: int = setting(1000, "episodes to collect between two fits", AREL, ge=1)
+    weight_decay: float = setting(1e-5, "L2 penalty inside Adam", AREL, ge=0)
+    gradient_norm: float = setting(10.0, "the model's gradient is clipped to this norm", OURS, gt=0)
+    loss: Literal["huber", "squared"] = setting("squared", "of the predicted return; Huber with delta 1", AREL)
+
+
+class CoalitionSettings(RewardModelSettings):
+    """What STAS and TAR2 share: agent attention masked by random coalitions."""
+
+    shapley: CoalitionLaw = setting(
+        "banzhaf_masks",
+        "coalitions of the agent attention: independent masks as published (their mean is the Banzhaf value), orders, "
+        "all of them with Shapley weights (exact) …",
+        STAS,
+    )
+    coalitions: int = setting(5, "coalitions drawn in each forward pass; the exact law takes all there are", STAS, ge=1)
+    query_maps: Literal["per_agent", "shared"] = setting("per_agent", "whether every agent has its own query map", STAS)
+    agent_embedding: Literal["permuted", "fixed", "none"] = setting(
+        "permuted", "permuted: rows dealt out anew in each forward pass of the training", STAS
+    )
+
+    @property
+    def layer_multiplications(self) -> int:
+        """Of one layer for one token, forwards: attention over time, a feed-forward net, attention over agents."""
+        return 10 * self.width**2
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> CoalitionSettings:
+        if self.width % self.heads:
+            raise ValueError(f"{self.heads} heads cannot share a width of {self.width} evenly")
+        return self
+
+
+class STASSettings(CoalitionSettings):
+    """STAS: temporal attention, then agent attention masked by coalitions."""
+
+    residual: Literal["textbook", "doubled"] = setting(
+        "textbook", "doubled: the released code adds the attention twice and leaves its input out", OURS
+    )
+    dropout: float = setting(
+        0.0, "in the temporal layers and after the agent attention; the released code has 0.5", TAR2, ge=0, lt=1
+    )
+
+    width: int = setting(128, "E, of tokens and attention", STAS, ge=1)
+    buffer_episodes: int = setting(15_000, "episodes kept to learn from, the newest", STAS, ge=1)
+    warm_up_episodes: int = setting(4000, "episodes collected before the policy learns", STAS, ge=0)
+    batch_episodes: int = setting(256, "of one gradient step, drawn without replacement", STAS, ge=1)
+    gradient_steps_per_episode: float = setting(0.061, "gradient steps for every episode collected: 50 for 820", STAS, gt=0)
+    fit_interval: int = setting(820, "episodes to collect between two fits", STAS, ge=1)
+    learning_rate: float = setting(5e-4, "of the model's Adam", STAS, gt=0)
+    weight_decay: float = setting(1e-5, "L2 penalty inside Adam", STAS, ge=0)
+    gradient_norm: float = setting(10.0, "the model's gradient is clipped to this norm", TAR2, gt=0)
+    loss: Literal["huber", "squared"] = setting("squared", "of the predicted return; Huber with delta 1", STAS)
+
+
+class STASMLSettings(STASSettings):
+    """STAS-ML: several layers of both attentions, all of them read."""
+
+
+class TAR2Settings(CoalitionSettings):
+    """TAR2, the later version: scores that a fixed normaliser turns into shares of the return."""
+
+    normaliser: Literal["fixed", "signed", "coded", "softmax", "none"] = setting(
+        "fixed",
+        "from scores to shares; signed: a negative return is blamed on the lowest scores; coded: as released, which loses part "
+        "of the return; none: the scores themselves",
+        OURS,
+    )
+    outcome: bool = setting(True, "whether the scores see how the episode ended", TAR2)
+    inverse_dynamics: float = setting(0.05, "weight of the loss of predicting the actions; 0: no such head", TAR2, ge=0)
+    shares: Literal["both", "time", "agents", "neither"] = setting(
+        "both", "which weights are learned; the others are uniform", OURS
+    )
+    scores: Literal["learned", "attention", "random", "stale", "inverted"] = setting(
+        "learned",
+        "what is normalised: the model's scores, the attention received, noise, the scores of the untrained model, or minus "
+        "the scores: what must not matter for the optimum, and does for learning",
+        OURS,
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> TAR2Settings:
+        if self.normaliser == "none" and self.shares != "both":
+            raise ValueError(f"without a normaliser there are no weights: shares must be 'both', not '{self.shares}'")
+        if self.scores == "attention" and (self.normaliser, self.shares) != ("fixed", "both"):
+            raise ValueError("attention received is taken for weights as it is: leave normaliser 'fixed' and shares 'both'")
+        return self
+
+
+class TAR2RawSettings(RewardModelSettings):
+    """TAR2, the first version: scores with the sign of the return, paid as they are."""
+
+    outcome: bool = setting(True, "whether the scores see how the episode ended", TAR2)
+    inverse_dynamics: float = setting(0.05, "weight of the loss of predicting the actions; 0: no such head", TAR2, ge=0)
+    loss: Literal["huber", "squared"] = setting("squared", "of the predicted return; Huber with delta 1", TAR2)
+
+
+class RedistributedPPOSettings(PPOSettings):
+    """PPO whose reward a redistribution of the return replaces."""
+
+    redistribution: RedistributionSettings = setting(RedistributionSettings(), "how the return is redistributed", OURS)
+
+    def model_work(self, n_agents: int, horizon: int, episodes: float) -> float:
+        return self.redistribution.model_work(n_agents, horizon, episodes)
+
+
+def paid_by(base: type[PPOSettings], method: type[RedistributionSettings]) -> type[RedistributedPPOSettings]:
+    """The settings of `base` (IPPO or MAPPO) under a method of redistribution."""
+    field: Any = (method, setting(method(), "how the return is redistributed", OURS))
+    found = create_model(
+        f"{base.__name__}With{method.__name__}",
+        __base__=RedistributedPPOSettings,
+        __doc__=f"{base.__doc__} Paid by: {method.__doc__}",
+        redistribution=field,
+    )
+    found.critic = base.critic
+    return found
+
+
+PAPER: dict[str, Any] = {}
+"""The preset of that name: the defaults, which are the published schedules."""
+
+_SCREENING: dict[str, Any] = {
+    "width": 64,
+    "depth": 1,
+    "buffer_episodes": 2000,
+    "warm_up_episodes": 1000,
+    "batch_episodes": 64,
+    "gradient_steps_per_episode": 0.1,
+    "fit_interval": 10,
+    "learning_rate": 1e-3,
+    "weight_decay": 0.0,
+    "gradient_norm": 10.0,
+    "loss": "huber",
+}
+
+SCREENING_WIDE: dict[str, Any] = {"redistribution": {**_SCREENING, "heads": 1}}
+"""The preset "screening", a budget that fits a laptop and is the same for all learned models. Heads of the full width: one."""
+
+SCREENING_COALITIONS: dict[str, Any] = {"redistribution": {**_SCREENING, "heads": 4, "coalitions": 3}}
+"""The same for models with coalitions, whose heads share the width."""
+
+SCREENING_LAYERS: dict[str, Any] = {"redistribution": {**SCREENING_COALITIONS["redistribution"], "depth": 2}}
+"""The same for STAS-ML, which with one layer would be STAS."""

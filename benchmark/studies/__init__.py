@@ -1,0 +1,76 @@
+"""Studies: measured experiments that are not training runs of a suite. One study is one file; this is the list of them.
+
+Free of torch: a study is imported when it is carried out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TAR2 = "Kapoor et al. 2024, arXiv 2412.14779; Kapoor et al. 2025, arXiv 2502.04864"
+STAS = "Chen et al. 2024, arXiv 2304.07520"
+AREL = "Xiao et al. 2022"
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study. `function` ("module:callable") is called with (quick, progress) and returns `Findings`.
+
+    `source`: whose statements it tests. `minutes`: what it roughly takes on one core. `about_time`: whether its numbers are
+    readings of a clock, which no two executions share.
+    """
+
+    name: str
+    title: str
+    question: str
+    source: str
+    minutes: float
+    function: str
+    about_time: bool = False
+
+
+_ALL = (
+    Study(
+        name="policy-preservation",
+        title="What redistribution does to the optimal policy",
+        question="Does a redistributed return leave the optimal policies and the direction of the policy gradient unchanged?",
+        source=TAR2,
+        minutes=2,
+        function="benchmark.studies.policy_preservation:study",
+    ),
+    Study(
+        name="gradient-variance",
+        title="Variance and bias of the policy gradient",
+        question="How much less do gradients vary under redistributed rewards, and how far do they turn away?",
+        source=TAR2,
+        minutes=10,
+        function="benchmark.studies.gradient_variance:study",
+    ),
+    Study(
+        name="redistribution-cost",
+        title="What redistribution costs",
+        question="How do time and memory of the reward models grow with agents and steps?",
+        source=f"{TAR2}; {STAS}; {AREL}",
+        minutes=8,
+        function="benchmark.studies.redistribution_cost:study",
+        about_time=True,
+    ),
+    Study(
+        name="return-equivalence",
+        title="Whether redistributed rewards sum to the return",
+        question="Do redistributed rewards sum to the return on real episodes, deaths included?",
+        source=f"{TAR2}; {STAS}; {AREL}; Gangwani et al. 2020",
+        minutes=5,
+        function="benchmark.studies.return_equivalence:study",
+    ),
+    Study(
+        name="credit-recovery",
+        title="Whether reward models recover known credit",
+        question="How near do the learned scores come to the true credit, and what do time, agents and coalitions each add?",
+        source=f"{TAR2}; {STAS}; {AREL}",
+        minutes=12,
+        function="benchmark.studies.credit_recovery:study",
+    ),
+)
+
+STUDIES = {study.name: study for study in _ALL}

@@ -1,0 +1,48 @@
+"""From a study's name to its result."""
+
+from __future__ import annotations
+
+import time
+
+from benchmark.plugins import load
+from benchmark.provenance import provenance
+from benchmark.studies import Study
+from benchmark.studies.model import SCHEMA_VERSION, Findings, Prediction, Progress, StudyResult, overall
+from benchmark.training import set_up_torch
+
+THREADS = 1
+"""One thread, as in training: the same sums in the same order wherever it runs."""
+
+
+def carry_out(study: Study, *, quick: bool, progress: Progress) -> StudyResult:
+    """Carries out the study; `quick` makes it small enough for a try. Sets torch's threads for this process."""
+    device = set_up_torch("cpu", THREADS)
+    started = time.perf_counter()
+    findings: Findings = load(study.function)(quick=quick, progress=progress)
+    return StudyResult(
+        schema_version=SCHEMA_VERSION,
+        id=study.name,
+        title=study.title,
+        question=study.question,
+        design=findings.design,
+        source=study.source,
+        expected=_joined([prediction.expected for prediction in findings.predictions]),
+        found=_joined([_with_verdict(prediction) for prediction in findings.predictions]),
+        verdict=overall(findings.predictions),
+        predictions=findings.predictions,
+        tables=findings.tables,
+        command=f"creditbench study {study.name}" + (" --quick" if quick else ""),
+        quick=quick,
+        seconds=round(time.perf_counter() - started, 3),
+        provenance=provenance(device, THREADS),
+    )
+
+
+def _joined(texts: list[str]) -> str:
+    if len(texts) == 1:
+        return texts[0]
+    return " ".join(f"({number}) {text}" for number, text in enumerate(texts, start=1))
+
+
+def _with_verdict(prediction: Prediction) -> str:
+    return f"{prediction.found} [{prediction.verdict}]"

@@ -1,0 +1,283 @@
+"""Study: how much less does the policy gradient vary under redistributed rewards, and how far does it turn away?
+
+Policies of an IPPO run that is paid densely are frozen on the way. Reward models are fitted to episodes of each; fresh
+episodes of it are then paid in each way, and the gradients of single episodes compared. Variance alone says nothing: a gradient
+that is wrong may vary little. So each is told together with its direction, against the gradient of the sparse reward with the
+full return, which is the objective's own.
+
+Three estimators, the same for all rewards: the full return (every action weighs what its agent is paid in the whole episode),
+the reward to go, and advantages (lambda 0.95) from a local critic fitted to that very reward on the episodes that the models
+are fitted to. Each less its mean over those episodes: a constant that changes no expectation and is what PPO's
+standardisation takes off. Undiscounted, so that nothing but redistribution bends the objective.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from algorithms.advantages.gae import GAE
+from algorithms.interface import Episodes, Problem
+from algorithms.returns import discounted_sums
+from algorithms.settings.policy_gradient import IPPOSettings
+from benchmark.seeds import derive
+from benchmark.studies.gradients import Comparison, Moments, compare, gradients_of
+from benchmark.studies.laboratory import Stage, fitted, policies_on_the_way, return_r2, shares_of
+from benchmark.studies.model import Cell, Findings, Prediction, Progress, Table, Verdict, together
+from benchmark.studies.numbers import Interval, above, with_interval
+
+SEED = 2412
+MODEL: dict[str, Any] = {
+    "width": 32,
+    "depth": 1,
+    "heads": 4,
+    "batch_episodes": 64,
+    "learning_rate": 2e-3,
+    "weight_decay": 0.0,
+    "gradient_norm": 10.0,
+    "loss": "huber",
+}
+REWARDS = ("sparse", "uniform", "stas", "stas, team", "tar2", "tar2, team", "dense")
+"""Paid as a team: everyone the sum of the step's shares. Dense: the team's true reward of every step."""
+ESTIMATORS = ("full return", "reward to go", "advantage")
+STAGES = ("start", "middle", "late")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A task, the steps of the run at which its policies are frozen, how many groups of how many episodes are measured, to how
+    many others the reward models are fitted by how many gradient steps, and to how many of these the critics."""
+
+    task: str
+    steps: tuple[int, ...]
+    groups: int
+    group_size: int
+    fit_episodes: int
+    fit_steps: int
+    critic_episodes: int
+
+
+FULL = (
+    Setting("grid/two-goals", (0, 30_000, 42_000), 40, 250, 2000, 800, 1000),
+    Setting("smaclite/5m_vs_6m", (0, 100_000, 200_000), 30, 80, 1000, 250, 200),
+)
+QUICK = (Setting("grid/two-goals", (0, 1, 3300), 3, 12, 64, 3, 12),)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Of one frozen policy: its mean return, the R2 of each model's returns on fresh episodes, and the comparison of each
+    reward under each estimator."""
+
+    task: str
+    stage: str
+    episodes: int
+    mean_return: float
+    fits: dict[str, float]
+    comparisons: dict[tuple[str, str], Comparison]
+
+
+def study(quick: bool, progress: Progress) -> Findings:
+    """All policies of all tasks; `quick` takes few episodes of one."""
+    settings = QUICK if quick else FULL
+    found = []
+    for number, setting in enumerate(settings):
+        progress(number * (len(STAGES) + 1), len(settings) * (len(STAGES) + 1), f"{setting.task}: training")
+        policies = policies_on_the_way(setting.task, setting.steps, SEED)
+        with Stage(setting.task, SEED) as stage:
+            for place, (name, policy) in enumerate(zip(STAGES, policies, strict=True), start=1):
+                done = number * (len(STAGES) + 1) + place
+                progress(done, len(settings) * (len(STAGES) + 1), f"{setting.task}: {name}")
+                found.append(measured(setting, name, stage, policy))
+    return findings(settings, found)
+
+
+def measured(setting: Setting, name: str, stage: Stage, policy: dict[str, Tensor]) -> Found:
+    """One frozen policy."""
+    known = stage.play(policy, setting.fit_episodes, f"{name}, to fit")
+    payers = {
+        method: fitted(method, stage.team, derive(SEED, method), known, setting.fit_steps, MODEL if method != "uniform" else {})
+        for method in ("uniform", "stas", "tar2")
+    }
+
+    def paid(episodes: Episodes) -> dict[str, Tensor]:
+        rewards = {method: shares_of(payer, episodes) for method, payer in payers.items()}
+        for method in ("stas", "tar2"):
+            rewards[f"{method}, team"] = rewards[method].sum(-1, keepdim=True).expand_as(rewards[method])
+        rewards |= {"sparse": episodes.reward("episodic"), "dense": episodes.reward("team")}
+        return {reward: rewards[reward] for reward in REWARDS}
+
+    judged = known.rows(torch.arange(setting.critic_episodes))
+    estimators = {reward: Estimators(stage, judged, values) for reward, values in paid(judged).items()}
+    stage.actor.load_policy_state(policy)
+    groups, returns = [], []
+    fresh = stage.play(policy, setting.group_size, f"{name}, group 0")
+    for group in range(setting.groups):
+        episodes = stage.play(policy, setting.group_size, f"{name}, group {group}")
+        weights = [estimators[reward].weights(episodes, values) for reward, values in paid(episodes).items()]
+        groups.append(gradients_of(stage.actor.actor, episodes, torch.cat(weights)))
+        returns.append(float(episodes.team_reward.sum(1).mean()))
+    moments = Moments.of(groups)
+    kinds = list(itertools.product(REWARDS, ESTIMATORS))
+    true = kinds.index(("sparse", "full return"))
+    return Found(
+        task=setting.task,
+        stage=name,
+        episodes=setting.groups * setting.group_size,
+        mean_return=sum(returns) / len(returns),
+        fits={method: return_r2(payers[method], fresh) for method in ("stas", "tar2")},
+        comparisons={
+            kind: compare(moments, place, noise_of=kinds.index(("sparse", kind[1])), direction_of=true)
+            for place, kind in enumerate(kinds)
+        },
+    )
+
+
+CRITIC_ROUNDS = 6
+"""Passes of fitting: every pass regresses to estimates that use the values of the pass before."""
+
+
+class Estimators:
+    """What actions weigh under one reward: critic and means come from `episodes`, which are not measured."""
+
+    def __init__(self, stage: Stage, episodes: Episodes, reward: Tensor) -> None:
+        problem = Problem(team=stage.team, regime="team", budget=1, seed=derive(SEED, "critic"))
+        self._critic = GAE(IPPOSettings(discount=1.0), problem)
+        for _ in range(CRITIC_ROUNDS):
+            self._critic.fit(episodes, reward)
+        self._means = self._raw(episodes, reward)[:, episodes.acting].mean(1)
+
+    def weights(self, episodes: Episodes, reward: Tensor) -> Tensor:
+        """[3, B, T, N], in the order of ESTIMATORS."""
+        return self._raw(episodes, reward) - self._means[:, None, None, None]
+
+    def _raw(self, episodes: Episodes, reward: Tensor) -> Tensor:
+        to_go = discounted_sums(reward, 1.0)
+        return torch.stack([to_go[:, :1].expand_as(to_go), to_go, self._critic.estimate(episodes, reward)])
+
+
+# What is said
+
+
+def findings(settings: tuple[Setting, ...], found: list[Found]) -> Findings:
+    """What the comparisons say."""
+    sizes = "; ".join(
+        f"{setting.task}: frozen at {', '.join(f'{steps:,}' for steps in setting.steps)} steps, {setting.groups} groups of "
+        f"{setting.group_size} episodes, models fitted to {setting.fit_episodes} others by {setting.fit_steps} gradient steps, "
+        f"critics to {setting.critic_episodes} of these"
+        for setting in settings
+    )
+    return Findings(
+        design=(
+            f"IPPO paid densely, three policies of one run (seed {SEED}). {sizes}; models of width {MODEL['width']} and depth "
+            f"{MODEL['depth']}. Noise: tr Cov(g) / |E g|^2 of one episode's gradient of all the actor's parameters; relative "
+            "noise: to the sparse reward under the same estimator; cosine: to the sparse reward's full return. Advantages: "
+            "lambda 0.95, a local critic fitted to each reward; all less their mean on other episodes. Undiscounted. Products "
+            "of different groups of episodes, jackknife intervals over groups (95 %); nothing is said of gradients that are "
+            "not told from 0."
+        ),
+        predictions=(_less_noise(found), _no_bias_of_the_sum(found), _bias(found), _against_dense(found)),
+        tables=(*(_table(found, task) for task in dict.fromkeys(each.task for each in found)), _fits_table(found)),
+    )
+
+
+def _table(found: list[Found], task: str) -> Table:
+    rows: list[list[Cell]] = []
+    for each in found:
+        if each.task == task:
+            for (reward, estimator), comparison in each.comparisons.items():
+                cells: list[Cell] = [each.stage, each.mean_return, reward, estimator]
+                for interval in (comparison.noise, comparison.relative, comparison.cosine):
+                    cells += interval or (None, None, None)
+                rows.append(cells)
+    return Table.of(
+        f"{task}: noise of the gradient of one episode and direction of the mean gradient",
+        (
+            *("policy", "mean return", "reward", "estimator", *with_interval("noise")),
+            *(*with_interval("relative noise"), *with_interval("cosine")),
+        ),
+        rows,
+    )
+
+
+def _fits_table(found: list[Found]) -> Table:
+    return Table.of(
+        "How well the models' scores sum to the return of fresh episodes of the policy: R2",
+        ("task", "policy", *found[0].fits),
+        ([each.task, each.stage, *each.fits.values()] for each in found),
+    )
+
+
+def _said(found: list[Found], reward: str, estimator: str, value: str) -> list[tuple[str, Interval | None]]:
+    """An interval of every policy, with the policy's name."""
+    return [(f"{each.task} {each.stage}", getattr(each.comparisons[reward, estimator], value)) for each in found]
+
+
+def _text(said: list[tuple[str, Interval | None]]) -> str:
+    return ", ".join(interval.text if interval else "not told from 0" for _, interval in said)
+
+
+def _below(found: Interval | None, level: float) -> Verdict:
+    """Whether a quantity lies below a level."""
+    return "undecided" if found is None else above(Interval(-found.value, -found.high, -found.low), -level)
+
+
+def _less_noise(found: list[Found]) -> Prediction:
+    texts, verdicts = [], []
+    for reward in ("uniform", "stas", "tar2"):
+        said = _said(found, reward, "reward to go", "relative")
+        texts.append(f"{reward}: {_text(said)}")
+        verdicts += [_below(interval, 1.0) for _, interval in said]
+    return Prediction(
+        expected="With the reward to go, gradients vary less under uniform, STAS and TAR2 than under the sparse reward.",
+        found=f"relative noise at {', '.join(f'{each.task} {each.stage}' for each in found)}: {'; '.join(texts)}.",
+        verdict=together(verdicts),
+    )
+
+
+def _no_bias_of_the_sum(found: list[Found]) -> Prediction:
+    said = _said(found, "tar2, team", "full return", "cosine")
+    verdicts: list[Verdict] = [
+        "undecided" if interval is None else "supported" if interval.value > 1 - 1e-6 else "not supported"
+        for _, interval in said
+    ]
+    return Prediction(
+        expected="With the full return of the team's sum, TAR2's gradient is the sparse one.",
+        found=f"cosine {_text(said)}.",
+        verdict=together(verdicts),
+    )
+
+
+def _bias(found: list[Found]) -> Prediction:
+    texts: list[str] = []
+    verdicts: list[Verdict] = []
+    for reward, estimator in itertools.product(("stas", "tar2"), ("full return", "reward to go", "advantage")):
+        said = _said(found, reward, estimator, "cosine")
+        texts.append(f"{reward}, {estimator}: {_text(said)}")
+        verdicts += [_below(interval, 1.0) for _, interval in said]
+    return Prediction(
+        expected="Paid each its own shares, the mean gradient is turned: cosine below 1 for STAS and TAR2.",
+        found=f"cosine: {'; '.join(texts)}.",
+        verdict=together(verdicts),
+    )
+
+
+def _against_dense(found: list[Found]) -> Prediction:
+    texts: list[str] = []
+    verdicts: list[Verdict] = []
+    for each in found:
+        dense, tar2 = (each.comparisons[reward, "advantage"].relative for reward in ("dense", "tar2"))
+        texts.append(f"{each.task} {each.stage}: {_text([('', dense), ('', tar2)])}")
+        if dense is None or tar2 is None:
+            verdicts.append("undecided")
+        else:
+            verdicts.append("supported" if dense.high < tar2.low else "not supported" if dense.low > tar2.high else "undecided")
+    return Prediction(
+        expected="With advantages, gradients vary least under the true dense reward.",
+        found=f"relative noise of dense and of TAR2: {'; '.join(texts)}.",
+        verdict=together(verdicts),
+    )
