@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from benchmark.environments.interface import Backend
 from benchmark.environments.native.base import NativeEnvironment
 from benchmark.environments.native.driving import action_streams, random_available_actions
-from benchmark.experiment import resolve
+from benchmark.experiment import get_algorithm, resolve
 from benchmark.random_policy import ROWS
 from benchmark.run import Run
 from benchmark.seeds import derive, episode_seeds
@@ -26,7 +26,13 @@ WARM_UP_UPDATES = 2
 
 
 def speed_lines(
-    task: Task, algorithm: str | None = None, *, seconds: float = 3.0, threads: int = 1, device: str = "cpu"
+    task: Task,
+    algorithm: str | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    seconds: float = 3.0,
+    threads: int = 1,
+    device: str = "cpu",
 ) -> Iterator[dict[str, Any]]:
     """The task's simulators alone, one after the other, then training with `algorithm` if one is named.
 
@@ -41,30 +47,33 @@ def speed_lines(
             if backend == "native":
                 raise
     if algorithm is not None:
-        yield measure_speed(task, algorithm, seconds=seconds, threads=threads, device=device)
+        yield measure_speed(task, algorithm, settings=settings, seconds=seconds, threads=threads, device=device)
 
 
 def measure_speed(
     task: Task,
     algorithm: str | None = None,
     *,
+    settings: Mapping[str, Any] | None = None,
     backend: Backend | None = None,
     seconds: float = 3.0,
     threads: int = 1,
     device: str = "cpu",
 ) -> dict[str, Any]:
     """For about `seconds`: without an algorithm the simulator alone, with random available actions, resets, observations and
-    masks included; with one, collecting and updating from the start of training, evaluation off.
+    masks included; with one (and its `settings`, under the first of its regimes), collecting and updating from the start of
+    training, or from the end of its warm-up, evaluation off.
 
-    {"task", "backend", "algorithm", "env_steps_per_s", "threads", "device", "rows", "seconds"}, and for a simulator of our own
-    alone "bytes_per_episode".
+    {"task", "backend", "algorithm", "env_steps_per_s", "threads", "device", "rows", "seconds"}, for a simulator of our own
+    alone "bytes_per_episode", and "share", of all seconds, for each part of the updates that the algorithm names (its reward
+    model, say).
     Raises ValueError where the package of a reference backend is missing.
     """
     chosen, _ = task.simulator(backend)
     measured = (
         _simulation(task, chosen, seconds)
         if algorithm is None
-        else _training(task, chosen, algorithm, seconds, threads, device)
+        else _training(task, chosen, algorithm, settings or {}, seconds, threads, device)
     )
     return {
         "task": task.id,
@@ -75,7 +84,7 @@ def measure_speed(
         "device": "cpu" if algorithm is None else device,
         "rows": measured["rows"],
         "seconds": {phase: round(spent, 4) for phase, spent in measured["seconds"].items()},
-        **({"bytes_per_episode": measured["bytes_per_episode"]} if "bytes_per_episode" in measured else {}),
+        **{name: measured[name] for name in ("bytes_per_episode", "share") if name in measured},
     }
 
 
@@ -106,10 +115,28 @@ def _simulation(task: Task, backend: Backend, seconds: float) -> dict[str, Any]:
     return {"steps": steps, "seconds": {"collect": spent}, "rows": rows, **memory}
 
 
-def _training(task: Task, backend: Backend, algorithm: str, seconds: float, threads: int, device: str) -> dict[str, Any]:
-    spec = resolve(task=task.id, algorithm=algorithm, regime="team", seed=0, budget=TRAINING_BUDGET, backend=backend)
+def _training(
+    task: Task,
+    backend: Backend,
+    algorithm: str,
+    settings: Mapping[str, Any],
+    seconds: float,
+    threads: int,
+    device: str,
+) -> dict[str, Any]:
+    spec = resolve(
+        task=task.id,
+        algorithm=algorithm,
+        regime=get_algorithm(algorithm).regimes[0],
+        seed=0,
+        budget=TRAINING_BUDGET,
+        settings=dict(settings),
+        backend=backend,
+    )
     run = Run(spec, set_up_torch(device, threads))
     try:
+        while run.algorithm.next_collection().phase == "warm-up":
+            run.advance()
         for _ in range(WARM_UP_UPDATES):
             run.advance()
         before, steps_before = run.seconds, run.steps_done
@@ -117,6 +144,8 @@ def _training(task: Task, backend: Backend, algorithm: str, seconds: float, thre
         while time.perf_counter() - start < seconds:
             run.advance()
         spent = {phase: run.seconds[phase] - before[phase] for phase in ("collect", "update")}
+        parts = {name: (run.seconds[name] - before.get(name, 0.0)) / sum(spent.values()) for name in run.algorithm.seconds()}
     finally:
         run.close()
-    return {"steps": run.steps_done - steps_before, "seconds": spent, "rows": spec.parallel_episodes}
+    share = {"share": {name: round(part, 3) for name, part in parts.items()}} if parts else {}
+    return {"steps": run.steps_done - steps_before, "seconds": spent, "rows": spec.parallel_episodes, **share}

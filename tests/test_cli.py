@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmark import cli
-from benchmark.commands.arguments import settings_of
+from benchmark.commands.arguments import layered, settings_of
 from benchmark.commands.errors import BadInput
 from benchmark.records import read_record
 from benchmark.suites import load_suite
@@ -114,6 +114,9 @@ def test_plan_prints_a_table(capsys: pytest.CaptureFixture[str], tmp_path: Path,
         (["random", "--task", "lbf/8x8-2p-2f-cop"], "Did you mean lbf/8x8-2p-2f-coop"),
         (["speed", "--task", "lbf/8x8-2p-2f-cop"], "Did you mean lbf/8x8-2p-2f-coop"),
         (["speed", "--task", "lbf/8x8-2p-2f-coop", "--algorithm", "mapo"], "Did you mean mappo"),
+        (["speed", "--task", "lbf/8x8-2p-2f-coop", "--preset", "paper"], "name it with --algorithm"),
+        (["speed", "--task", "lbf/8x8-2p-2f-coop", "--algorithm", "ippo+stas", "--preset", "papr"], "Did you mean paper"),
+        ([*RUN, "--out", "x", "--preset", "screening"], "ippo has no preset 'screening'; it offers none"),
         (["aggregate", "--suite", "quik"], "Did you mean quick"),
         (["report", "--aggregate", "nowhere"], "creditbench aggregate --suite"),
         (["trian"], "No such command 'trian'"),
@@ -304,6 +307,13 @@ def test_readme_and_ci_give_the_same_two_commands() -> None:
 def test_settings_are_yaml_scalars_and_dots_reach_into_them() -> None:
     given = ["a=1", "b=0.5", "c=true", "d=null", "e=text", "f.g=[1, 2]", "f.h=x=y"]
     assert settings_of(given) == {"a": 1, "b": 0.5, "c": True, "d": None, "e": "text", "f": {"g": [1, 2], "h": "x=y"}}
+
+
+def test_settings_given_by_hand_lie_above_those_of_a_preset() -> None:
+    settings = layered("ippo+stas", "screening", ["redistribution.width=32", "epochs=2"])
+    assert settings["redistribution"]["width"] == 32
+    assert settings["redistribution"]["batch_episodes"] == 64
+    assert settings["epochs"] == 2
 
 
 @pytest.mark.parametrize("given", [["a=1", "a=2"], ["a=1", "a.b=2"], ["=1"], ["a=[1"], ["a=" + "[" * 5000], ["a={[b]: c}"]])

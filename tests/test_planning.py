@@ -149,6 +149,36 @@ def test_the_price_follows_the_measured_speed(store: Store) -> None:
     assert prices["mappo"].source == "nominal"
 
 
+def stas(**redistribution: float) -> RunSpec:
+    return experiment.resolve(
+        task="lbf/5x5-2p-1f-coop",
+        algorithm="ippo+stas",
+        regime="episodic",
+        seed=0,
+        budget=100_000,
+        settings={"redistribution": redistribution},
+    )
+
+
+def test_a_reward_model_has_its_price_and_twice_the_gradient_steps_cost_twice_as_much(store: Store) -> None:
+    plain = experiment.resolve(task="lbf/5x5-2p-1f-coop", algorithm="ippo", regime="episodic", seed=0, budget=100_000)
+    prices = planning.Prices(store)
+    without, once, twice = (
+        prices.of(spec).core_seconds
+        for spec in (plain, stas(gradient_steps_per_episode=1.0), stas(gradient_steps_per_episode=2.0))
+    )
+    assert twice - without == pytest.approx(2 * (once - without))
+    assert once > 10 * without
+
+
+def test_a_record_with_a_cheaper_reward_model_does_not_price_a_dearer_one(store: Store) -> None:
+    cheap, dear = stas(gradient_steps_per_episode=0.1), stas(gradient_steps_per_episode=10.0)
+    put_record(store.reference(cheap), cheap, seconds=1.0)
+    prices = planning.Prices(store)
+    assert prices.of(cheap.model_copy(update={"seed": 1})).source == "median of 1 record"
+    assert prices.of(dear).source == "nominal"
+
+
 def test_the_steps_of_a_run_include_its_evaluation() -> None:
     assert planning.total_steps(specs("ippo")[0]) == STEPS
 
@@ -160,9 +190,18 @@ def test_every_suite_can_be_planned(name: str, store: Store) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in suite_names() if not load_suite(name).always_train])
-def test_the_committed_records_of_a_suite_are_all_there_and_sound_or_none_is(name: str) -> None:
+def test_the_committed_records_of_a_suite_are_all_there_and_sound_or_belong_to_another(name: str) -> None:
     plan = planning.plan(load_suite(name), Store(ROOT))
-    assert plan.count("reference") in (0, len(plan.runs))
+    if plan.count("reference") < len(plan.runs):
+        others = [planning.plan(load_suite(other), Store(ROOT)) for other in suite_names() if other != name]
+        complete = {
+            run.planned.spec.fingerprint
+            for other in others
+            if other.count("reference") == len(other.runs)
+            for run in other.runs
+        }
+        there = [run.planned.spec.fingerprint for run in plan.runs if run.found.presence == "reference"]
+        assert set(there) <= complete
     assert not plan.stale
     assert not [run.found.path for run in plan.runs if run.found.presence == "corrupt"]
 

@@ -28,6 +28,27 @@ def test_training_is_measured_with_its_phases() -> None:
     assert training["env_steps_per_s"] > 0
 
 
+def test_the_share_of_the_reward_model_is_named_where_there_is_one() -> None:
+    line = measure_speed(SIGNS, "ippo+uniform", settings={"episodes_per_update": 8, "hidden_size": 4}, seconds=0.05)
+    assert set(line["share"]) == {"reward model"}
+    assert 0 < line["share"]["reward model"] < 1
+    assert "share" not in measure_speed(SIGNS, "toy", seconds=0.05)
+
+
+def test_training_is_measured_after_its_warm_up() -> None:
+    model = {
+        "width": 4,
+        "heads": 1,
+        "batch_episodes": 4,
+        "warm_up_episodes": 40,
+        "gradient_steps_per_episode": 0.1,
+        "fit_interval": 1,
+    }
+    settings = {"episodes_per_update": 8, "hidden_size": 4, "redistribution": model}
+    line = measure_speed(SIGNS, "ippo+stas", settings=settings, seconds=0.01)
+    assert line["seconds"]["update"] > 0
+
+
 def test_steps_count_once_for_a_team_and_only_while_an_episode_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     import benchmark.speed
     from tests.fixtures.toys import SignGame

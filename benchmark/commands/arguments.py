@@ -10,6 +10,8 @@ import yaml
 
 from benchmark.commands.errors import BadInput
 from benchmark.environments.interface import Backend
+from benchmark.experiment import get_algorithm
+from benchmark.suites.layers import merged
 from benchmark.tasks import Task
 from benchmark.validation import nearest, parsed
 
@@ -39,6 +41,15 @@ def a_device(device: str) -> str:
         if not torch.cuda.is_available():
             raise BadInput("--device cuda: torch finds no GPU here")
     return device
+
+
+def layered(algorithm: str, preset: str | None, assignments: Iterable[str]) -> dict[str, Any]:
+    """Settings of --set above those of --preset. Raises BadInput, also for a preset that the algorithm does not offer."""
+    presets = get_algorithm(algorithm).presets
+    if preset is not None and preset not in presets:
+        offered = f"it offers {', '.join(presets)}" if presets else "it offers none"
+        raise BadInput(f"{algorithm} has no preset '{preset}'; {offered}.{nearest(preset, presets)}")
+    return merged(presets[preset] if preset is not None else {}, settings_of(assignments))
 
 
 def settings_of(assignments: Iterable[str]) -> dict[str, Any]:

@@ -8,10 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmark.commands.arguments import Device, a_backend, a_device, one_of
+from benchmark.commands.arguments import Device, a_backend, a_device, layered, one_of
 from benchmark.commands.errors import BadInput
 from benchmark.commands.show import json_line
-from benchmark.experiment import get_algorithm
 from benchmark.suites import load_suite, suite_names
 from benchmark.tasks import get_task
 
@@ -80,6 +79,10 @@ def watch(
 def speed(
     task: Annotated[list[str] | None, typer.Option(help="A task; may be given again. Without it: those of the suites.")] = None,
     algorithm: Annotated[str | None, typer.Option(help="Also measure training with this algorithm.")] = None,
+    preset: Annotated[str | None, typer.Option(help="A preset of its settings.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of it; may be given again.")
+    ] = None,
     seconds: Annotated[float, typer.Option(min=0.1, help="To measure for, each.")] = 3.0,
     threads: Annotated[int, typer.Option(min=1, help="Of the training process.")] = 1,
     device: Device = "cpu",
@@ -92,16 +95,18 @@ def speed(
     Examples:
       creditbench speed --task lbf/8x8-2p-2f-coop
       creditbench speed --task lbf/8x8-2p-2f-coop --algorithm mappo
+      creditbench speed --task alice_and_bob --algorithm ippo+tar2 --preset screening
     """
     a_device(device)
     names = task or sorted({entry.task for name in suite_names() for entry in load_suite(name).tasks})
     tasks = [get_task(name) for name in names]
-    if algorithm is not None:
-        get_algorithm(algorithm)
+    if algorithm is None and (preset is not None or assignments):
+        raise BadInput("--preset and --set are of an algorithm: name it with --algorithm")
+    settings = {} if algorithm is None else layered(algorithm, preset, assignments or [])
     from benchmark.speed import speed_lines
 
     for found in tasks:
-        for line in speed_lines(found, algorithm, seconds=seconds, threads=threads, device=device):
+        for line in speed_lines(found, algorithm, settings=settings, seconds=seconds, threads=threads, device=device):
             json_line(line)
 
 

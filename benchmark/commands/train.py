@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmark.commands.arguments import Device, a_backend, a_device, one_of, settings_of
+from benchmark.commands.arguments import Device, a_backend, a_device, layered, one_of
 from benchmark.commands.errors import BadInput
 from benchmark.experiment import RunSpec, get_algorithm, resolve
 from benchmark.records import SettingsOrigin, read_record
@@ -24,8 +24,9 @@ def train(
     suite: Annotated[str | None, typer.Option(help="A suite, or the path of a suite file.")] = None,
     variant: Annotated[str | None, typer.Option(help="A variant of the suite.")] = None,
     algorithm: Annotated[str | None, typer.Option(help="Off-suite: an algorithm; `creditbench list algorithms`.")] = None,
-    regime: Annotated[str | None, typer.Option(help="Off-suite: team, individual or episodic.  [default: team]")] = None,
+    regime: Annotated[str | None, typer.Option(help="Off-suite: team, individual or episodic.  [default: its first]")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Off-suite: environment steps to train for.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Off-suite: a preset of its settings.")] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Off-suite: a setting; may be given again.")
     ] = None,
@@ -49,6 +50,7 @@ def train(
         "--algorithm": algorithm,
         "--regime": regime,
         "--steps": steps,
+        "--preset": preset,
         "--set": assignments,
         "--backend": backend,
         "--out": out,
@@ -73,8 +75,9 @@ def train(
         assert algorithm is not None
         assert steps is not None
         assert out is not None
-        spec = _off_suite(task, algorithm, regime or "team", seed, steps, assignments or [], backend)
-        origin = SettingsOrigin(source="given on the command line" if assignments else "defaults")
+        settings = layered(algorithm, preset, assignments or [])
+        spec = _off_suite(task, algorithm, regime, seed, steps, settings, backend)
+        origin = SettingsOrigin(source="given on the command line" if settings else "defaults")
         record, checkpoint = out / "record.json", out / "checkpoint"
     if record.exists() and read_record(record).fingerprint != spec.fingerprint:
         raise BadInput(f"{record} is the record of another run; name another folder, or move it away")
@@ -89,17 +92,17 @@ def _of_suite(suite: str, task: str, variant: str, seed: int) -> tuple[RunSpec, 
 
 
 def _off_suite(
-    task: str, algorithm: str, regime: str, seed: int, steps: int, assignments: list[str], backend: str | None
+    task: str, algorithm: str, regime: str | None, seed: int, steps: int, settings: dict[str, Any], backend: str | None
 ) -> RunSpec:
-    found = get_task(task)
-    allowed: Any = one_of("regime", regime, get_algorithm(algorithm).regimes)
+    found, regimes = get_task(task), get_algorithm(algorithm).regimes
+    allowed: Any = one_of("regime", regime or regimes[0], regimes)
     return resolve(
         task=found.id,
         algorithm=algorithm,
         regime=allowed,
         seed=seed,
         budget=steps,
-        settings=settings_of(assignments),
+        settings=settings,
         backend=a_backend(found, backend),
     )
 
