@@ -203,3 +203,6 @@ def refuse_impossible(task: Task, entry: AlgorithmEntry, settings: Settings, reg
     sharing = getattr(settings, "sharing", None)
     if sharing is not None and sharing not in entry.sharing:
         raise ImpossibleRun(f"{entry.name} cannot share parameters '{sharing}'; it supports: {', '.join(entry.sharing)}.")
+    refusal = settings.refusal(task.n_agents)
+    if refusal is not None:
+        raise ImpossibleRun(f"{entry.name} cannot be trained on {task.id}: {refusal}.")

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmark.experiment import RunSpec, canonical_json
+from benchmark.experiment import ImpossibleRun, RunSpec, canonical_json
 from benchmark.records import CorruptRecord, Record, read_limited, read_record
 from benchmark.store import Found, Presence, Store
 from benchmark.suites import PlannedRun, Suite
@@ -167,11 +167,10 @@ class Prices:
         ]
         if measured:
             return median(measured), f"median of {len(measured)} record{'s' if len(measured) > 1 else ''}"
-        family = get_task(spec.task).family
+        plain, source = NOMINAL_STEPS_PER_SECOND.get(get_task(spec.task).family, NOMINAL_NATIVE), "nominal"
         if spec.backend == "reference":
-            return NOMINAL_REFERENCE, "nominal, real package"
-        plain = NOMINAL_STEPS_PER_SECOND.get(family, NOMINAL_NATIVE)
-        return total_steps(spec) / (total_steps(spec) / plain + _model_seconds(spec)), "nominal"
+            plain, source = NOMINAL_REFERENCE, "nominal, real package"
+        return total_steps(spec) / (total_steps(spec) / plain + _model_seconds(spec)), source
 
     @cached_property
     def _bytes_per_run(self) -> float:
@@ -199,8 +198,12 @@ def _model_seconds(spec: RunSpec) -> float:
 
 
 def _alike(one: RunSpec, other: RunSpec) -> bool:
-    """Whether models beside actors and critics cost both about the same for every step."""
-    costs = sorted(_model_seconds(spec) / spec.budget for spec in (one, other))
+    """Whether models beside actors and critics cost both about the same for every step; not if the settings of one, of another
+    version of its algorithm, are unknown."""
+    try:
+        costs = sorted(_model_seconds(spec) / spec.budget for spec in (one, other))
+    except ImpossibleRun:
+        return False
     return costs[1] <= 1.5 * costs[0]
 
 

@@ -158,6 +158,7 @@ class _Boundary:
 
 def _carry_out(run: Run, metrics: MetricsLog, boundary: _Boundary, progress: Progress) -> None:
     """The loop: whatever evaluation is due, then the next update, until the budget is spent or the run has failed."""
+    phase = ""
     while True:
         while run.evaluation_due():
             point = run.evaluate()
@@ -167,11 +168,14 @@ def _carry_out(run: Run, metrics: MetricsLog, boundary: _Boundary, progress: Pro
         if run.steps_done >= run.spec.budget:
             break
         update = run.advance()
+        phase = update.phase
         metrics.update(update)
         progress.advanced(run.steps_done, run.steps_per_second, update.mean_return)
         if run.failure is not None:
             progress.say(f"the run has failed for good: {run.failure}")
             return
         boundary.cross()
+    if phase == "warm-up":
+        progress.say(f"the policy never learned: all {run.steps_done:,} steps were warm-up; see its warm-up and batch settings")
     run.evaluate_best()
     boundary.cross()

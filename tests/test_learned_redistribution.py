@@ -182,6 +182,7 @@ def test_explained_return_by_hand() -> None:
     assert explained_return(torch.full((3,), 3.0), returns) == 0
     assert explained_return(returns + 4, returns) == pytest.approx(1 - 16 / (8 / 3))
     assert explained_return(torch.tensor([1.0, 2.0]), torch.tensor([5.0, 5.0])) == 0
+    assert explained_return(torch.tensor([1.0, 2.0]), torch.tensor([-0.7, -0.70000005])) == 0  # equal but for rounding
 
 
 def test_paying_changes_nothing_and_repeats_itself() -> None:

@@ -171,12 +171,32 @@ def test_a_reward_model_has_its_price_and_twice_the_gradient_steps_cost_twice_as
     assert once > 10 * without
 
 
+def test_a_reward_model_costs_as_much_beside_a_real_package_as_beside_our_simulator(store: Store) -> None:
+    plain = experiment.resolve(task="lbf/5x5-2p-1f-coop", algorithm="ippo", regime="episodic", seed=0, budget=100_000)
+    cost = {}
+    for backend in ("native", "reference"):
+        without, with_model = (
+            planning.Prices(store)._speed(spec.model_copy(update={"backend": backend}))[0]
+            for spec in (plain, stas(gradient_steps_per_episode=2.0))
+        )
+        steps = planning.total_steps(plain)
+        cost[backend] = steps / with_model - steps / without
+    assert cost["reference"] == pytest.approx(cost["native"]) != 0
+
+
 def test_a_record_with_a_cheaper_reward_model_does_not_price_a_dearer_one(store: Store) -> None:
     cheap, dear = stas(gradient_steps_per_episode=0.1), stas(gradient_steps_per_episode=10.0)
     put_record(store.reference(cheap), cheap, seconds=1.0)
     prices = planning.Prices(store)
     assert prices.of(cheap.model_copy(update={"seed": 1})).source == "median of 1 record"
     assert prices.of(dear).source == "nominal"
+
+
+def test_a_record_whose_settings_are_no_longer_known_prices_nothing_and_stops_no_plan(store: Store) -> None:
+    old = specs("ippo")[0].model_copy(update={"algorithm_version": 0, "settings": {"a_setting_of_old": 3}})
+    put_record(store.reference(old), old)
+    made = planning.plan(SUITE, store)
+    assert {run.price.source for run in made.runs} == {"nominal"}
 
 
 def test_the_steps_of_a_run_include_its_evaluation() -> None:
@@ -298,6 +318,29 @@ def test_an_impossible_pair_is_refused_when_planning(store: Store, monkeypatch: 
     monkeypatch.setattr(experiment, "algorithms", lambda: narrow)
     with pytest.raises(SuiteError, match=r"suite mine, task lbf/5x5-2p-1f-coop, variant ippo: .*it supports: individual"):
         planning.plan(SUITE, store)
+
+
+@pytest.mark.parametrize("algorithm", ["ippo+stas", "mappo+tar2"])
+def test_more_agents_than_can_be_enumerated_are_refused_when_planning(algorithm: str) -> None:
+    run = {"algorithm": algorithm, "regime": "episodic", "seed": 0, "budget": 10_000}
+    exact = {"settings": {"redistribution": {"shapley": "exact"}}}
+    experiment.resolve(task="smaclite/3s5z", **run, **exact)  # 8 agents
+    experiment.resolve(task="smaclite/10m_vs_11m", **run)
+    with pytest.raises(experiment.ImpossibleRun, match=r"smaclite/10m_vs_11m: the law 'exact' .* at most 8 agents, not 10"):
+        experiment.resolve(task="smaclite/10m_vs_11m", **run, **exact)
+
+
+@pytest.mark.parametrize("algorithm", ["ippo+arel", "ippo+stas", "ippo+tar2", "ippo+tar2-raw"])
+def test_a_batch_that_the_episode_buffer_cannot_hold_is_refused_when_planning(algorithm: str) -> None:
+    with pytest.raises(experiment.ImpossibleRun, match=r"batch_episodes \(33\) may not exceed buffer_episodes \(32\)"):
+        experiment.resolve(
+            task="lbf/5x5-2p-1f-coop",
+            algorithm=algorithm,
+            regime="episodic",
+            seed=0,
+            budget=10_000,
+            settings={"redistribution": {"batch_episodes": 33, "buffer_episodes": 32}},
+        )
 
 
 def test_reading_a_plan_changes_nothing(store: Store) -> None:

@@ -19,7 +19,7 @@ from benchmark.records import MAXIMUM_BYTES, CorruptRecord, Provenance
 from benchmark.studies import STUDIES, Study
 from benchmark.studies.carrying_out import carry_out
 from benchmark.studies.model import Findings, Prediction, StudyResult, Table, overall, read_study, write_study
-from benchmark.studies.numbers import cosine, mean_interval, percentile_interval, power_law, share
+from benchmark.studies.numbers import Interval, above, below, cosine, mean_interval, power_law, share
 
 MADE_UP = Provenance(
     commit=None, dirty=None, lock_sha256="0" * 64, python="3.11", torch="2", numpy="2", processor="x", threads=1, device="cpu"
@@ -225,16 +225,30 @@ def test_the_interval_of_a_mean_is_students() -> None:
     assert mean_interval([1.0, 2.0, 3.0]) == pytest.approx((2.0, 2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-3)
 
 
-def test_a_percentile_interval_holds_95_percent_of_the_samples() -> None:
-    assert percentile_interval(7.0, np.arange(1001)) == pytest.approx((7.0, 25.0, 975.0))
-
-
 def test_a_power_law_is_found_with_its_exponent() -> None:
     sizes = np.array([1, 2, 4, 8])
     exact = power_law(sizes, 3.0 * sizes**1.5)
     assert exact == pytest.approx((1.5, 1.5, 1.5))
     noisy = power_law(sizes, 3.0 * sizes**1.5 * [1.1, 0.9, 1.1, 0.9])
     assert noisy.low < 1.5 < noisy.high
+
+
+@pytest.mark.parametrize(
+    ("interval", "over", "under"),
+    [
+        ((2, 1, 3), "supported", "not supported"),
+        ((0, -1, 0.4), "not supported", "supported"),
+        ((1, 0, 2), "undecided", "undecided"),
+    ],
+)
+def test_a_level_is_passed_where_the_interval_does_not_hold_it(interval: tuple[float, ...], over: str, under: str) -> None:
+    assert above(Interval(*interval), 0.5) == over
+    assert below(Interval(*interval), 0.5) == under
+
+
+def test_not_below_a_level_is_refuted_by_the_whole_interval_alone() -> None:
+    assert above(Interval(1, 0, 2), 0.5, strictly=False) == "supported"
+    assert above(Interval(0, -1, 0.4), 0.5, strictly=False) == "not supported"
 
 
 def test_the_cosine_of_arrays() -> None:

@@ -91,7 +91,7 @@ def test_the_error_of_a_sum_is_relative_to_large_returns_and_absolute_to_small_o
 
 def test_the_study_of_sums_runs_and_finds_the_fixed_normaliser_exact() -> None:
     result = carry_out(STUDIES["return-equivalence"], quick=True, progress=lambda *told: None)
-    fixed, _, raw, ircr = result.predictions
-    assert fixed.verdict == raw.verdict == ircr.verdict == "supported"
+    fixed, _, raw, one_length, _ = result.predictions
+    assert fixed.verdict == raw.verdict == one_length.verdict == "supported"
     lonely = [row[2] for row in result.tables[0].rows]
     assert np.all(np.array(lonely, float) > 0)

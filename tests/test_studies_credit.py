@@ -12,6 +12,7 @@ from scipy import stats
 from torch import Tensor
 
 from algorithms.redistribution.learned import LearnedRedistributor
+from benchmark.experiment import ImpossibleRun
 from benchmark.studies import STUDIES
 from benchmark.studies.carrying_out import carry_out
 from benchmark.studies.credit_fits import (
@@ -145,7 +146,7 @@ def test_a_model_is_fitted_by_exactly_the_steps_that_are_asked_for() -> None:
     world = additive("even", 64, 0)
     found = fitted("stas", world.team, 0, world.episodes, 7, SMALL)
     assert found.state_dict()["steps"] == 7
-    with pytest.raises(ValueError, match="64 episodes are not enough"):
+    with pytest.raises(ImpossibleRun, match="may not exceed buffer_episodes"):
         fitted("stas", world.team, 0, world.episodes, 7, {**SMALL, "batch_episodes": 65})
 
 

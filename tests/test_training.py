@@ -16,12 +16,12 @@ from safetensors.torch import load_file
 
 import algorithms.registry
 from benchmark.curves import MetricsLog
-from benchmark.experiment import EvaluationSchedule, ImpossibleRun
+from benchmark.experiment import EvaluationSchedule, ImpossibleRun, resolve
 from benchmark.records import SettingsOrigin, read_record
 from benchmark.run import Run
 from tests.fixtures import toys
 from tests.fixtures.known_toys import known_toys  # noqa: F401
-from tests.fixtures.train_toy import BUDGET, SCHEDULE, files, same, toy_spec, trained
+from tests.fixtures.train_toy import BUDGET, SCHEDULE, Quiet, files, same, toy_spec, trained
 
 pytestmark = pytest.mark.usefixtures("known_toys")
 
@@ -227,3 +227,20 @@ def test_tensorboard_without_its_package_is_refused(tmp_path: Path, monkeypatch:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(ModuleNotFoundError, match=r"creditbench\[tensorboard\]"):
         MetricsLog(tmp_path / "metrics.jsonl", tmp_path / "board").open(0, 0)
+
+
+@pytest.mark.parametrize(("warm_up", "learns"), [(32, True), (10_000, False)])
+def test_a_run_that_was_all_warm_up_says_so(tmp_path: Path, warm_up: int, learns: bool) -> None:
+    redistribution = {"width": 4, "heads": 1, "depth": 1, "batch_episodes": 8, "fit_interval": 1, "warm_up_episodes": warm_up}
+    spec = resolve(
+        task="toy/signs",
+        algorithm="ippo+arel",
+        regime="episodic",
+        seed=0,
+        budget=BUDGET,
+        settings={"episodes_per_update": 16, "redistribution": {**redistribution, "gradient_steps_per_episode": 0.1}},
+        evaluation=EvaluationSchedule(points=2, episodes=2, absolute_episodes=2),
+    )
+    progress = Quiet()
+    trained(tmp_path, spec, progress=progress)
+    assert any("the policy never learned" in message for message in progress.said) == (not learns)

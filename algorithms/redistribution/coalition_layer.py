@@ -5,9 +5,10 @@ coalitions drawn by the law that the settings name, or all of them with their Sh
 
 One forward pass draws one order pi and K coalitions for each agent, the same for all episodes and steps of the batch, as in
 STAS' release; the noise they bring is therefore common to the whole batch. At reward time pi is not drawn (the release does):
-the attention is averaged over rotations of the table, in which every agent gets every row equally often (all rotations up to
-`ROTATIONS` agents). For under a permuted embedding the regression cannot see a preference for a row that sums to zero over
-the rows: a single order, even a fixed one, would hand such a preference to one agent as its own.
+the attention is averaged over rotations of the table, evenly spaced: all N up to `ROTATIONS` agents, so that every agent gets
+every row equally often; of larger teams only so many, which is nearly as even. For under a permuted embedding the
+regression cannot see a preference for a row that sums to zero over the rows: a single order, even a fixed one, would hand
+such a preference to one agent as its own.
 """
 
 from __future__ import annotations

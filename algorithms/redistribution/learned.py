@@ -154,7 +154,11 @@ class LearnedRedistributor(Redistributor):
 
 
 def explained_return(prediction: Tensor, returns: Tensor) -> Tensor:
-    """1 - mean squared error / variance of the returns [B]; unlike an explained variance it charges for an offset."""
+    """1 - mean squared error / variance of the returns [B]; unlike an explained variance it charges for an offset.
+
+    0 where the returns do not vary: sums of equal rewards in another order differ by rounding, which explains nothing.
+    """
     spread = returns.var(correction=0)
     error = (returns - prediction).square().mean()
-    return torch.where(spread > 0, 1 - error / spread.clamp(min=1e-12), torch.zeros_like(spread))
+    equal = spread <= (1e-6 * returns.abs().max()).square()  # this way round, so that a NaN shows
+    return torch.where(equal, torch.zeros_like(spread), 1 - error / spread)

@@ -23,14 +23,13 @@ import torch
 from torch import Tensor
 
 from algorithms.attention import Coalitions
+from algorithms.settings.redistribution import MOST_ENUMERATED_AGENTS
 
 CoalitionLaw = Literal["banzhaf_masks", "permutation", "owen", "all"]
 ValueKind = Literal["shapley", "banzhaf"]
 
 MOST_PLAYERS = 16
 """Beyond this, enumerating 2^(N-1) coalitions for each of N players is refused."""
-MOST_ENUMERATED_AGENTS = 8
-"""Attention over all 2^(N-1) coalitions of each agent is refused beyond this."""
 
 
 def shapley_values(v: Tensor) -> Tensor:

@@ -21,6 +21,10 @@ class Settings(BaseModel):
         what planning prices where no record tells."""
         return 0.0
 
+    def refusal(self, n_agents: int) -> str | None:
+        """Why no team of so many agents can be trained with these settings; None if it can."""
+        return None
+
 
 def setting(default: Any, text: str, source: str, **limits: Any) -> Any:
     """A field with its one-line explanation and where its default comes from. `limits`: pydantic's (gt, ge, le …)."""

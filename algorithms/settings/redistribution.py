@@ -21,6 +21,9 @@ OURS = "CreditBench"
 CoalitionLaw = Literal["banzhaf_masks", "permutation", "owen", "all", "exact"]
 """How coalitions are drawn in STAS' agent attention, see algorithms.redistribution.shapley."""
 
+MOST_ENUMERATED_AGENTS = 8
+"""Attention over all 2^(N-1) coalitions of each agent is refused beyond this."""
+
 
 class RedistributionSettings(Settings):
     """What all methods share: how an agent's shares become its pay."""
@@ -65,6 +68,15 @@ class RewardModelSettings(RedistributionSettings):
     return_scaling: bool = setting(
         True, "whether returns are divided by their standard deviation over the buffer before the regression", OURS
     )
+
+    @model_validator(mode="after")
+    def _a_batch_fits_the_buffer(self) -> RewardModelSettings:
+        if self.batch_episodes > self.buffer_episodes:
+            raise ValueError(
+                f"batch_episodes ({self.batch_episodes}) may not exceed buffer_episodes ({self.buffer_episodes}): "
+                "the model would never be fitted, and the policy would never learn"
+            )
+        return self
 
     @property
     def layer_multiplications(self) -> int:
@@ -124,6 +136,11 @@ class CoalitionSettings(RewardModelSettings):
         if self.width % self.heads:
             raise ValueError(f"{self.heads} heads cannot share a width of {self.width} evenly")
         return self
+
+    def refusal(self, n_agents: int) -> str | None:
+        if self.shapley == "exact" and n_agents > MOST_ENUMERATED_AGENTS:
+            return f"the law 'exact' enumerates coalitions of at most {MOST_ENUMERATED_AGENTS} agents, not {n_agents}"
+        return None
 
 
 class STASSettings(CoalitionSettings):
@@ -197,6 +214,9 @@ class RedistributedPPOSettings(PPOSettings):
 
     def model_work(self, n_agents: int, horizon: int, episodes: float) -> float:
         return self.redistribution.model_work(n_agents, horizon, episodes)
+
+    def refusal(self, n_agents: int) -> str | None:
+        return self.redistribution.refusal(n_agents)
 
 
 def paid_by(base: type[PPOSettings], method: type[RedistributionSettings]) -> type[RedistributedPPOSettings]:

@@ -35,7 +35,7 @@ _ALL = (
         title="What redistribution does to the optimal policy",
         question="Does a redistributed return leave the optimal policies and the direction of the policy gradient unchanged?",
         source=TAR2,
-        minutes=2,
+        minutes=1,
         function="benchmark.studies.policy_preservation:study",
     ),
     Study(
@@ -43,7 +43,7 @@ _ALL = (
         title="Variance and bias of the policy gradient",
         question="How much less do gradients vary under redistributed rewards, and how far do they turn away?",
         source=TAR2,
-        minutes=10,
+        minutes=7,
         function="benchmark.studies.gradient_variance:study",
     ),
     Study(
@@ -51,7 +51,7 @@ _ALL = (
         title="What redistribution costs",
         question="How do time and memory of the reward models grow with agents and steps?",
         source=f"{TAR2}; {STAS}; {AREL}",
-        minutes=8,
+        minutes=3,
         function="benchmark.studies.redistribution_cost:study",
         about_time=True,
     ),
@@ -60,7 +60,7 @@ _ALL = (
         title="Whether redistributed rewards sum to the return",
         question="Do redistributed rewards sum to the return on real episodes, deaths included?",
         source=f"{TAR2}; {STAS}; {AREL}; Gangwani et al. 2020",
-        minutes=5,
+        minutes=3,
         function="benchmark.studies.return_equivalence:study",
     ),
     Study(
@@ -68,7 +68,7 @@ _ALL = (
         title="Whether reward models recover known credit",
         question="How near do the learned scores come to the true credit, and what do time, agents and coalitions each add?",
         source=f"{TAR2}; {STAS}; {AREL}",
-        minutes=12,
+        minutes=15,
         function="benchmark.studies.credit_recovery:study",
     ),
 )

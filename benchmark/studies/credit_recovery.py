@@ -26,7 +26,7 @@ from benchmark.studies.credit_fits import (
 )
 from benchmark.studies.known_credit import ADDITIVE, STEPS, WORK, additive_bound
 from benchmark.studies.model import Cell, Findings, Prediction, Progress, Table, Verdict, together
-from benchmark.studies.numbers import Interval, above, mean_interval, power_law, with_interval
+from benchmark.studies.numbers import Interval, above, below, mean_interval, power_law, with_interval
 
 BETTER_BY = 0.05
 """How much more Pearson correlation Shapley's laws were expected to have."""
@@ -258,5 +258,5 @@ def _noise(found: Measured) -> Prediction:
     return Prediction(
         expected="The noise of the scores over draws falls as the root of the number of coalitions: exponent -0.5, within 0.1.",
         found=f"exponent {law.text}; ratio {found.noise[1]:.2f} with one coalition, {found.noise[5]:.2f} with 5.",
-        verdict=together([above(law, -0.6), above(Interval(-law.value, -law.high, -law.low), 0.4)]),
+        verdict=together([above(law, -0.6), below(law, -0.4)]),
     )

@@ -26,9 +26,9 @@ from algorithms.returns import discounted_sums
 from algorithms.settings.policy_gradient import IPPOSettings
 from benchmark.seeds import derive
 from benchmark.studies.gradients import Comparison, Moments, compare, gradients_of
-from benchmark.studies.laboratory import Stage, fitted, policies_on_the_way, return_r2, shares_of
+from benchmark.studies.laboratory import Stage, fitted, policies_on_the_way, redistributor, return_r2, shares_of
 from benchmark.studies.model import Cell, Findings, Prediction, Progress, Table, Verdict, together
-from benchmark.studies.numbers import Interval, above, with_interval
+from benchmark.studies.numbers import Interval, below, with_interval
 
 SEED = 2412
 MODEL: dict[str, Any] = {
@@ -41,8 +41,9 @@ MODEL: dict[str, Any] = {
     "gradient_norm": 10.0,
     "loss": "huber",
 }
-REWARDS = ("sparse", "uniform", "stas", "stas, team", "tar2", "tar2, team", "dense")
-"""Paid as a team: everyone the sum of the step's shares. Dense: the team's true reward of every step."""
+REWARDS = ("sparse", "uniform", "stas", "stas, team", "tar2", "tar2, signed", "tar2, team", "dense")
+"""Paid as a team: everyone the sum of the step's shares. Signed: TAR2's scores through the normaliser that gives the lowest the
+largest part of a negative return. Dense: the team's true reward of every step."""
 ESTIMATORS = ("full return", "reward to go", "advantage")
 STAGES = ("start", "middle", "late")
 
@@ -63,7 +64,7 @@ class Setting:
 
 FULL = (
     Setting("grid/two-goals", (0, 30_000, 42_000), 40, 250, 2000, 800, 1000),
-    Setting("smaclite/5m_vs_6m", (0, 100_000, 200_000), 30, 80, 1000, 250, 200),
+    Setting("smaclite/5m_vs_6m", (0, 100_000, 200_000), 30, 60, 600, 150, 120),
 )
 QUICK = (Setting("grid/two-goals", (0, 1, 3300), 3, 12, 64, 3, 12),)
 
@@ -111,6 +112,8 @@ def measured(setting: Setting, name: str, stage: Stage, policy: dict[str, Tensor
         rewards |= {"sparse": episodes.reward("episodic"), "dense": episodes.reward("team")}
         return {reward: rewards[reward] for reward in REWARDS}
 
+    payers["tar2, signed"] = redistributor("tar2", stage.team, derive(SEED, "tar2"), {**MODEL, "normaliser": "signed"})
+    payers["tar2, signed"].load_state_dict(payers["tar2"].state_dict())
     judged = known.rows(torch.arange(setting.critic_episodes))
     estimators = {reward: Estimators(stage, judged, values) for reward, values in paid(judged).items()}
     stage.actor.load_policy_state(policy)
@@ -167,8 +170,8 @@ def findings(settings: tuple[Setting, ...], found: list[Found]) -> Findings:
     """What the comparisons say."""
     sizes = "; ".join(
         f"{setting.task}: frozen at {', '.join(f'{steps:,}' for steps in setting.steps)} steps, {setting.groups} groups of "
-        f"{setting.group_size} episodes, models fitted to {setting.fit_episodes} others by {setting.fit_steps} gradient steps, "
-        f"critics to {setting.critic_episodes} of these"
+        f"{setting.group_size} episodes, models fitted to {setting.fit_episodes} others by {setting.fit_steps} gradient steps "
+        f"of {MODEL['batch_episodes']}, critics to {setting.critic_episodes} of these"
         for setting in settings
     )
     return Findings(
@@ -180,7 +183,7 @@ def findings(settings: tuple[Setting, ...], found: list[Found]) -> Findings:
             "of different groups of episodes, jackknife intervals over groups (95 %); nothing is said of gradients that are "
             "not told from 0."
         ),
-        predictions=(_less_noise(found), _no_bias_of_the_sum(found), _bias(found), _against_dense(found)),
+        predictions=(_less_noise(found), _no_bias_of_the_sum(found), _bias(found), _upside_down(found), _against_dense(found)),
         tables=(*(_table(found, task) for task in dict.fromkeys(each.task for each in found)), _fits_table(found)),
     )
 
@@ -221,17 +224,12 @@ def _text(said: list[tuple[str, Interval | None]]) -> str:
     return ", ".join(interval.text if interval else "not told from 0" for _, interval in said)
 
 
-def _below(found: Interval | None, level: float) -> Verdict:
-    """Whether a quantity lies below a level."""
-    return "undecided" if found is None else above(Interval(-found.value, -found.high, -found.low), -level)
-
-
 def _less_noise(found: list[Found]) -> Prediction:
     texts, verdicts = [], []
     for reward in ("uniform", "stas", "tar2"):
         said = _said(found, reward, "reward to go", "relative")
         texts.append(f"{reward}: {_text(said)}")
-        verdicts += [_below(interval, 1.0) for _, interval in said]
+        verdicts += ["undecided" if interval is None else below(interval, 1.0) for _, interval in said]
     return Prediction(
         expected="With the reward to go, gradients vary less under uniform, STAS and TAR2 than under the sparse reward.",
         found=f"relative noise at {', '.join(f'{each.task} {each.stage}' for each in found)}: {'; '.join(texts)}.",
@@ -258,10 +256,32 @@ def _bias(found: list[Found]) -> Prediction:
     for reward, estimator in itertools.product(("stas", "tar2"), ("full return", "reward to go", "advantage")):
         said = _said(found, reward, estimator, "cosine")
         texts.append(f"{reward}, {estimator}: {_text(said)}")
-        verdicts += [_below(interval, 1.0) for _, interval in said]
+        verdicts += ["undecided" if interval is None else below(interval, 1.0) for _, interval in said]
     return Prediction(
         expected="Paid each its own shares, the mean gradient is turned: cosine below 1 for STAS and TAR2.",
         found=f"cosine: {'; '.join(texts)}.",
+        verdict=together(verdicts),
+    )
+
+
+def _upside_down(found: list[Found]) -> Prediction:
+    negative = [each for each in found if each.mean_return < 0]
+    texts: list[str] = []
+    verdicts: list[Verdict] = [] if negative else ["undecided"]
+    for each in negative:
+        fixed, signed = (each.comparisons[reward, "full return"].cosine for reward in ("tar2", "tar2, signed"))
+        texts.append(f"{each.task} {each.stage}: {_text([('', fixed), ('', signed)])}")
+        if fixed is None or signed is None:
+            verdicts.append("undecided")
+        else:
+            apart = signed.low > fixed.high or signed.high < fixed.low
+            verdicts.append("undecided" if not apart else "supported" if signed.low > fixed.high else "not supported")
+    return Prediction(
+        expected="Where returns are negative TAR2's normaliser gives the best step the most blame: its gradient points less "
+        "the true way than with the signed normaliser.",
+        found=f"cosine of fixed and of signed, own shares, full return, where the mean return is negative: {'; '.join(texts)}."
+        if negative
+        else "no policy has a negative mean return.",
         verdict=together(verdicts),
     )
 

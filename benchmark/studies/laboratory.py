@@ -89,7 +89,7 @@ def fitted(
 ) -> Redistributor:
     """The same, having seen the episodes and, if it learns, made `steps` gradient steps on them.
 
-    Raises ValueError where there are fewer episodes than one gradient step takes.
+    Raises ImpossibleRun where there are fewer episodes than one gradient step takes.
     """
     schedule: dict[str, Any] = {}
     defaults = get_algorithm(f"ippo+{method}").settings()
@@ -105,8 +105,7 @@ def fitted(
         }
     found = redistributor(method, team, seed, {**(settings or {}), **schedule})
     found.observe(episodes)
-    if not found.fit() and schedule and steps > 0:
-        raise ValueError(f"{len(episodes.length)} episodes are not enough for one gradient step of {method}")
+    found.fit()
     return found
 
 

@@ -38,12 +38,6 @@ def share(count: int, of: int) -> Interval:
     return Interval(count / of, float(interval.low), float(interval.high))
 
 
-def percentile_interval(value: float, samples: ArrayLike) -> Interval:
-    """The interval between the 2.5 % and 97.5 % points of bootstrap samples [R]."""
-    low, high = np.quantile(np.asarray(samples), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Interval(float(value), float(low), float(high))
-
-
 def mean_interval(values: ArrayLike) -> Interval:
     """The mean of independent values [n >= 2] with Student's t interval."""
     numbers = np.asarray(values, np.float64)
@@ -75,3 +69,8 @@ def above(found: Interval, level: float, *, strictly: bool = True) -> Verdict:
     if found.high < level:
         return "not supported"
     return "supported" if found.low > level or not strictly else "undecided"
+
+
+def below(found: Interval, level: float) -> Verdict:
+    """Whether a quantity lies below a level: decided where its interval does not hold the level."""
+    return above(Interval(-found.value, -found.high, -found.low), -level)

@@ -29,8 +29,8 @@ from algorithms.redistribution.learned import LearnedRedistributor
 from benchmark.experiment import get_algorithm
 from benchmark.seeds import derive
 from benchmark.studies.laboratory import redistributor
-from benchmark.studies.model import Cell, Findings, Prediction, Progress, Table
-from benchmark.studies.numbers import Interval, power_law, with_interval
+from benchmark.studies.model import Cell, Findings, Prediction, Progress, Table, Verdict, together
+from benchmark.studies.numbers import Interval, above, below, power_law, with_interval
 from benchmark.studies.synthetic import made_episodes, made_team
 
 SEED = 2414
@@ -243,15 +243,17 @@ def _grid_table(grid: dict[tuple[str, int, int], Cost]) -> Table:
 
 
 def _growth(size: Size, grid: dict[tuple[str, int, int], Cost]) -> Prediction:
-    texts, within = [], []
+    texts: list[str] = []
+    verdicts: list[Verdict] = []
     for method in size.learned:
-        agents, steps = exponents(size, grid, MEASURES["seconds of a gradient step"], method)
-        texts.append(f"{method}: {agents.text} and {steps.text}")
-        within += [1 <= steps.value <= 2, 1 <= agents.value <= 2]
+        found = exponents(size, grid, MEASURES["seconds of a gradient step"], method)
+        texts.append(f"{method}: {' and '.join(exponent.text for exponent in found)}")
+        for exponent in found:
+            verdicts += [above(exponent, 1.0), below(exponent, 2.0)]
     return Prediction(
         expected="The time of a gradient step grows with agents and with steps with exponents between 1 and 2.",
         found=f"exponents with agents and with steps: {'; '.join(texts)}.",
-        verdict="supported" if all(within) else "not supported",
+        verdict=together(verdicts),
     )
 
 

@@ -3,7 +3,7 @@
 Whoever's shares sum to the return keeps the team's objective (policy_preservation.py). TAR2's normaliser is said to make them
 do so by construction. As released it does not: a step at which one agent lives has no range of scores to divide by, and its
 part of the return is lost. AREL and STAS are paid as regressed, so that their sums are as right as their fit. IRCR does not aim
-at the return at all: on episodes of one length it is an affine map of uniform shares, on others it pays for survival.
+at the return at all: on episodes of one length it is an affine map of uniform shares, on others it may pay for survival.
 """
 
 from __future__ import annotations
@@ -39,10 +39,12 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "TAR2, first version": ("tar2-raw", MODEL),
     "uniform, split": ("uniform", {"share": "split"}),
 }
-NORMALISERS: tuple[Kind, ...] = ("fixed", "coded", "softmax")
+NORMALISERS: tuple[Kind, ...] = ("fixed", "signed", "coded", "softmax")
 SCORES = ("normal", "fitted")
 LEVEL = 1e-5
 """Relative error up to which sums in single precision count as equal."""
+AFFINE = 1e-4
+"""Distance from an affine map up to which sums in single precision count as one."""
 DEFICIT = 0.05
 """How much of the return the released normaliser was expected to lose, or more."""
 
@@ -61,7 +63,7 @@ class Size:
     episodes: int
 
 
-FULL = Size(("smaclite/5m_vs_6m", "smaclite/3s5z"), "mpe/simple_spread-3", 150_000, 600, 150, 64, 500)
+FULL = Size(("smaclite/3m", "smaclite/5m_vs_6m"), "mpe/simple_spread-3", 100_000, 300, 80, 32, 500)
 QUICK = Size(("smaclite/3m",), "mpe/simple_spread-3", 1, 8, 2, 8, 16)
 POLICIES = ("start", "trained")
 
@@ -140,10 +142,11 @@ def sum_of(shares: Tensor, returns: Tensor) -> Sum:
 @dataclass(frozen=True)
 class Affine:
     """IRCR's pay against uniform shares, over all agents and steps: their correlation, and the largest distance from the best
-    affine map as a part of the pay's range. `lengths`: shortest and longest episode."""
+    affine map as a part of the pay's range. `lengths`: shortest and longest episode; `lowest`: the lowest return."""
 
     task: str
     lengths: tuple[int, int]
+    lowest: float
     correlation: float
     residual: float
 
@@ -160,7 +163,8 @@ def ircr_against_uniform(task: str, size: Size) -> Affine:
     residual = ircr - ircr.mean() - slope * centred
     correlation = torch.corrcoef(torch.stack([uniform, ircr]))[0, 1]
     lengths = int(episodes.length.min()), int(episodes.length.max())
-    return Affine(task, lengths, float(correlation), float(residual.abs().max() / (ircr.max() - ircr.min())))
+    lowest = float(episodes.team_reward.sum(1).min())
+    return Affine(task, lengths, lowest, float(correlation), float(residual.abs().max() / (ircr.max() - ircr.min())))
 
 
 # What is said
@@ -172,10 +176,11 @@ def findings(size: Size, found: list[Found], affine: list[Affine]) -> Findings:
         design=(
             f"{size.episodes} sampled episodes each of an untrained IPPO policy and of one trained for {size.steps:,} steps "
             f"(seed {SEED}) on {' and '.join(size.battles)}. Scores: standard normal, or of a TAR2 model of width "
-            f"{MODEL['width']} fitted by {size.fit_steps} gradient steps to {size.fit_episodes} other episodes of the policy, "
-            "like the other models. Error: |sum of shares - R| / max(1, |R|)."
+            f"{MODEL['width']} fitted by {size.fit_steps} gradient steps of {size.batch} episodes to "
+            f"{size.fit_episodes} other episodes of the policy, like the other models. Error: |sum of shares - R| / "
+            "max(1, |R|)."
         ),
-        predictions=(_fixed(found), _coded(found), _raw(found), _ircr(affine)),
+        predictions=(_fixed(found), _coded(found), _raw(found), *_ircr(affine)),
         tables=(_normaliser_table(found), _raw_table(found), _affine_table(affine)),
     )
 
@@ -210,15 +215,16 @@ def _raw_table(found: list[Found]) -> Table:
 def _affine_table(affine: list[Affine]) -> Table:
     return Table.of(
         "IRCR against uniform shares, untrained policy: correlation, and largest distance from an affine map over the range",
-        ("task", "shortest episode", "longest episode", "correlation", "distance"),
-        ([each.task, *each.lengths, each.correlation, each.residual] for each in affine),
+        ("task", "shortest episode", "longest episode", "lowest return", "correlation", "distance"),
+        ([each.task, *each.lengths, each.lowest, each.correlation, each.residual] for each in affine),
     )
 
 
 def _fixed(found: list[Found]) -> Prediction:
-    worst = max(each.sums["fixed", source].worst for each in found for source in SCORES)
+    kinds: tuple[Kind, ...] = ("fixed", "signed", "softmax")
+    worst = max(each.sums[kind, source].worst for each in found for kind in kinds for source in SCORES)
     return Prediction(
-        expected=f"With the fixed normaliser shares sum to the return on every episode, to {LEVEL:g}.",
+        expected=f"With the fixed, signed or softmax normaliser shares sum to the return on every episode, to {LEVEL:g}.",
         found=f"worst error {worst:.1e}.",
         verdict="supported" if worst <= LEVEL else "not supported",
     )
@@ -247,13 +253,22 @@ def _raw(found: list[Found]) -> Prediction:
     )
 
 
-def _ircr(affine: list[Affine]) -> Prediction:
-    fixed = [each for each in affine if each.lengths[0] == each.lengths[1]]
-    others = [each for each in affine if each.lengths[0] < each.lengths[1]]
-    texts = [f"{each.task}: {each.correlation:.6f}, {each.residual:.1e}" for each in affine]
-    holds = bool(fixed) and all(each.residual < 1e-4 for each in fixed) and all(each.residual > 1e-2 for each in others)
-    return Prediction(
-        expected="On episodes of one length IRCR is an affine map of uniform shares; on others it is not.",
-        found=f"correlation and largest distance from an affine map: {'; '.join(texts)}.",
-        verdict="supported" if holds else "not supported",
+def _ircr(affine: list[Affine]) -> tuple[Prediction, Prediction]:
+    one, several = ([each for each in affine if (each.lengths[0] == each.lengths[1]) == equal] for equal in (True, False))
+    return (
+        Prediction(
+            expected="On episodes of one length IRCR is an affine map of uniform shares.",
+            found=_distances(one),
+            verdict="supported" if all(each.residual < AFFINE for each in one) else "not supported",
+        ),
+        Prediction(
+            expected="On episodes of several lengths it is not: it pays for survival.",
+            found=f"{_distances(several)} Where the lowest return is 0 nothing is taken off, and IRCR is uniform.",
+            verdict="supported" if all(each.residual > AFFINE for each in several) else "not supported",
+        ),
     )
+
+
+def _distances(affine: list[Affine]) -> str:
+    texts = [f"{each.task} (lowest return {each.lowest:.3g}) {each.correlation:.6f}, {each.residual:.1e}" for each in affine]
+    return f"correlation, and largest distance from an affine map over the range: {'; '.join(texts)}."

@@ -10,6 +10,11 @@ The real package cannot finish every battle with a colossus: its beam looks for 
 left alive the empty list of their positions cannot be rotated (a ValueError of numpy). Such a battle is left out and another
 one played; `broken` counts them. In ours the beam hits nobody.
 
+Battles start alike and a policy like focus-fire chooses alike, so that where many units stand in each other's way the last bits
+of their positions decide, in each simulator in its own way and the same way in every battle. Then means differ although every
+step agrees: on 2c_vs_64zg under focus-fire by 0.07 of a return of 20, as much as ours alone moves if its starts are moved by
+1e-6 (20.20 to 20.29). `--jitter` moves all starts of both at random in every battle, so that no bit decides alike twice.
+
 `--confidence` belongs to one interval. Of all 36 (six maps, two policies) at the default, one or more miss by chance about
 one time in 15 with 100 episodes and one time in 22 with 500: measured between samples of our own battles. Returns and
 lengths are skewed, so that fewer episodes would miss far oftener; they are refused.
@@ -29,6 +34,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from benchmark.environments.interface import BatchedEnvironment
+from benchmark.environments.native.smaclite.constants import X, Y
 from benchmark.environments.native.smaclite.environment import SMAClite
 from benchmark.environments.native.smaclite.maps import shipped_maps
 from benchmark.seeds import derive, episode_seeds
@@ -61,8 +67,13 @@ class Difference:
         return self.low <= 1e-9 and self.high >= -1e-9
 
 
-def play(environment: BatchedEnvironment, policy: Policy, episodes: int, seed: int) -> tuple[Episodes, int]:
-    """Whole episodes under a policy, and how many others the real package could not finish. Closes the environment."""
+def play(
+    environment: BatchedEnvironment, policy: Policy, episodes: int, seed: int, jitter: float = 0.0
+) -> tuple[Episodes, int]:
+    """Whole episodes under a policy, and how many others the real package could not finish. Closes the environment.
+
+    `jitter`: standard deviation of what every unit is moved by at the start, in each direction.
+    """
     sight, generator = Sight(environment.team), np.random.default_rng(derive(seed, environment.backend, "actions"))
     parts: list[Episodes] = []
     broken = first = 0
@@ -70,6 +81,8 @@ def play(environment: BatchedEnvironment, policy: Policy, episodes: int, seed: i
         count = min(environment.batch_size, episodes - done)
         environment.reset(episode_seeds(derive(seed, environment.backend, "environment"), first, count))
         first += count
+        if jitter:
+            move_starts(environment, jitter, generator)
         part = {name: np.zeros(count) for name in MEASURES}
         try:
             while environment.running.any():
@@ -85,6 +98,17 @@ def play(environment: BatchedEnvironment, policy: Policy, episodes: int, seed: i
         parts.append(part)
     environment.close()
     return {name: np.concatenate([part[name] for part in parts]) for name in MEASURES}, broken
+
+
+def move_starts(environment: BatchedEnvironment, jitter: float, generator: np.random.Generator) -> None:
+    """Moves every unit of battles that have just begun."""
+    if isinstance(environment, SMAClite):
+        places = environment.units[:, [X, Y]]
+        environment.units[:, [X, Y]] = places + jitter * generator.standard_normal(places.shape)
+        return
+    battle = environment.block.simulators[0].battle  # type: ignore[attr-defined]
+    for unit in battle.all_units.values():
+        unit.pos += jitter * generator.standard_normal(2)
 
 
 def of_rates(real: NDArray[np.float64], native: NDArray[np.float64], confidence: float) -> Difference:
@@ -119,7 +143,7 @@ def differences(real: Episodes, native: Episodes, confidence: float = CONFIDENCE
     return {name: (of_rates if name == "success" else of_means)(real[name], native[name], confidence) for name in MEASURES}
 
 
-def play_both(map_name: str, policy: str, episodes: int, seed: int) -> tuple[Episodes, Episodes, int]:
+def play_both(map_name: str, policy: str, episodes: int, seed: int, jitter: float = 0.0) -> tuple[Episodes, Episodes, int]:
     """`episodes` of the real package and NATIVE_FOLD times as many of ours, under their map's time limit; and how many
     others the real package could not finish.
 
@@ -131,8 +155,8 @@ def play_both(map_name: str, policy: str, episodes: int, seed: int) -> tuple[Epi
 
     native = SMAClite(NATIVE_ROWS, map_name=map_name)
     real = make(1, map_name=map_name, horizon=native.team.horizon)
-    found, broken = play(real, POLICIES[policy], episodes, seed)
-    return found, play(native, POLICIES[policy], NATIVE_FOLD * episodes, seed)[0], broken
+    found, broken = play(real, POLICIES[policy], episodes, seed, jitter)
+    return found, play(native, POLICIES[policy], NATIVE_FOLD * episodes, seed, jitter)[0], broken
 
 
 def main(arguments: list[str]) -> int:
@@ -142,13 +166,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--episodes", type=int, default=500, help="of the real package, for each map and policy")
     parser.add_argument("--confidence", type=float, default=CONFIDENCE)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jitter", type=float, default=0.0, help="moves all starts by this much (standard deviation)")
     chosen = parser.parse_args(arguments)
     register_own_maps()
     failed = False
     for name in chosen.maps:
         for policy in chosen.policies:
             start = time.perf_counter()
-            real, native, broken = play_both(name, policy, chosen.episodes, chosen.seed)
+            real, native, broken = play_both(name, policy, chosen.episodes, chosen.seed, chosen.jitter)
             found = differences(real, native, chosen.confidence)
             failed = failed or not all(difference.agrees for difference in found.values())
             line = {"map": name, "policy": policy, "episodes": [len(real["length"]), len(native["length"])], "broken": broken}

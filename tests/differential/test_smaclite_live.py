@@ -16,6 +16,7 @@ import pytest
 from scipy import stats
 
 from benchmark.catalogue.smaclite import PACKAGED
+from benchmark.environments.native.smaclite.constants import X, Y
 from benchmark.environments.native.smaclite.environment import SMAClite
 from benchmark.environments.native.smaclite.maps import load_map, shipped_maps
 from tests.differential import smaclite_episodes as episodes
@@ -129,6 +130,16 @@ def test_attacking_the_nearest_wins_where_acting_at_random_loses() -> None:
     assert fought["success"].all()
     assert not muddled["success"].any()
     assert fought["return"].mean() > 5 * muddled["return"].mean()
+
+
+def test_starts_are_moved_in_every_battle_and_by_as_much_as_is_asked_for() -> None:
+    environment = SMAClite(50, map_name="3m")
+    environment.reset(np.arange(50, dtype=np.uint64))
+    before = environment.units[:, [X, Y]].copy()
+    episodes.move_starts(environment, 0.01, np.random.default_rng(0))
+    moved = environment.units[:, [X, Y]] - before
+    assert moved.std() == pytest.approx(0.01, rel=0.1)
+    assert (moved[0] != moved[1]).all()
 
 
 class Beamed(SMAClite):
