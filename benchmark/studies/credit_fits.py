@@ -18,21 +18,11 @@ from algorithms.redistribution.learned import LearnedRedistributor
 from algorithms.redistribution.normaliser import Learned, normalised_rewards
 from benchmark.seeds import derive
 from benchmark.studies.known_credit import ADDITIVE, World, additive, synergy
-from benchmark.studies.laboratory import fitted, redistributor, return_r2, scores_of
+from benchmark.studies.laboratory import SMALL_MODEL, fitted, redistributor, return_r2, scores_of
 from benchmark.studies.model import Progress
 
 Array = NDArray[np.float64]
 
-MODEL = {
-    "width": 32,
-    "depth": 1,
-    "heads": 4,
-    "batch_episodes": 64,
-    "learning_rate": 2e-3,
-    "weight_decay": 0.0,
-    "gradient_norm": 10.0,
-    "loss": "huber",
-}
 METHODS: dict[str, Mapping[str, Any]] = {
     "arel": {"readout": "agent", "variance_weight": 0.0},
     "stas": {},
@@ -163,7 +153,7 @@ def _game(game: tuple[int, float, int], size: Size, seed: int) -> World:
 def _fit(
     method: str, world: World, train: int, steps: int, changes: Mapping[str, Any] | None = None, seed: int = 0
 ) -> LearnedRedistributor:
-    settings = {**MODEL, **METHODS[method], **(changes or {})}
+    settings = {**SMALL_MODEL, **METHODS[method], **(changes or {})}
     first, _ = world.split(train)
     found = fitted(method, world.team, derive(seed, "credit recovery"), first.episodes, steps, settings)
     assert isinstance(found, LearnedRedistributor)
@@ -224,7 +214,7 @@ def noise_by_draws(found: LearnedRedistributor, world: World, size: Size) -> dic
     _, held_out = world.split(size.train)
     ratios = {}
     for coalitions in DRAWN:
-        other = redistributor("stas", world.team, 0, {**MODEL, "coalitions": coalitions})
+        other = redistributor("stas", world.team, 0, {**SMALL_MODEL, "coalitions": coalitions})
         assert isinstance(other, LearnedRedistributor)
         other.model.load_state_dict(found.model.state_dict())
         ratios[coalitions] = noise_ratio(other, held_out, size.draws)

@@ -15,7 +15,6 @@ from benchmark.studies.credit_fits import (
     FULL,
     LAW_GAME,
     METHODS,
-    MODEL,
     QUICK,
     Array,
     Fit,
@@ -25,6 +24,7 @@ from benchmark.studies.credit_fits import (
     measure,
 )
 from benchmark.studies.known_credit import ADDITIVE, STEPS, WORK, additive_bound
+from benchmark.studies.laboratory import SMALL_MODEL
 from benchmark.studies.model import Cell, Findings, Prediction, Progress, Table, Verdict, together
 from benchmark.studies.numbers import Interval, above, below, mean_interval, power_law, with_interval
 
@@ -42,9 +42,10 @@ def findings(found: Measured) -> Findings:
     size = found.size
     return Findings(
         design=(
-            f"Models of width {MODEL['width']}, {MODEL['heads']} heads and depth {MODEL['depth']} (STAS-ML "
+            f"Models of width {SMALL_MODEL['width']}, {SMALL_MODEL['heads']} heads and depth {SMALL_MODEL['depth']} (STAS-ML "
             f"{METHODS['stas-ml']['depth']}; AREL per agent, without its variance term), {size.steps} gradient steps "
-            f"({size.law_steps} in synergy) of {MODEL['batch_episodes']} out of {size.train} episodes of {STEPS} steps, judged "
+            f"({size.law_steps} in synergy) of {SMALL_MODEL['batch_episodes']} out of {size.train} episodes of {STEPS} steps, "
+            "judged "
             f"on {size.held_out} others. Additive worlds: 3 agents; u = weight (x^2 + [action 1] max(0, y)), where "
             f"{'; '.join(f'{kind}: {text}' for kind, text in ADDITIVE.items())}. Synergy n-bK: every agent is able half of the "
             f"time, works {WORK:.0%} of the time; k of n at it earn (k/n)^K, `and` only all of them; xB: the product over B "

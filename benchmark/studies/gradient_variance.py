@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,21 +25,11 @@ from algorithms.returns import discounted_sums
 from algorithms.settings.policy_gradient import IPPOSettings
 from benchmark.seeds import derive
 from benchmark.studies.gradients import Comparison, Moments, compare, gradients_of
-from benchmark.studies.laboratory import Stage, fitted, policies_on_the_way, redistributor, return_r2, shares_of
+from benchmark.studies.laboratory import SMALL_MODEL, Stage, fitted, policies_on_the_way, redistributor, return_r2, shares_of
 from benchmark.studies.model import Cell, Findings, Prediction, Progress, Table, Verdict, together
 from benchmark.studies.numbers import Interval, below, with_interval
 
 SEED = 2412
-MODEL: dict[str, Any] = {
-    "width": 32,
-    "depth": 1,
-    "heads": 4,
-    "batch_episodes": 64,
-    "learning_rate": 2e-3,
-    "weight_decay": 0.0,
-    "gradient_norm": 10.0,
-    "loss": "huber",
-}
 REWARDS = ("sparse", "uniform", "stas", "stas, team", "tar2", "tar2, signed", "tar2, team", "dense")
 """Paid as a team: everyone the sum of the step's shares. Signed: TAR2's scores through the normaliser that gives the lowest the
 largest part of a negative return. Dense: the team's true reward of every step."""
@@ -101,7 +90,9 @@ def measured(setting: Setting, name: str, stage: Stage, policy: dict[str, Tensor
     """One frozen policy."""
     known = stage.play(policy, setting.fit_episodes, f"{name}, to fit")
     payers = {
-        method: fitted(method, stage.team, derive(SEED, method), known, setting.fit_steps, MODEL if method != "uniform" else {})
+        method: fitted(
+            method, stage.team, derive(SEED, method), known, setting.fit_steps, SMALL_MODEL if method != "uniform" else {}
+        )
         for method in ("uniform", "stas", "tar2")
     }
 
@@ -112,7 +103,7 @@ def measured(setting: Setting, name: str, stage: Stage, policy: dict[str, Tensor
         rewards |= {"sparse": episodes.reward("episodic"), "dense": episodes.reward("team")}
         return {reward: rewards[reward] for reward in REWARDS}
 
-    payers["tar2, signed"] = redistributor("tar2", stage.team, derive(SEED, "tar2"), {**MODEL, "normaliser": "signed"})
+    payers["tar2, signed"] = redistributor("tar2", stage.team, derive(SEED, "tar2"), {**SMALL_MODEL, "normaliser": "signed"})
     payers["tar2, signed"].load_state_dict(payers["tar2"].state_dict())
     judged = known.rows(torch.arange(setting.critic_episodes))
     estimators = {reward: Estimators(stage, judged, values) for reward, values in paid(judged).items()}
@@ -171,13 +162,14 @@ def findings(settings: tuple[Setting, ...], found: list[Found]) -> Findings:
     sizes = "; ".join(
         f"{setting.task}: frozen at {', '.join(f'{steps:,}' for steps in setting.steps)} steps, {setting.groups} groups of "
         f"{setting.group_size} episodes, models fitted to {setting.fit_episodes} others by {setting.fit_steps} gradient steps "
-        f"of {MODEL['batch_episodes']}, critics to {setting.critic_episodes} of these"
+        f"of {SMALL_MODEL['batch_episodes']}, critics to {setting.critic_episodes} of these"
         for setting in settings
     )
     return Findings(
         design=(
-            f"IPPO paid densely, three policies of one run (seed {SEED}). {sizes}; models of width {MODEL['width']} and depth "
-            f"{MODEL['depth']}. Noise: tr Cov(g) / |E g|^2 of one episode's gradient of all the actor's parameters; relative "
+            f"IPPO paid densely, three policies of one run (seed {SEED}). {sizes}; "
+            f"models of width {SMALL_MODEL['width']} and depth {SMALL_MODEL['depth']}. "
+            "Noise: tr Cov(g) / |E g|^2 of one episode's gradient of all the actor's parameters; relative "
             "noise: to the sparse reward under the same estimator; cosine: to the sparse reward's full return. Advantages: "
             "lambda 0.95, a local critic fitted to each reward; all less their mean on other episodes. Undiscounted. Products "
             "of different groups of episodes, jackknife intervals over groups (95 %); nothing is said of gradients that are "

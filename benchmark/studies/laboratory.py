@@ -24,6 +24,17 @@ from benchmark.tasks import get_task
 
 CPU = torch.device("cpu")
 PARALLEL_EPISODES = 128
+SMALL_MODEL: dict[str, Any] = {
+    "width": 32,
+    "depth": 1,
+    "heads": 4,
+    "batch_episodes": 64,
+    "learning_rate": 2e-3,
+    "weight_decay": 0.0,
+    "gradient_norm": 10.0,
+    "loss": "huber",
+}
+"""Settings of reward models that a study fits in seconds."""
 
 
 def policies_on_the_way(task: str, steps: Sequence[int], seed: int) -> list[dict[str, Tensor]]:

@@ -20,23 +20,14 @@ from algorithms.redistribution.interface import Redistributor
 from algorithms.redistribution.learned import LearnedRedistributor
 from algorithms.redistribution.normaliser import Kind, normalised_rewards
 from benchmark.seeds import derive
-from benchmark.studies.laboratory import Stage, fitted, policies_on_the_way, return_r2, scores_of, shares_of
+from benchmark.studies.laboratory import SMALL_MODEL, Stage, fitted, policies_on_the_way, return_r2, scores_of, shares_of
 from benchmark.studies.model import Findings, Prediction, Progress, Table
 
 SEED = 2413
-MODEL: dict[str, Any] = {
-    "width": 32,
-    "depth": 1,
-    "heads": 4,
-    "learning_rate": 2e-3,
-    "weight_decay": 0.0,
-    "gradient_norm": 10.0,
-    "loss": "huber",
-}
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
-    "AREL": ("arel", {**MODEL, "variance_weight": 0.0}),
-    "STAS": ("stas", MODEL),
-    "TAR2, first version": ("tar2-raw", MODEL),
+    "AREL": ("arel", {**SMALL_MODEL, "variance_weight": 0.0}),
+    "STAS": ("stas", SMALL_MODEL),
+    "TAR2, first version": ("tar2-raw", SMALL_MODEL),
     "uniform, split": ("uniform", {"share": "split"}),
 }
 NORMALISERS: tuple[Kind, ...] = ("fixed", "signed", "coded", "softmax")
@@ -112,7 +103,7 @@ def study(quick: bool, progress: Progress) -> Findings:
 def measured(task: str, policy: str, stage: Stage, known: Episodes, episodes: Episodes, size: Size) -> Found:
     """Sums of shares on `episodes` by models fitted to `known`."""
     batch = {"batch_episodes": size.batch}
-    tar2 = fitted("tar2", stage.team, SEED, known, size.fit_steps, MODEL | batch)
+    tar2 = fitted("tar2", stage.team, SEED, known, size.fit_steps, SMALL_MODEL | batch)
     assert isinstance(tar2, LearnedRedistributor)
     noise = torch.Generator().manual_seed(derive(SEED, task, policy))
     scores = {"normal": torch.randn(episodes.acting.shape, generator=noise), "fitted": scores_of(tar2, episodes, 0)}
@@ -176,7 +167,7 @@ def findings(size: Size, found: list[Found], affine: list[Affine]) -> Findings:
         design=(
             f"{size.episodes} sampled episodes each of an untrained IPPO policy and of one trained for {size.steps:,} steps "
             f"(seed {SEED}) on {' and '.join(size.battles)}. Scores: standard normal, or of a TAR2 model of width "
-            f"{MODEL['width']} fitted by {size.fit_steps} gradient steps of {size.batch} episodes to "
+            f"{SMALL_MODEL['width']} fitted by {size.fit_steps} gradient steps of {size.batch} episodes to "
             f"{size.fit_episodes} other episodes of the policy, like the other models. Error: |sum of shares - R| / "
             "max(1, |R|)."
         ),
