@@ -14,7 +14,7 @@ Where an agent does not act its weight is 0, and so is that of a step at which n
 * "softmax": of C over the steps and of c over the agents. A version of the authors' that they left switched off.
 * "signed", ours: "fixed" where the return is positive; of a negative return the largest part goes to the lowest score,
   w_t = (max C - C_t) / sum_t (max C - C_t). The other kinds give the *best* step the largest part of a negative return: the
-  credit is upside down then, and a learner shuns what it should do (suite redistribution-ablations).
+  credit is upside down then. What that does to learning, the suite redistribution-signs measures.
 * "none": the scores are the shares.
 
 Under "fixed" and "coded" the step with the lowest score, and the lowest agent of every step, get exactly nothing.
