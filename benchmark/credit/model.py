@@ -1,0 +1,84 @@
+"""Measurements of credit as they stand in a record's `outcome.credit`. Strict like all of a record: they come from strangers too."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Matrix = Annotated[tuple[tuple[Share, ...], ...], Field(max_length=128)]
+
+OracleName = Literal["observation", "state", "reward", "state and reward"]
+"""What an intervention is seen in: the influenced agent's whole next observation; that part of it which is not about other
+agents (its substate); its own reward of that step; either of the last two."""
+
+ORACLES: tuple[OracleName, ...] = ("observation", "state", "reward", "state and reward")
+CHIEF_ORACLE: OracleName = "state and reward"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class GraphAgreement(_Strict):
+    """A claimed graph beside one oracle, over all pairs of different agents of which the first acted.
+
+    `density`: the share of these pairs that truly have an edge. `precision`, `recall`, `f1`: of the claimed edges (None where
+    they are undefined: nothing claimed, nothing true). `auroc`: of the score that the claim rests on (None without a score, or
+    where all pairs are alike).
+    """
+
+    oracle: OracleName
+    density: Share
+    precision: Share | None
+    recall: Share | None
+    f1: Share | None
+    auroc: Share | None
+
+
+class DrawnGraph(_Strict):
+    """One episode's edges between different agents: for each of its T steps the numbers j * N + i of the edges j -> i.
+
+    `claimed`: by the method; `true`: by the oracle "state and reward".
+    """
+
+    claimed: Annotated[tuple[Annotated[tuple[Count, ...], Field(max_length=16384)], ...], Field(max_length=5000)]
+    true: Annotated[tuple[Annotated[tuple[Count, ...], Field(max_length=16384)], ...], Field(max_length=5000)]
+
+    @model_validator(mode="after")
+    def _equally_long(self) -> DrawnGraph:
+        if len(self.claimed) != len(self.true):
+            raise ValueError("both graphs need one entry per step")
+        return self
+
+
+class GraphMeasurement(_Strict):
+    """Who influences whom, as a method claims it and as interventions show it, on some evaluation episodes.
+
+    `step`: when the evaluation was due; `episodes`: how many were looked at. `density`: the share of pairs of different agents
+    with a claimed edge. `mean_claimed`, `mean_true` [N][N]: the share of the steps at which j acted that have an edge j -> i
+    (row j, column i; 1 on the diagonal), the latter by the oracle "state and reward"; only in the last measurement of a run,
+    as is `drawn`, and that only for teams and episodes small enough to be looked at.
+    """
+
+    kind: Literal["graph"]
+    step: Count
+    steps_done: Count
+    episodes: Count
+    density: Share
+    agreement: Annotated[tuple[GraphAgreement, ...], Field(min_length=1, max_length=4)]
+    mean_claimed: Matrix | None = None
+    mean_true: Matrix | None = None
+    drawn: DrawnGraph | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> GraphMeasurement:
+        names = [agreement.oracle for agreement in self.agreement]
+        if len(set(names)) < len(names):
+            raise ValueError("an oracle is named twice")
+        for matrix in (self.mean_claimed, self.mean_true):
+            if matrix is not None and any(len(row) != len(matrix) for row in matrix):
+                raise ValueError("a mean graph must be square")
+        return self
