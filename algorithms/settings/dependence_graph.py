@@ -48,6 +48,17 @@ class DependenceGraphSettings(GraphSettings):
     hidden_size: int = setting(128, "h: the models of actions have hidden layers of 2h, h and h units", DG, ge=1)
     learning_rate: float = setting(5e-4, "of both Adams", DG, gt=0)
     gradient_steps: int = setting(1, "steps of each loss in one update, on the episodes just collected", DG, ge=0)
+    batch_steps: int | None = setting(
+        None,
+        "environment steps drawn for one gradient step, with all their pairs; none: all that were collected",
+        OURS,
+        ge=1,
+    )
+    sees_reward: bool = setting(
+        False,
+        "whether the model of another's action sees the receiver's reward, so that joint rewards make edges",
+        OURS,
+    )
 
 
 class OracleGraphSettings(GraphSettings):

@@ -1,4 +1,4 @@
-"""Measurements of credit as they stand in a record's `outcome.credit`. Strict like all of a record: they come from strangers too."""
+"""Measurements of credit as they stand in a record's `outcome.credit`. Strict: they come from strangers too."""
 
 from __future__ import annotations
 

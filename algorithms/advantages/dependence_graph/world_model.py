@@ -12,13 +12,15 @@ alike the models cannot tell such a pair from two agents: false edges (specifica
 that never meet). By default these pairs are left out, and the models see the identities (q_phi the actor's as well, for
 else a policy that depends on the identity would look like influence). Steps at which the actor is dead, or after which the
 receiver is, are neither learned nor inferred from; where the actor's own action is nearly certain there is no edge. No
-gradient clipping, Adam's defaults and unmasked actions, as in the code.
+gradient clipping, Adam's defaults and unmasked actions, as in the code. `batch_steps` makes a gradient step of some of the
+steps instead of all, for batches far larger than the published ten episodes. `sees_reward` shows q_psi what the receiver was
+paid: by observations alone, an action that changes another's reward and nothing else makes no edge.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any
 
@@ -114,13 +116,15 @@ class OthersAction(NormalisedNetwork):
 
 @dataclass(frozen=True)
 class Transitions:
-    """Steps that happened: before and after [M, N, O or D], action [M, N], and who could act [M, N] and be acted on [M, N].
+    """Steps that happened: before and after [M, N, O or D], what the models see of the reward [M, N, 1] (nothing: [M, N, 0]),
+    action [M, N], and who could act [M, N] and be acted on [M, N].
 
     An agent could be acted on if it acted itself and lives to be seen after the step.
     """
 
     before: Tensor
     after: Tensor
+    reward: Tensor
     action: Tensor
     acting: Tensor
     arriving: Tensor
@@ -132,6 +136,10 @@ class Transitions:
         others = ~torch.eye(agents, dtype=torch.bool, device=self.acting.device)
         return self.acting[:, :, None] & self.arriving[:, None, :] & others
 
+    def some(self, steps: Tensor) -> Transitions:
+        """Those of the given numbers."""
+        return Transitions(**{entry.name: getattr(self, entry.name).index_select(0, steps) for entry in fields(self)})
+
 
 class WorldModel(GraphSource):
     """Encoder and inverse head, q_phi, q_psi, their two Adams."""
@@ -139,6 +147,7 @@ class WorldModel(GraphSource):
     def __init__(self, settings: DependenceGraphSettings, problem: Problem) -> None:
         self._settings = settings
         generator = torch.Generator().manual_seed(derived_seed(problem.seed, "world model"))
+        self._generator = torch.Generator().manual_seed(derived_seed(problem.seed, "steps for the world model"))
         team, h = problem.team, settings.hidden_size
         agents, actions = team.n_agents, team.action_size
         hidden = (2 * h, h, h)
@@ -152,7 +161,7 @@ class WorldModel(GraphSource):
             self.inverse = NormalisedNetwork(2 * size, hidden, actions, generator).to(problem.device)
         self.own_action = NormalisedNetwork(size + seen, hidden, actions, generator).to(problem.device)
         self.others_action = OthersAction(
-            2 * size + seen, size + seen, hidden, agents, actions, settings.multi_head, generator
+            2 * size + seen + settings.sees_reward, size + seen, hidden, agents, actions, settings.multi_head, generator
         ).to(problem.device)
         self._networks = {
             name: network
@@ -204,15 +213,25 @@ class WorldModel(GraphSource):
         transitions = self._transitions(episodes)
         losses: dict[str, Tensor | float] = {}
         for _ in range(self._settings.gradient_steps):
+            drawn = self._drawn(transitions)
             if self.encoder is not None:
-                losses |= self._fit_encoder(transitions)
-            losses |= self._fit_actions(transitions)
+                losses |= self._fit_encoder(drawn)
+            losses |= self._fit_actions(drawn)
         return losses
+
+    def _drawn(self, transitions: Transitions) -> Transitions:
+        """What one gradient step learns from: all, or as many as the settings say, each at most once."""
+        steps, wanted = len(transitions.action), self._settings.batch_steps
+        if wanted is None or wanted >= steps:
+            return transitions
+        chosen = torch.randperm(steps, generator=self._generator)[:wanted]
+        return transitions.some(chosen.to(transitions.action.device))
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "networks": {name: network.state_dict() for name, network in self._networks.items()},
             "optimisers": {name: optimiser.state_dict() for name, optimiser in self._optimisers.items()},
+            "generator": self._generator.get_state(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -220,6 +239,7 @@ class WorldModel(GraphSource):
             network.load_state_dict(state["networks"][name])
         for name, optimiser in self._optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
+        self._generator.set_state(state["generator"])
 
     def _adam(self, *networks: nn.Module) -> torch.optim.Adam:
         parameters = [parameter for network in networks for parameter in network.parameters()]
@@ -230,9 +250,11 @@ class WorldModel(GraphSource):
         places, places_before = step_places(episodes.running)
         observation, alive = episodes.observation.flatten(0, 1), episodes.alive.flatten(0, 1)
         acting = alive.index_select(0, places_before)
+        reward = episodes.individual_reward.flatten(0, 1).index_select(0, places)[..., None]
         return Transitions(
             before=observation.index_select(0, places_before),
             after=observation.index_select(0, places_before + 1),
+            reward=reward if self._settings.sees_reward else reward[..., :0],
             action=episodes.action.flatten(0, 1).index_select(0, places),
             acting=acting,
             arriving=acting & alive.index_select(0, places_before + 1),
@@ -243,8 +265,7 @@ class WorldModel(GraphSource):
         """The same with latents, without gradients, in the place of observations."""
         if self.encoder is None:
             return transitions
-        before, after = self.encoder(transitions.before), self.encoder(transitions.after)
-        return Transitions(before, after, transitions.action, transitions.acting, transitions.arriving)
+        return replace(transitions, before=self.encoder(transitions.before), after=self.encoder(transitions.after))
 
     def _with_identity(self, *parts: Tensor) -> Tensor:
         """Parts [m, N, …] side by side, each agent's identity behind them if the models see it."""
@@ -258,7 +279,7 @@ class WorldModel(GraphSource):
             some = slice(start, start + at_once)
             pairs = mask[some].nonzero()
             if len(pairs):
-                receivers = self._with_identity(found.before[some], found.after[some])
+                receivers = self._with_identity(found.before[some], found.after[some], found.reward[some])
                 actors = self._with_identity(found.before[some])
                 yield start, pairs, self.others_action.pairs(receivers, actors, pairs)
 
