@@ -64,9 +64,9 @@ rule kernels:
 
 rule train:
     input:
-        kernels=lambda wildcards: ancient(
-            f"checkpoints/.kernels/{wildcards.task.split('/')[0]}"
-        ),
+        kernels=lambda wildcards: [
+            ancient(marker) for marker in PIPELINE.kernels(wildcards.task, wildcards.run)
+        ],
     output:
         "results/runs/{task}/{run}/record.json",
     log:

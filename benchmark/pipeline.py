@@ -119,6 +119,17 @@ class Pipeline:
                 tasks.append(job.planned.spec.task)
         return found
 
+    def kernels(self, task: str, run: str) -> list[str]:
+        """The marker that says that a run's kernels are compiled; none where its record is there already.
+
+        Snakemake runs again whatever depends on a file that it has to make, however old that file may be: without the markers
+        (somebody has removed `checkpoints/`) it would train finished runs anew.
+        """
+        job = self.job(task, run)
+        if self.store.own(job.planned.spec).exists():
+            return []
+        return [f"checkpoints/.kernels/{get_task(task).family}"]
+
     @property
     def report_arguments(self) -> str:
         """The options of `creditbench aggregate` for these suites, quoted for a shell."""

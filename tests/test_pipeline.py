@@ -81,6 +81,12 @@ def test_editing_code_plans_nothing(clone: Checkout) -> None:
     assert clone.planned() == 0
 
 
+def test_finished_runs_are_not_trained_again_without_the_folder_of_checkpoints(clone: Checkout) -> None:
+    (clone.folder / "results" / "reference").rename(clone.folder / "results" / "runs")
+    assert not (clone.folder / "checkpoints").exists()
+    assert clone.planned() == 0
+
+
 def test_a_new_seed_plans_its_runs_alone(clone: Checkout) -> None:
     replaced(clone.folder / "mine.yaml", "seeds:\n- 0", "seeds:\n- 0\n- 5")
     result = clone.pipeline("-n")
