@@ -23,6 +23,7 @@ __all__ = [
     "Collection",
     "Credit",
     "Episodes",
+    "Influence",
     "Memory",
     "Mode",
     "Problem",
@@ -206,6 +207,16 @@ class Credit:
     kind: Literal["reward", "advantage", "utility"]
 
 
+@dataclass
+class Influence:
+    """Whom a method takes each action to influence: graph [B, T, N, N] bool, row = who acts, column = who is influenced, self
+    loops included; score [B, T, N, N] float that the graph rests on, if it rests on one: higher = surer of an edge, NaN where
+    nothing was asked. Compared with what interventions in the simulator show."""
+
+    graph: Tensor
+    score: Tensor | None = None
+
+
 class Algorithm(ABC):
     """A learner of a team. The trainer calls begin / act to collect, then update; it knows nothing else of it.
 
@@ -243,6 +254,11 @@ class Algorithm(ABC):
 
     def credit(self, episodes: Episodes) -> Credit | None:
         """What the method would assign to each action of these episodes; None if it assigns nothing."""
+        return None
+
+    def influence(self, episodes: Episodes) -> Influence | None:
+        """Whom the method takes each action of these episodes to influence; None if it does not say. Changes nothing: looking
+        leaves the next update as it was, bit for bit. Asked only of entries that claim it (`claims_influence`)."""
         return None
 
     def seconds(self) -> dict[str, float]:

@@ -22,7 +22,7 @@ from torch import Tensor
 from algorithms.actor_samples import ActorSamples, EpisodeSamples, StepSamples, previous_actions
 from algorithms.advantages.gae import GAE
 from algorithms.advantages.interface import AdvantageEstimator
-from algorithms.interface import Algorithm, Collection, Credit, Episodes, Memory, Mode, Problem, Step
+from algorithms.interface import Algorithm, Collection, Credit, Episodes, Influence, Memory, Mode, Problem, Step
 from algorithms.minibatches import minibatches
 from algorithms.networks import NetworkShape, TeamNetworks, masked_logits
 from algorithms.optimiser import Optimiser
@@ -134,6 +134,10 @@ class PolicyGradient(Algorithm):
         with torch.no_grad():
             advantage = self._estimate(episodes, episodes.reward(self._problem.regime), self._policy(episodes))
         return Credit(advantage.masked_fill(~episodes.acting, 0.0), "advantage")
+
+    @torch.no_grad()
+    def influence(self, episodes: Episodes) -> Influence | None:
+        return self.estimator.influence(episodes.to(self._device))
 
     def seconds(self) -> dict[str, float]:
         return {"reward model": self._reward_model_seconds} if self.redistributor is not None else {}

@@ -16,11 +16,15 @@ from algorithms.entry_points import BrokenPlugin, entries
 from algorithms.settings.base import Settings
 from algorithms.settings.dependence_graph import PAPER as DEPENDENCE_PAPER
 from algorithms.settings.dependence_graph import RELEASED as DEPENDENCE_RELEASED
+from algorithms.settings.dependence_graph import SCREENING as DEPENDENCE_SCREENING
 from algorithms.settings.dependence_graph import (
     DependenceGraphSettings,
+    GraphSettings,
     GuidedIPPOSettings,
     GuidedMAPPOSettings,
     GuidedPPOSettings,
+    NearestGraphSettings,
+    OracleGraphSettings,
     guided_by,
 )
 from algorithms.settings.policy_gradient import IPPOSettings, MAPPOSettings
@@ -54,8 +58,9 @@ class AlgorithmEntry:
     `version`: raised with every change that alters what it learns. `family`: groups methods on pages. `regimes`: the
     reward regimes it can learn under. `sharing`: the parameter sharing it offers. `recurrent`: whether it offers a
     recurrent core. `several_agent_types`: whether teams of unlike agents are supported. `requires`: names of
-    privileged data (an oracle graph, say) that the trainer fills in; such variants are flagged and unranked. `presets`: by
-    name, settings that differ from the defaults and that a suite asks for together.
+    privileged data (an oracle graph, say) that the trainer fills in; such variants are flagged and unranked.
+    `claims_influence`: whether `Algorithm.influence` says whom an action influences, so that runs measure how right it is.
+    `presets`: by name, settings that differ from the defaults and that a suite asks for together.
     """
 
     name: str
@@ -71,6 +76,7 @@ class AlgorithmEntry:
     recurrent: bool = True
     several_agent_types: bool = True
     requires: tuple[str, ...] = ()
+    claims_influence: bool = False
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
 
     def build(self, settings: Settings, problem: Problem) -> Algorithm:
@@ -192,22 +198,69 @@ def _under(ppo: AlgorithmEntry, method: _Redistribution) -> AlgorithmEntry:
     )
 
 
-_GUIDED_SETTINGS: tuple[type[GuidedPPOSettings], ...] = (GuidedIPPOSettings, GuidedMAPPOSettings)
-GUIDED = tuple(
-    AlgorithmEntry(
-        name=f"{ppo.name}+dg",
-        version=1,
-        title=f"{ppo.name.upper()} + dependence graph",
-        family="dependence graph",
-        source="Le and Ta 2026, arXiv 2601.21523",
-        summary="An action is credited with the advantages of all agents that it can have reached along a learned graph.",
-        factory="algorithms.advantages.dependence_graph.estimator:build",
-        settings=guided_by(settings, DependenceGraphSettings),
-        regimes=("individual",),
-        presets=MappingProxyType({"paper": DEPENDENCE_PAPER, "released": DEPENDENCE_RELEASED}),
-    )
-    for ppo, settings in zip(PPO, _GUIDED_SETTINGS, strict=True)
+@dataclass(frozen=True)
+class _Graph:
+    """A dependence graph that IPPO and MAPPO can be guided by."""
+
+    name: str
+    title: str
+    source: str
+    summary: str
+    settings: type[GraphSettings]
+    requires: tuple[str, ...] = ()
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({"paper": DEPENDENCE_PAPER}))
+
+
+GRAPHS = (
+    _Graph(
+        "dg",
+        "dependence graph",
+        "Le and Ta 2026, arXiv 2601.21523",
+        "An action is credited with the advantages of all agents that it can have reached along a learned graph.",
+        DependenceGraphSettings,
+        presets=MappingProxyType(
+            {"paper": DEPENDENCE_PAPER, "released": DEPENDENCE_RELEASED, "screening": DEPENDENCE_SCREENING}
+        ),
+    ),
+    _Graph(
+        "dg-oracle",
+        "true dependence graph",
+        "ours, after Le and Ta 2026, arXiv 2601.21523",
+        "The same along the graph that interventions in the simulator show: what a learned graph could be worth at best.",
+        OracleGraphSettings,
+        requires=("oracle_graph",),
+    ),
+    _Graph(
+        "dg-knn",
+        "graph of the nearest",
+        "Le and Ta 2026, arXiv 2601.21523",
+        "The same along edges to the nearest agents, whose places the simulator tells.",
+        NearestGraphSettings,
+        requires=("distance_graph",),
+    ),
 )
+
+
+def _guided(ppo: AlgorithmEntry, settings: type[GuidedPPOSettings], graph: _Graph) -> AlgorithmEntry:
+    """PPO guided by a dependence graph."""
+    return AlgorithmEntry(
+        name=f"{ppo.name}+{graph.name}",
+        version=1,
+        title=f"{ppo.name.upper()} + {graph.title}",
+        family="dependence graph",
+        source=graph.source,
+        summary=graph.summary,
+        factory="algorithms.advantages.dependence_graph.estimator:build",
+        settings=guided_by(settings, graph.settings),
+        regimes=("individual",),
+        requires=graph.requires,
+        claims_influence=True,
+        presets=graph.presets,
+    )
+
+
+_GUIDED_SETTINGS: tuple[type[GuidedPPOSettings], ...] = (GuidedIPPOSettings, GuidedMAPPOSettings)
+GUIDED = tuple(_guided(ppo, settings, graph) for graph in GRAPHS for ppo, settings in zip(PPO, _GUIDED_SETTINGS, strict=True))
 
 BUILT_IN = (*PPO, *GUIDED, *(_under(ppo, method) for ppo in PPO for method in REDISTRIBUTIONS))
 

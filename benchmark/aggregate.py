@@ -26,6 +26,7 @@ from benchmark.aggregate_model import (
 )
 from benchmark.aggregation.ablations import ablations
 from benchmark.aggregation.costs import core_hours, costs
+from benchmark.aggregation.graphs import graphs
 from benchmark.aggregation.monitors import curves
 from benchmark.aggregation.over_tasks import overall
 from benchmark.aggregation.planned_runs import Reader, RunState, SuiteRuns, coverage
@@ -63,6 +64,8 @@ METHODS = {
     "ablations": "Ablations: a variant is better or worse than the base where the interval of its probability of improvement "
     "lies wholly on one side of one half, all runs are there and each side has four seeds or more.",
     "monitors": "Monitors of reward models: of each run the last value of training, then the mean over runs.",
+    "graphs": "Who influences whom: the last measurement of each run, then the mean over the runs that have a value; a run "
+    "that diverged counts with its last measurement before that.",
     "improvement": "Probability of improvement: the chance that a run of one scores higher than a run of the other, ties "
     "half, averaged over tasks, those without reference scores included.",
     "ranks": "Ranks: by IQM over the tasks, in each resample; two variants tie if the interval of their difference holds 0.",
@@ -112,6 +115,7 @@ def _suite_report(runs: SuiteRuns, reader: Reader, *, retrain: bool) -> SuiteRep
     return SuiteReport(
         **suite.model_dump(include=_SUITE_FIELDS),
         settings_source=suite.origin.in_words,
+        published_source=suite.published_source,
         core_hours=sum(core_hours(reader.row(state, ())) for state in runs.states),
         declared_core_hours=suite.core_hours,
         evaluation=EvaluationPolicy(**suite.evaluation.model_dump()),
@@ -122,6 +126,7 @@ def _suite_report(runs: SuiteRuns, reader: Reader, *, retrain: bool) -> SuiteRep
         claims=judge(runs),
         ablations=ablations(runs),
         monitor_curves=tuple(curves(runs)),
+        graphs=tuple(graphs(runs)),
         reproduction=reproduction(runs, SuiteRuns(suite, reader.states(suite, reference=False))) if retrain else (),
         notes=tuple(notes(runs)),
     )

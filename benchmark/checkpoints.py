@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from benchmark.records import remove_leftovers, unwritten
 
-FORMAT = 1
+FORMAT = 2
 NAME = "checkpoint.pt"
 PREVIOUS = "checkpoint.previous.pt"
 _DIGEST_BYTES = hashlib.sha256().digest_size

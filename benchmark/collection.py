@@ -6,6 +6,7 @@ algorithms.interface; R rows of the environment, of which the first B play.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from algorithms.interface import CONTEXT_PREFIX, Algorithm, Episodes, Memory, Mode, Step, TeamShape
+from benchmark.credit.probe_names import PROBES
+from benchmark.credit.probes import build_probes
 from benchmark.environments.interface import Backend, BatchedEnvironment
 from benchmark.seeds import episode_seeds
 from benchmark.tasks import Task
@@ -87,9 +90,12 @@ def play(
 
 
 class EpisodeRecorder:
-    """Records everything of up to R episodes at once, in arrays that are allocated once; `episodes` copies them out."""
+    """Records everything of up to R episodes at once, in arrays that are allocated once; `episodes` copies them out.
 
-    def __init__(self, rows: int, team: TeamShape) -> None:
+    `probes`: names of those (benchmark/credit/probe_names.py) that look at every step, for `Episodes.privileged`.
+    """
+
+    def __init__(self, rows: int, team: TeamShape, probes: Sequence[str] = ()) -> None:
         t, n = team.horizon, team.n_agents
         self._before = {
             "observation": np.zeros((rows, t + 1, n, team.observation_size), np.float32),
@@ -104,6 +110,8 @@ class EpisodeRecorder:
         }
         self._action = np.zeros((rows, t, n), np.int64)
         self._horizon = t
+        self._probes = build_probes(probes)
+        self._privileged = {name: np.zeros((rows, t, n, n), np.bool_) for probe in probes for name in PROBES[probe].fills}
         self._chosen: dict[str, Tensor] = {}
         self._context: dict[str, Tensor] = {}
 
@@ -119,6 +127,11 @@ class EpisodeRecorder:
     def before(self, time: int, environment: BatchedEnvironment, actions: NDArray[np.int64], choice: Choice) -> None:
         self._look(time, environment)
         self._action[:, time] = actions
+        rows_left = choice.rows[environment.running[choice.rows]]
+        for probe in self._probes:
+            for name, graph in probe.look(environment, actions, rows_left).items():
+                self._privileged[name][:, time] = False
+                self._privileged[name][rows_left, time] = graph
         decision = self._decision(choice.step)
         if time == 0:
             self._chosen = {name: self._room(value) for name, value in decision}
@@ -156,6 +169,7 @@ class EpisodeRecorder:
             seed=_copied(seeds.astype(np.int64)),
             extras=chosen,
             context=self._context,
+            privileged={name: _copied(values[:count, :length]) for name, values in self._privileged.items()},
         )
 
     def _look(self, time: int, environment: BatchedEnvironment) -> None:
@@ -184,12 +198,16 @@ def _copied(values: NDArray[Any]) -> Tensor:
 
 
 class Collector:
-    """Plays training episodes in waves of at most `parallel_episodes`, on an environment of its own."""
+    """Plays training episodes in waves of at most `parallel_episodes`, on an environment of its own.
 
-    def __init__(self, task: Task, backend: Backend, parallel_episodes: int) -> None:
+    `probes`: names of those that look at every step, for `Episodes.privileged`.
+    """
+
+    def __init__(self, task: Task, backend: Backend, parallel_episodes: int, probes: Sequence[str] = ()) -> None:
         self._task = task
         self._backend = backend
         self._parallel_episodes = parallel_episodes
+        self._probes = probes
         self._environment: BatchedEnvironment | None = None
 
     def collect(
@@ -215,7 +233,7 @@ class Collector:
         if self._environment is None or self._environment.batch_size < rows:
             self.close()
             self._environment = self._task.build(rows, self._backend)
-            self._recorder = EpisodeRecorder(rows, self._environment.team)
+            self._recorder = EpisodeRecorder(rows, self._environment.team, self._probes)
         return self._environment
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from algorithms.registry import AlgorithmEntry, algorithms
 from algorithms.settings.base import Settings
 from algorithms.team import REGIMES, Regime
+from benchmark.credit.probe_names import PROBES
 from benchmark.environments.interface import Backend
 from benchmark.plugins import unknown
 from benchmark.tasks import Task, get_task, package_version
@@ -161,8 +162,8 @@ def resolve(
     found = get_task(task)
     entry = get_algorithm(algorithm)
     values = validated_settings(entry, settings or {})
-    refuse_impossible(found, entry, values, regime)
     chosen, simulator = found.simulator(backend)
+    refuse_impossible(found, entry, values, regime, chosen)
     package = None
     if simulator.package is not None:
         package = Package(name=simulator.package, version=package_version(simulator.package))
@@ -187,9 +188,9 @@ def resolve(
         raise ImpossibleRun(_problems(error)) from error
 
 
-def refuse_impossible(task: Task, entry: AlgorithmEntry, settings: Settings, regime: Regime) -> None:
+def refuse_impossible(task: Task, entry: AlgorithmEntry, settings: Settings, regime: Regime, backend: Backend) -> None:
     """Raises ImpossibleRun for a pair that cannot run: a regime, several agent types or sharing that is not supported, or
-    privileged data that no probe provides."""
+    privileged data that no probe provides of this task and backend."""
     if regime not in REGIMES:
         raise ImpossibleRun(f"There is no reward regime '{regime}'; allowed: {', '.join(REGIMES)}.")
     if regime not in entry.regimes:
@@ -198,11 +199,23 @@ def refuse_impossible(task: Task, entry: AlgorithmEntry, settings: Settings, reg
         )
     if task.n_agent_types > 1 and not entry.several_agent_types:
         raise ImpossibleRun(f"{entry.name} supports one agent type; {task.id} has {task.n_agent_types}.")
-    if entry.requires:
-        raise ImpossibleRun(f"{entry.name} requires {', '.join(entry.requires)}, which the trainer cannot provide.")
+    _refuse_without_probes(task, entry, backend)
     sharing = getattr(settings, "sharing", None)
     if sharing is not None and sharing not in entry.sharing:
         raise ImpossibleRun(f"{entry.name} cannot share parameters '{sharing}'; it supports: {', '.join(entry.sharing)}.")
     refusal = settings.refusal(task.n_agents)
     if refusal is not None:
         raise ImpossibleRun(f"{entry.name} cannot be trained on {task.id}: {refusal}.")
+
+
+def _refuse_without_probes(task: Task, entry: AlgorithmEntry, backend: Backend) -> None:
+    for name in entry.requires:
+        if name not in PROBES:
+            raise ImpossibleRun(f"{entry.name} requires {name}, which no probe provides; there are: {', '.join(PROBES)}.")
+        if backend != "native":
+            raise ImpossibleRun(
+                f"{entry.name} requires {name}, for which the simulator must be copied and looked into: that needs the native "
+                f"backend, and {task.id} would be simulated by its {backend} backend."
+            )
+        if PROBES[name].needs_places and not task.places:
+            raise ImpossibleRun(f"{entry.name} requires {name}, but the agents of {task.id} have no places to measure from.")

@@ -14,14 +14,19 @@ import os
 import stat
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from benchmark.credit.model import GraphMeasurement
 from benchmark.experiment import RunSpec, canonical_json
+from benchmark.plugins import UnknownName
+from benchmark.tasks import get_task
 
 SCHEMA_VERSION: Literal[1] = 1
 MAXIMUM_BYTES = 150_000
+BYTES_BESIDE_THE_OUTCOME = 10_000
+"""What is kept free for the rest of a record: its specification and how it was carried out."""
 
 
 class CorruptRecord(ValueError):
@@ -78,7 +83,8 @@ class Outcome(_Strict):
     `reason`: why a failed run failed. `evaluations`: one per point of the schedule, as far as the run came. `absolute`: the
     best policy by evaluation mean (the earliest of equals), on fresh episodes; its steps are those of that evaluation;
     None if the run failed. `training`: one entry per interval between two evaluation points; `monitors`: the algorithm's,
-    means over the updates of the same intervals (None where there was none).
+    means over the updates of the same intervals (None where there was none). `credit`: how right the method was about who
+    influences whom, at some of the evaluations; nothing for methods that do not say.
     """
 
     status: Literal["ok", "failed"]
@@ -88,12 +94,23 @@ class Outcome(_Strict):
     absolute: EvaluationPoint | None
     training: tuple[TrainingInterval, ...]
     monitors: dict[str, tuple[float | None, ...]]
-    credit: tuple[dict[str, Any], ...] = ()
+    credit: Annotated[tuple[GraphMeasurement, ...], Field(max_length=41)] = ()
+
+    @property
+    def canonical(self) -> str:
+        """The text that is hashed."""
+        return canonical_json(self.model_dump(mode="json"))
 
     @property
     def sha256(self) -> str:
         """Over the canonical form."""
-        return hashlib.sha256(canonical_json(self.model_dump(mode="json")).encode()).hexdigest()
+        return hashlib.sha256(self.canonical.encode()).hexdigest()
+
+    def fitting_a_record(self) -> Outcome:
+        """The same, without the pictures in its measurements of credit where a record could not hold them."""
+        if not self.credit or len(self.canonical) <= MAXIMUM_BYTES - BYTES_BESIDE_THE_OUTCOME:
+            return self
+        return self.model_copy(update={"credit": tuple(found.without_pictures() for found in self.credit)})
 
 
 class Tuning(_Strict):
@@ -233,7 +250,30 @@ def _misfit(record: Record) -> str | None:
         return f"the absolute evaluation has not the {schedule.absolute_episodes} episodes of the schedule"
     if outcome.status == "ok" and outcome.steps_done < record.spec.budget:
         return f"it is said to be finished after {outcome.steps_done} of {record.spec.budget} steps"
+    return _misfit_of_credit(record)
+
+
+def _misfit_of_credit(record: Record) -> str | None:
+    """The same of its measurements of credit."""
+    found, taken = record.outcome.credit, {(point.step, point.steps_done) for point in record.outcome.evaluations}
+    if any(before.step >= after.step for before, after in itertools.pairwise(found)):
+        return "its measurements of credit are out of order"
+    if any((measurement.step, measurement.steps_done) not in taken for measurement in found):
+        return "a measurement of credit was taken when there was no evaluation"
+    shown = {measurement.agents_shown for measurement in found} - {None}
+    agents = _team_size(record.spec) if shown else None
+    if agents is not None and shown != {agents}:
+        return f"a mean graph is not of the {agents} agents of {printable(record.spec.task)}"
     return None
+
+
+def _team_size(spec: RunSpec) -> int | None:
+    """The number of agents of the run's task; None where that is not known here, or of another version."""
+    try:
+        task = get_task(spec.task)
+    except UnknownName:
+        return None
+    return task.n_agents if task.version == spec.task_version else None
 
 
 def write_atomically(path: Path, content: bytes) -> None:

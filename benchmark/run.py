@@ -14,6 +14,8 @@ from torch import Tensor
 
 from benchmark.assembly import build_algorithm, refuse_other_versions
 from benchmark.collection import Collector
+from benchmark.credit.model import GraphMeasurement
+from benchmark.credit.observing import measure_influence, measuring_points
 from benchmark.curves import IntervalMeans, Update
 from benchmark.evaluation import Evaluator
 from benchmark.experiment import RunSpec
@@ -31,7 +33,7 @@ class Run:
         task = get_task(spec.task)
         self.spec = spec
         self.device = device
-        self._collector = Collector(task, spec.backend, spec.parallel_episodes)
+        self._collector = Collector(task, spec.backend, spec.parallel_episodes, spec.entry().requires)
         self._evaluator = Evaluator(task, spec.backend, spec.evaluation.episodes, device)
         self.algorithm = build_algorithm(spec, self._evaluator.team, device)
         self._exploration = torch.Generator(device).manual_seed(derive(spec.seed, "exploration"))
@@ -40,10 +42,13 @@ class Run:
         self.episodes_done = 0
         self.evaluations: list[EvaluationPoint] = []
         self.absolute: EvaluationPoint | None = None
+        self.credit: list[GraphMeasurement] = []
+        self._measured_at = measuring_points(spec)
         self.failure: str | None = None
         self._curves = IntervalMeans()
         self._best: dict[str, Tensor] = {}
-        self._seconds = dict.fromkeys(("collect", "update", "evaluate", "checkpoint", "total"), 0.0)
+        phases = ("collect", "update", "evaluate", *(("credit",) if self._measured_at else ()), "checkpoint", "total")
+        self._seconds = dict.fromkeys(phases, 0.0)
         self._started = time.perf_counter()
         self._resumes = 0
         self._peak_memory = 0
@@ -98,7 +103,8 @@ class Run:
         return number < schedule.points and schedule.due(number, self.spec.budget) <= self.steps_done
 
     def evaluate(self) -> EvaluationPoint:
-        """Takes the next evaluation point; keeps the policy if none before was better on average."""
+        """Takes the next evaluation point; keeps the policy if none before was better on average. At some points it also
+        measures how right the method is about who influences whom."""
         schedule, number = self.spec.evaluation, len(self.evaluations)
         due = schedule.due(number, self.spec.budget)
         with self.clock("evaluate"):
@@ -110,6 +116,11 @@ class Run:
         self.evaluations.append(point)
         if number > 0:
             self._curves.close(due)
+        if number in self._measured_at:
+            with self.clock("credit"):
+                found = measure_influence(self.spec, self.algorithm, number, self.steps_done, self.device)
+            if found is not None:
+                self.credit.append(found)
         return point
 
     def evaluate_best(self) -> None:
@@ -136,6 +147,7 @@ class Run:
             "steps_done": self.steps_done,
             "episodes_done": self.episodes_done,
             "evaluations": [point.model_dump() for point in self.evaluations],
+            "credit": [measurement.model_dump() for measurement in self.credit],
             "curves": self._curves.state_dict(),
             "best": self._best,
             "seconds": self.seconds,
@@ -150,6 +162,7 @@ class Run:
         self.steps_done = state["steps_done"]
         self.episodes_done = state["episodes_done"]
         self.evaluations = [EvaluationPoint(**point) for point in state["evaluations"]]
+        self.credit = [GraphMeasurement(**measurement) for measurement in state["credit"]]
         self._curves.load_state_dict(state["curves"])
         self._best = state["best"]
         self._seconds = state["seconds"]
@@ -174,7 +187,8 @@ class Run:
             absolute=self.absolute,
             training=tuple(self._curves.training),
             monitors={name: tuple(values) for name, values in self._curves.monitors.items()},
-        )
+            credit=tuple(self.credit),
+        ).fitting_a_record()
 
     def execution(self, made_with: Provenance) -> Execution:
         """How it was carried out."""

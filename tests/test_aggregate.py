@@ -377,7 +377,7 @@ def test_fewer_seeds_are_preliminary(tmp_path: Path) -> None:
     ("variant", "changes", "reason"),
     [
         ("strong", {"smoke": True}, "smoke, not evidence"),
-        ("oracle", {}, "uses privileged data: answers"),
+        ("oracle", {}, "uses privileged data: oracle_graph"),
         ("strong", {"seeds": (*range(9), 1000)}, "seeds that do not rank (only 0-99 do): 1000"),
     ],
 )

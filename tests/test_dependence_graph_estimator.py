@@ -72,8 +72,9 @@ def random_graph(episodes: Episodes, density: float = 0.3) -> Tensor:
     return torch.rand(batch, steps, agents, agents, generator=torch.Generator().manual_seed(3)) < density
 
 
-def with_graph(episodes: Episodes, name: str = "oracle_graph") -> Episodes:
-    return replace(episodes, privileged={name: random_graph(episodes)})
+def with_graph(episodes: Episodes, *names: str) -> Episodes:
+    """The episodes with one random graph under all names, by default those that an oracle graph is read from."""
+    return replace(episodes, privileged=dict.fromkeys(names or ("state_graph", "reward_graph"), random_graph(episodes)))
 
 
 def everyones_own(kind: str, episodes: Episodes) -> Tensor:
@@ -115,28 +116,56 @@ def test_values_are_learned_as_if_there_were_no_graph(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("graph", "name"), [(OracleGraphSettings, "oracle_graph"), (NearestGraphSettings, "distance_graph")], ids=["oracle", "knn"]
+    ("graph", "names"),
+    [(OracleGraphSettings, ("state_graph", "reward_graph")), (NearestGraphSettings, ("distance_graph",))],
+    ids=["oracle", "knn"],
 )
-def test_a_graph_from_the_simulator_is_used_as_it_is(graph: type[GraphSettings], name: str) -> None:
-    episodes = with_graph(random_episodes(TEAM, 6, seed=5), name)
+def test_a_graph_from_the_simulator_is_used_as_it_is(graph: type[GraphSettings], names: tuple[str, ...]) -> None:
+    episodes = with_graph(random_episodes(TEAM, 6, seed=5), *names)
     found, _ = estimator(learner(graph=graph)).graph(episodes)
-    assert torch.equal(found, episodes.privileged[name] | torch.eye(3, dtype=torch.bool))
+    assert torch.equal(found, random_graph(episodes) | torch.eye(3, dtype=torch.bool))
     wanted = multi_agent_advantage(found, everyones_own("ippo", episodes), 0.99 * 0.95, 0.05) * episodes.acting
     assert torch.equal(advantages(learner(graph=graph), episodes), wanted)
 
 
+@pytest.mark.parametrize(
+    ("watched", "names"),
+    [
+        ("state", ["state_graph"]),
+        ("reward", ["reward_graph"]),
+        ("state and reward", ["state_graph", "reward_graph"]),
+        ("observation", ["observation_graph"]),
+    ],
+)
+def test_an_oracle_sees_influence_on_what_it_watches(watched: str, names: list[str]) -> None:
+    episodes = random_episodes(TEAM, 6, seed=5)
+    every = torch.eye(3, dtype=torch.bool).expand(*episodes.action.shape, 3).clone()
+    edges = {"observation_graph": (0, 1), "state_graph": (1, 2), "reward_graph": (2, 0)}
+    for name, (actor, influenced) in edges.items():
+        graph = torch.zeros_like(every)
+        graph[..., actor, influenced] = True
+        episodes.privileged[name] = graph
+        if name in names:
+            every |= graph
+    found, _ = estimator(learner(graph=OracleGraphSettings, dependence={"watched": watched})).graph(episodes)
+    assert torch.equal(found, every)
+
+
 def test_a_graph_that_the_simulator_did_not_give_is_named() -> None:
     episodes = random_episodes(TEAM, 4, seed=5)
-    with pytest.raises(ValueError, match=r"no privileged data 'oracle_graph' \(they hold: nothing\)"):
+    with pytest.raises(ValueError, match=r"no privileged data 'state_graph' \(they hold: nothing\)"):
         learner(graph=OracleGraphSettings).update(episodes)
-    with pytest.raises(ValueError, match=r"'distance_graph' \(they hold: oracle_graph\)"):
+    with pytest.raises(ValueError, match=r"'reward_graph' \(they hold: state_graph\)"):
+        learner(graph=OracleGraphSettings).update(with_graph(episodes, "state_graph"))
+    with pytest.raises(ValueError, match=r"'distance_graph' \(they hold: reward_graph, state_graph\)"):
         learner(graph=NearestGraphSettings).update(with_graph(episodes))
 
 
 @pytest.mark.parametrize("spoil", [lambda graph: graph.float(), lambda graph: graph[:, :, :2]], ids=["type", "shape"])
 def test_a_graph_of_the_wrong_kind_is_refused(spoil: Any) -> None:
     episodes = random_episodes(TEAM, 4, seed=5)
-    episodes = replace(episodes, privileged={"oracle_graph": spoil(random_graph(episodes))})
+    episodes = with_graph(episodes)
+    episodes.privileged["reward_graph"] = spoil(random_graph(episodes))
     with pytest.raises(ValueError, match="must be bool"):
         learner(graph=OracleGraphSettings).update(episodes)
 
@@ -175,7 +204,7 @@ def test_enough_mistakes_make_any_graph_empty_or_full(dropped: float, added: flo
 
 def test_dropping_adds_nothing_and_adding_drops_nothing() -> None:
     episodes = with_graph(random_episodes(TEAM, 100, seed=5))
-    true = episodes.privileged["oracle_graph"] | torch.eye(3, dtype=torch.bool)
+    true = random_graph(episodes) | torch.eye(3, dtype=torch.bool)
     others = ~torch.eye(3, dtype=torch.bool)
     fewer, _ = estimator(learner(graph=OracleGraphSettings, dependence={"dropped": 0.5})).graph(episodes)
     more, _ = estimator(learner(graph=OracleGraphSettings, dependence={"added": 0.5})).graph(episodes)
@@ -187,7 +216,7 @@ def test_dropping_adds_nothing_and_adding_drops_nothing() -> None:
 
 def test_fixed_mistakes_are_the_same_at_every_step_of_the_run() -> None:
     episodes = with_graph(random_episodes(TEAM, 6, seed=5))
-    always = replace(episodes, privileged={"oracle_graph": torch.ones_like(episodes.privileged["oracle_graph"])})
+    always = replace(episodes, privileged={name: torch.ones_like(graph) for name, graph in episodes.privileged.items()})
     found = estimator(learner(graph=OracleGraphSettings, dependence={"dropped": 0.5, "fixed": True}))
     graph, _ = found.graph(always)
     assert (graph == graph[:1, :1]).all()

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from algorithms.advantages.dependence_graph import world_model
+from algorithms.advantages.dependence_graph.sources import Inferred
 from algorithms.advantages.dependence_graph.world_model import WorldModel, entropy
 from algorithms.interface import Episodes
 from algorithms.settings.dependence_graph import DependenceGraphSettings
@@ -209,16 +210,18 @@ def test_a_higher_threshold_gives_a_denser_graph() -> None:
 def test_an_actor_whose_action_is_nearly_certain_influences_nobody() -> None:
     episodes = random_episodes(TEAM, 8, seed=3)
 
-    def certain(minimum_entropy: float) -> Tensor:
+    def certain(minimum_entropy: float) -> Inferred:
         found = stirred(model(threshold=99.0, minimum_entropy=minimum_entropy))
         torch.nn.init.zeros_(found.own_action.head.weight)
         found.own_action.head.bias.data = torch.tensor([8.0, 0.0, 0.0])
         torch.nn.init.zeros_(found.others_action.head.weight)
         found.others_action.head.bias.data = torch.tensor([9.0, 0.0, 0.0])
-        return found.infer(episodes).graph
+        return found.infer(episodes)
 
-    assert not certain(0.05).any()
-    assert certain(0.0).any()
+    assert not certain(0.05).graph.any()
+    assert certain(0.05).score.isnan().all()
+    assert certain(0.0).graph.any()
+    assert certain(0.0).score.isfinite().any()
 
 
 UNIFORM = torch.full((3, 3), 1 / 3)

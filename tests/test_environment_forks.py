@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.environments.interface import BatchedEnvironment, NotForkable
+from benchmark.tasks import get_task
 from tests.fixtures.environment_cases import (
     Case,
     assert_same,
@@ -27,6 +28,8 @@ def test_a_package_whose_state_cannot_be_copied_says_so(case: Case) -> None:
     environment.reset(seeds(1))
     with pytest.raises(NotForkable):
         environment.fork(np.array([0]))
+    with pytest.raises(NotForkable):
+        environment.copy_rows(environment, np.array([0]))
     with pytest.raises(NotForkable):
         environment.rekey(seeds(1))
     with pytest.raises(NotForkable):
@@ -70,6 +73,57 @@ def test_playing_a_fork_leaves_its_origin_alone(case: Case) -> None:
 def test_a_fork_of_rows_that_do_not_exist_is_refused(case: Case, rows: list) -> None:
     with pytest.raises(ValueError, match="rows must be"):
         advanced(case, 4, 1).fork(np.array(rows, np.int64))
+
+
+@each_native
+def test_copied_rows_are_a_fork_in_an_environment_that_is_there(case: Case) -> None:
+    environment, used = advanced(case, 6, 3), advanced(case, 5, 7)
+    chosen = [4, 0, 4]
+    marks = environment.fingerprint()
+    used.copy_rows(environment, np.array(chosen))
+    np.testing.assert_array_equal(environment.fingerprint(), marks)
+    np.testing.assert_array_equal(used.fingerprint()[:3], marks[chosen])
+    fork = environment.fork(np.array(chosen))
+    for actions in randomly(fork, seeds(3, first=90), None):
+        used.step(np.concatenate([actions, np.zeros_like(actions)])[:5])
+        assert_same(rows_of(snapshot(used), [0, 1, 2]), snapshot(fork))
+    np.testing.assert_array_equal(used.fingerprint()[:3], fork.fingerprint())
+
+
+@each_native
+def test_rows_that_nothing_was_copied_into_are_frozen(case: Case) -> None:
+    environment, used = advanced(case, 2, 1), advanced(case, 4, 1)
+    used.copy_rows(environment, np.array([1]))
+    for _ in range(2):
+        assert not used.running[1:].any()
+        assert not used.alive[1:].any()
+        assert used.available[1:, :, 0].all()
+        assert not used.available[1:, :, 1:].any()
+        used.step(np.where(np.arange(4)[:, None] == 0, used.available[:1].argmax(2), 0))
+    used.reset(seeds(4))
+    fresh = case.build(4)
+    fresh.reset(seeds(4))
+    np.testing.assert_array_equal(used.fingerprint(), fresh.fingerprint())
+
+
+@each_native
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [([], "rows must be"), ([4], r"numbers in 0\.\.3"), ([-1], "rows must be"), ([0] * 3, "3 rows do not fit")],
+)
+def test_rows_that_do_not_exist_or_do_not_fit_are_not_copied(case: Case, rows: list[int], message: str) -> None:
+    environment, used = advanced(case, 4, 1), advanced(case, 2, 1)
+    marks = used.fingerprint()
+    with pytest.raises(ValueError, match=message):
+        used.copy_rows(environment, np.array(rows, np.int64))
+    np.testing.assert_array_equal(used.fingerprint(), marks)
+
+
+def test_rows_of_another_game_and_of_oneself_are_not_copied() -> None:
+    environment, other = get_task("dg/star-3").build(2), get_task("dg/line-5").build(2)
+    for source in (other, environment, get_task("dg/star-5").build(2)):
+        with pytest.raises(ValueError, match="another simulator of the same game"):
+            environment.copy_rows(source, np.array([0]))
 
 
 @each_native

@@ -17,6 +17,7 @@ import torch
 
 from algorithms.registry import BUILT_IN, AlgorithmEntry
 from algorithms.settings.redistribution import RewardModelSettings
+from benchmark.credit.probe_names import PROBES
 from tests.fixtures.toy_team import random_episodes, toy_problem, toy_team
 
 FILE = Path(__file__).parent / "data" / "golden_traces.json"
@@ -49,6 +50,9 @@ def trace(entry: AlgorithmEntry, case: str) -> list[dict[str, float]]:
         settings["redistribution"] = SMALL_MODEL
     algorithm = entry.build(entry.settings(**settings), toy_problem(team, regime=entry.regimes[0]))
     batch = random_episodes(team, 16, seed=0)
+    draws = torch.Generator().manual_seed(0)
+    for name in (name for probe in entry.requires for name in PROBES[probe].fills):
+        batch.privileged[name] = torch.rand(*batch.action.shape, team.n_agents, generator=draws) < 0.3
     return [algorithm.update(batch) for _ in range(3)]
 
 

@@ -14,10 +14,11 @@ import pytest
 from benchmark.aggregate import aggregate
 from benchmark.experiment import canonical_json
 from benchmark.planning import plan
-from benchmark.records import MAXIMUM_BYTES, make_record
+from benchmark.records import MAXIMUM_BYTES, make_record, read_record
 from benchmark.report import render
 from benchmark.store import Store
 from benchmark.suites import Suite
+from tests.fixtures.made_up_graphs import made_up_measurement
 from tests.fixtures.synthetic_records import (
     FEW_RESAMPLES,
     RETURNS,
@@ -60,6 +61,23 @@ def first(content: dict[str, Any]) -> dict[str, Any]:
     point: dict[str, Any] = content["outcome"]["evaluations"][0]
     return point
 
+
+def measuring(*changes: dict[str, Any]) -> Spoil:
+    """Measurements of who influences whom, each as a run may give it but for its changes; pictures of two agents."""
+
+    def add(content: dict[str, Any]) -> None:
+        points = content["outcome"]["evaluations"]
+        square = [[1.0, 0.5], [0.0, 1.0]]
+        pictures = {"mean_claimed": square, "mean_true": square, "drawn": {"claimed": [[1], [2]], "true": [[], [1, 2]]}}
+        content["outcome"]["credit"] = [
+            made_up_measurement(point["step"], **pictures).model_dump(mode="json") | change
+            for point, change in zip(points, changes, strict=False)
+        ]
+
+    return edited(add)
+
+
+LARGE = [[1.0] * 3] * 3
 
 SPOILT: dict[str, tuple[Spoil, str]] = {
     "empty": (text(""), "EOF"),
@@ -104,6 +122,27 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
         "finished after 1 of 1000 steps",
     ),
     "no evaluations": (edited(lambda content: content["outcome"].update(evaluations=[])), "was not evaluated"),
+    "credit of no kind": (measuring({"kind": MARKUP}), "outcome.credit.0.kind"),
+    "credit with a surplus": (measuring({MARKUP: 1}), "Extra inputs"),
+    "credit that is no share": (measuring({"density": 1e300}), "less than or equal to 1"),
+    "credit without agreement": (measuring({"agreement": []}), "at least 1 item"),
+    "credit of many measurements": (
+        edited(lambda content: content["outcome"].update(credit=[made_up_measurement(0).model_dump(mode="json")] * 42)),
+        "at most 41 items",
+    ),
+    "credit out of order": (measuring({}, {"step": 0}), "measurements of credit are out of order"),
+    "credit twice": (measuring({"step": 200}, {}), "measurements of credit are out of order"),
+    "credit of another time": (measuring({"step": 7}), "when there was no evaluation"),
+    "credit of other steps": (measuring({}, {"steps_done": 1000}), "when there was no evaluation"),
+    "credit of another team": (
+        measuring({"mean_claimed": LARGE, "mean_true": LARGE, "drawn": None}),
+        "not of the 2 agents of synthetic/returns",
+    ),
+    "credit of half a team": (measuring({"mean_true": [[1.0]]}), "of the same agents"),
+    "credit that is not square": (measuring({"mean_claimed": [[1.0], [1.0]]}), "must be square"),
+    "credit of a vast team": (measuring({"mean_claimed": [[1.0] * 4000]}), "must be square"),
+    "credit of no agents": (measuring({"drawn": {"claimed": [[2**53]], "true": [[]]}}), "none between different agents of 2"),
+    "credit without end": (measuring({"drawn": {"claimed": [[]] * 5000, "true": [[]] * 5000}}), "at most 200 items"),
     "edited": (edited(lambda content: first(content).update(returns=[9.0] * 4), honest=True), "outcome_sha256"),
     "of another run": (lambda path: None, "the record of another run"),
 }
@@ -149,6 +188,12 @@ def test_hostile_records_are_shown_with_their_reasons_and_break_nothing(store: S
     found = plan(suite, store)
     assert found.count("corrupt") == len(SPOILT) - 1  # that an evaluation is missing is found when runs are scored
     assert not found.to_train
+
+
+def test_measurements_that_a_run_can_have_given_are_believed(store: Store, suite: Suite) -> None:
+    path = store.own(list(suite.runs())[-1].spec)
+    measuring({}, {}, {"mean_claimed": None, "mean_true": None, "drawn": None})(path)
+    assert [found.step for found in read_record(path).outcome.credit] == [0, 200, 400]
 
 
 def test_a_record_of_older_versions_that_cannot_be_read_does_not_stop_the_plan(store: Store, suite: Suite) -> None:

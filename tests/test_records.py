@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from benchmark.credit.model import MAXIMUM_AGENTS_SHOWN, MAXIMUM_STEPS_DRAWN, DrawnGraph, GraphMeasurement
 from benchmark.experiment import PROTOCOL_VERSION, EvaluationSchedule, RunSpec
 from benchmark.records import (
     MAXIMUM_BYTES,
@@ -29,6 +30,7 @@ from benchmark.records import (
     write_record,
 )
 from benchmark.schemas import FOLDER, MODELS, schema_text
+from tests.fixtures.made_up_graphs import made_up_measurement
 
 SPEC = RunSpec(
     task="lbf/8x8-2p-2f-coop",
@@ -99,9 +101,20 @@ def test_every_part_of_the_outcome_takes_part_in_its_hash() -> None:
         "training": (),
         "monitors": {"loss": (0.25,), "late": (None,)},
         "reason": "other",
+        "credit": (made_up_measurement(0),),
     }
     hashes = {record(**{name: value}).outcome_sha256 for name, value in changes.items()}
     assert len(hashes | {record().outcome_sha256}) == len(changes) + 1
+
+
+def test_the_hash_of_records_that_measured_no_credit_is_as_it_was_before_there_was_any() -> None:
+    """Those that are committed say so themselves; their hash is checked as they are read."""
+    found = sorted((Path(__file__).parent.parent / "results" / "reference").rglob("record.json"))
+    assert found
+    for path in found[:: max(1, len(found) // 10)]:
+        assert read_record(path).outcome_sha256 == json.loads(path.read_text())["outcome_sha256"]
+    assert OUTCOME.canonical.startswith('{"absolute":{"lengths":[50,7],')
+    assert '"credit":[],' in OUTCOME.canonical
 
 
 def content() -> dict[str, Any]:
@@ -163,31 +176,72 @@ def test_an_oversized_record_is_not_written(tmp_path: Path) -> None:
 
 
 def test_the_largest_allowed_schedule_fits_a_record(tmp_path: Path) -> None:
-    schedule = EvaluationSchedule(points=41, episodes=72, absolute_episodes=340)
     with pytest.raises(ValueError, match="a record holds"):
         EvaluationSchedule(points=41, episodes=73, absolute_episodes=340)
-    point = EvaluationPoint(
-        step=10**7,
-        steps_done=10**7,
-        returns=(-123.45678901234567,) * 72,
-        successes=(False,) * 72,
-        lengths=(1000,) * 72,
+    write_record(tmp_path / "record.json", large(episodes=72, absolute_episodes=340))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "kept"), [({}, True), ({"episodes": 72, "absolute_episodes": 340}, False)], ids=["default", "largest"]
+)
+def test_measurements_of_credit_fit_a_record_if_need_be_without_their_pictures(
+    tmp_path: Path, schedule: dict[str, int], kept: bool
+) -> None:
+    mean = ((0.1234,) * MAXIMUM_AGENTS_SHOWN,) * MAXIMUM_AGENTS_SHOWN
+    edges = (tuple(range(1001, 1011)),) * MAXIMUM_STEPS_DRAWN
+    drawn = DrawnGraph(claimed=edges, true=edges)
+    third, places = 1 / 3, [10**7 - k for k in range(5)][::-1]
+    plain = [made_up_measurement(step, numbers=(third,) * 4, true_density=third) for step in places]
+    last = made_up_measurement(
+        places[-1], numbers=(third,) * 4, true_density=third, mean_claimed=mean, mean_true=mean, drawn=drawn
     )
-    best = EvaluationPoint(
-        step=0, steps_done=0, returns=(-123.45678901234567,) * 340, successes=(False,) * 340, lengths=(1000,) * 340
-    )
+    full = (*plain[:-1], last)
+    found = large(**schedule, credit=full)
+    assert found.outcome.credit == (full if kept else tuple(plain))
+    write_record(tmp_path / "record.json", found)
+
+
+def large(episodes: int = 32, absolute_episodes: int = 320, credit: tuple[GraphMeasurement, ...] = ()) -> Record:
+    """As many evaluations, intervals and monitors as a long run has, in as many digits as there can be."""
+    schedule = EvaluationSchedule(points=41, episodes=episodes, absolute_episodes=absolute_episodes)
+
+    def point(count: int) -> EvaluationPoint:
+        return EvaluationPoint(
+            step=10**7,
+            steps_done=10**7,
+            returns=(-123.45678901234567,) * count,
+            successes=(False,) * count,
+            lengths=(1000,) * count,
+        )
+
     interval = TrainingInterval(step=10**7, episodes=1000, mean_return=-1 / 3, success_rate=1 / 3, mean_length=100 / 3)
     outcome = Outcome(
         status="ok",
         reason=None,
         steps_done=10**7,
-        evaluations=(point,) * 41,
-        absolute=best,
+        evaluations=(point(episodes),) * 41,
+        absolute=point(absolute_episodes),
         training=(interval,) * 40,
-        monitors={f"a_monitor_{number}": (-1 / 3,) * 40 for number in range(15)},
-    )
+        monitors={f"a_monitor_{number}": (-1 / 3,) * 40 for number in range(18)},
+        credit=credit,
+    ).fitting_a_record()
     spec = SPEC.model_copy(update={"evaluation": schedule})
-    write_record(tmp_path / "record.json", make_record(spec, SettingsOrigin(source="defaults"), outcome, EXECUTION))
+    return make_record(spec, SettingsOrigin(source="defaults"), outcome, EXECUTION)
+
+
+@pytest.mark.parametrize("changes", [{"task": "nowhere/nothing"}, {"task_version": 99}], ids=["unknown", "another version"])
+def test_the_team_of_a_task_that_is_not_known_here_is_not_checked(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """Such a record is stale, not corrupt."""
+    square = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    outcome = OUTCOME.model_copy(update={"credit": (made_up_measurement(0, mean_claimed=square, mean_true=square),)})
+    for spec in (SPEC, SPEC.model_copy(update=changes)):
+        path = tmp_path / f"{spec.task_version}-{Path(spec.task).name}.json"
+        write_record(path, make_record(spec, SettingsOrigin(source="defaults"), outcome, EXECUTION))
+        if spec is SPEC:
+            with pytest.raises(CorruptRecord, match="a mean graph is not of the 2 agents of lbf/8x8-2p-2f-coop"):
+                read_record(path)
+        else:
+            assert read_record(path).outcome == outcome
 
 
 def test_a_full_disk_leaves_what_was_there_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ from tests.fixtures.synthetic_records import synthetic_registry, synthetic_resul
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two tasks, four variants, ten seeds, and every kind of trouble."""
     folder = tmp_path_factory.mktemp("report")
-    render(write_aggregate(folder / "aggregate", made_up_aggregate(2, 4, 10)), folder / "site")
+    render(write_aggregate(folder / "aggregate", made_up_aggregate(2, 4, 10, graphs=True)), folder / "site")
     return folder / "site"
 
 
@@ -366,3 +366,14 @@ def test_panels_lie_inside_the_sheet_and_do_not_overlap(count: int) -> None:
         pairs = [(a, b) for i, a in enumerate(boxes) for b in boxes[i + 1 :]]
         assert not any(a.x0 < b.x1 and b.x0 < a.x1 and a.y0 < b.y1 and b.y0 < a.y1 for a, b in pairs)
         assert figure.get_size_inches()[0] == pytest.approx(9.4)
+
+
+def test_published_values_over_the_tasks_stand_beside_what_was_found(tmp_path: Path) -> None:
+    content = made_up_aggregate(1, 2, 2)
+    assert "IQM, published" not in Reader(site_of(tmp_path, content) / "leaderboard.html").text
+    content["suites"][0]["variants"][0] |= {"published_iqm": 0.853}
+    content["suites"][0] |= {"published_source": "a paper"}
+    board = Reader(site_of(tmp_path / "published", content) / "leaderboard.html").text
+    assert "IQM, published" in board
+    assert "0.85" in board
+    assert "Published: a paper." in board

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this ma
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
-    content = made_up_aggregate(1, 4, 4, long=True)
+    content = made_up_aggregate(1, 4, 4, long=True, graphs=True)
     content["suites"][0]["notes"] = ["results/runs/" + "a-path-without-any-space/" * 6]
     return render(write_aggregate(folder / "aggregate", content), folder / "site").parent
 

@@ -182,11 +182,17 @@ def test_runs_that_must_not_start_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_an_algorithm_that_requires_privileged_data_is_refused_when_planning(monkeypatch: pytest.MonkeyPatch) -> None:
-    demanding = replace(toys.LEARNER, requires=("oracle_graph",))
+@pytest.mark.parametrize(
+    ("requires", "message"),
+    [("crystal_ball", "toy requires crystal_ball, which no probe provides"), ("distance_graph", "toy/signs have no places")],
+)
+def test_an_algorithm_that_requires_what_no_probe_sees_is_refused_when_planning(
+    monkeypatch: pytest.MonkeyPatch, requires: str, message: str
+) -> None:
+    demanding = replace(toys.LEARNER, requires=("oracle_graph", requires))
     monkeypatch.setattr(algorithms.registry, "BUILT_IN", (demanding,))
     toys.clear_caches()
-    with pytest.raises(ImpossibleRun, match="toy requires oracle_graph"):
+    with pytest.raises(ImpossibleRun, match=message):
         toy_spec(BUDGET)
 
 

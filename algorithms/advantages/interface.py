@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from algorithms.interface import Episodes
+from algorithms.interface import Episodes, Influence
 
 
 class AdvantageEstimator(ABC):
@@ -36,6 +36,11 @@ class AdvantageEstimator(ABC):
     @abstractmethod
     def fit(self, episodes: Episodes, reward: Tensor, policy: Tensor | None) -> dict[str, Tensor | float]:
         """Learns from the episodes; returns losses and other monitors (tensors of one number, or numbers)."""
+
+    def influence(self, episodes: Episodes) -> Influence | None:
+        """Whom each action is taken to influence; None where the estimator does not say. Called without gradients; changes
+        nothing, random state included."""
+        return None
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:

@@ -64,6 +64,12 @@ class DependenceGraphSettings(GraphSettings):
 class OracleGraphSettings(GraphSettings):
     """The graph that an intervention in the simulator shows, or what random mistakes make of it."""
 
+    watched: Literal["state", "reward", "state and reward", "observation"] = setting(
+        "state and reward",
+        "what an action must change of another agent to make an edge: its own part of its next observation, its reward of "
+        "the step, either, or anything in its next observation, where it may just see the first one move",
+        OURS,
+    )
     dropped: float = setting(0.0, "probability that an edge to another agent is taken away", OURS, ge=0, le=1)
     added: float = setting(0.0, "probability that an edge to another agent is put where none was", OURS, ge=0, le=1)
     fixed: bool = setting(False, "whether the same mistakes are made at every step; else drawn anew", OURS)
@@ -123,3 +129,7 @@ RELEASED: dict[str, Any] = {
     "dependence": {"transposed": True, "identity": "published", "minimum_entropy": 0.0},
 }
 """The preset of that name: the same with the graph as the released code learns and reads it."""
+
+SCREENING: dict[str, Any] = {"dependence": {"gradient_steps": 13, "batch_steps": 500}}
+"""The preset of that name: our PPO's defaults, whose 128 episodes an update are 6,400 steps of level-based foraging, and world
+models that take one gradient step of 500 environment steps for every 500 collected, as published."""

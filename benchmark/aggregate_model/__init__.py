@@ -12,6 +12,7 @@ from typing import Literal
 
 from benchmark.aggregate_model.ablations import AblationReport, AblationRow, AblationTask, Comparison, MonitorCurve
 from benchmark.aggregate_model.base import Estimate, Interval, Model, Numbers, Status, Summary, Verdict
+from benchmark.aggregate_model.graphs import GraphPoint, GraphReport, MeanGraphs, OracleAgreement, Spread
 from benchmark.aggregate_model.runs import (
     REWARD_MODEL,
     Cost,
@@ -56,14 +57,18 @@ __all__ = [
     "Curve",
     "Estimate",
     "EvaluationPolicy",
+    "GraphPoint",
+    "GraphReport",
     "Improvement",
     "Interval",
     "Manifest",
     "ManifestEntry",
+    "MeanGraphs",
     "Methods",
     "Model",
     "MonitorCurve",
     "Numbers",
+    "OracleAgreement",
     "Overall",
     "PlannedAs",
     "ProvenanceSummary",
@@ -71,6 +76,7 @@ __all__ = [
     "Reproduction",
     "RunRow",
     "SeedCurve",
+    "Spread",
     "Status",
     "StudyFile",
     "SuiteReport",
@@ -85,7 +91,7 @@ __all__ = [
     "Verdict",
 ]
 
-MODEL_VERSION: Literal[2] = 2
+MODEL_VERSION: Literal[3] = 3
 
 
 class Methods(Model):
@@ -103,7 +109,7 @@ class Methods(Model):
 class Aggregate(Model):
     """The whole of `aggregate.json`. `studies_refused`: results of studies that cannot be believed, and why."""
 
-    model_version: Literal[2]
+    model_version: Literal[3]
     methods: Methods
     runs: tuple[RunRow, ...]
     suites: tuple[SuiteReport, ...]
@@ -117,6 +123,6 @@ class Aggregate(Model):
 class Manifest(Model):
     """The whole of `manifest.json`: sorted by path."""
 
-    model_version: Literal[2]
+    model_version: Literal[3]
     records: tuple[ManifestEntry, ...]
     studies: tuple[StudyFile, ...]

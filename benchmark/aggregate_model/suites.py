@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from benchmark.aggregate_model.ablations import AblationReport, MonitorCurve
 from benchmark.aggregate_model.base import Estimate, Interval, Model, Numbers, Status, Summary, Verdict
+from benchmark.aggregate_model.graphs import GraphReport
 from benchmark.aggregate_model.runs import Coverage
 
 
@@ -13,7 +14,8 @@ class VariantSummary(Model):
     """A variant of a suite and whether it may be ranked. `reasons`: in words, why it is not (empty if it is).
 
     `settings`: those that differ from the algorithm's defaults, by dotted names (and, by task, in `settings_by_task` where
-    a suite overrides them). `privileged`: data that it needs and no rival has.
+    a suite overrides them). `privileged`: data that it needs and no rival has. `published_iqm`: over the same tasks, by the
+    `published_source` of the suite.
     """
 
     variant: str
@@ -29,6 +31,7 @@ class VariantSummary(Model):
     coverage: Coverage
     status: Status
     reasons: tuple[str, ...]
+    published_iqm: float | None
 
 
 class SeedCurve(Model):
@@ -244,7 +247,8 @@ class SuiteReport(Model):
     """One suite. Variants keep the order of the suite everywhere, tasks too. `notes`: what is missing, failed, preliminary.
 
     `preset`: of settings, empty for none. `core_hours`: what the runs that are there took; `declared_core_hours`: what the
-    suite says that all its runs take. `monitor_curves`: those of reward models, where there are any.
+    suite says that all its runs take. `monitor_curves`: those of reward models and of dependence graphs, where there are any.
+    `graphs`: who influences whom, by task and variant, where runs have measurements of it.
     """
 
     name: str
@@ -253,6 +257,7 @@ class SuiteReport(Model):
     smoke: bool
     always_train: bool
     settings_source: str
+    published_source: str
     preset: str
     core_hours: float
     declared_core_hours: float | None
@@ -267,5 +272,6 @@ class SuiteReport(Model):
     claims: tuple[ClaimVerdict, ...]
     ablations: tuple[AblationReport, ...]
     monitor_curves: tuple[MonitorCurve, ...]
+    graphs: tuple[GraphReport, ...]
     reproduction: tuple[Reproduction, ...]
     notes: tuple[str, ...]

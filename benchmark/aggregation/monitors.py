@@ -1,4 +1,4 @@
-"""What reward models watch of themselves while they learn: last values and curves over runs."""
+"""What reward models and dependence graphs watch of themselves while they learn: last values and curves over runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from benchmark.aggregation.task_report import estimate
 
 MONITORS = ("return_r2", "sum_error_mean", "time_entropy", "agent_entropy")
 """Those of return redistribution that are shown, by the names that records have them under."""
-CURVES = ("return_r2",)
+CURVES = ("return_r2", "graph_density", "graph_entropy_ratio")
+"""Those that are shown over training."""
 LARGEST = 1e100
 """No loss of a sound run comes near it; a record of a stranger may, and its square would be no number."""
 

@@ -36,6 +36,7 @@ def variant_summary(runs: SuiteRuns, name: str) -> VariantSummary:
         coverage=coverage(states),
         status=status,
         reasons=tuple(unranked + preliminary),
+        published_iqm=runs.suite.variants[name].published_iqm,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from benchmark.aggregate_model import Aggregate, Curve, Estimate, Improvement, SuiteReport, Summary, VariantBand
+from benchmark.aggregate_model import Aggregate, Curve, Estimate, Improvement, Spread, SuiteReport, Summary, VariantBand
 from benchmark.aggregation.monitors import MONITORS
 from benchmark.records import write_atomically
 
@@ -54,6 +54,8 @@ def _suite_tables(suite: SuiteReport) -> dict[str, Iterable[Row]]:
         "claims": [_flat(claim) for claim in suite.claims],
         "ablations": _ablations(suite),
         "monitor_curves": _monitor_curves(suite),
+        "graphs": _graphs(suite),
+        "graph_curves": _graph_curves(suite),
         "reproduction": [_flat(row) for row in suite.reproduction],
     }
 
@@ -181,6 +183,40 @@ def _monitor_curves(suite: SuiteReport) -> Iterator[Row]:
         for step, n, median, lowest, highest in points:
             named = {"task": curve.task, "variant": curve.variant, "monitor": curve.monitor, "step": step}
             yield {**named, "n": n, "median": median, "lowest": lowest, "highest": highest}
+
+
+def _graphs(suite: SuiteReport) -> Iterator[Row]:
+    """The last measurements: one line for each task, variant and oracle."""
+    for report in suite.graphs:
+        for oracle in report.oracles:
+            row: Row = {
+                "task": report.task,
+                "variant": report.variant,
+                "oracle": oracle.oracle,
+                "n_measured": report.n_measured,
+            }
+            row |= _spread("density", report.density) | _spread("true_density", oracle.density)
+            for name in ("precision", "recall", "f1", "auroc"):
+                row |= _spread(name, getattr(oracle, name))
+            yield row
+
+
+def _graph_curves(suite: SuiteReport) -> Iterator[Row]:
+    for report in suite.graphs:
+        for point in report.points:
+            row: Row = {"task": report.task, "variant": report.variant, "step": point.step}
+            for name in ("density", "true_density", "f1"):
+                row |= _spread(name, getattr(point, name))
+            yield row
+
+
+def _spread(name: str, found: Spread) -> Row:
+    return {
+        name: found.mean,
+        f"{name}_n": found.n,
+        f"{name}_lowest": found.lowest,
+        f"{name}_highest": found.highest,
+    }
 
 
 def _estimate(name: str, found: Estimate | None) -> Row:

@@ -189,6 +189,7 @@ def _toy(name: str) -> Task | None:
         native=simulator,
         reference_scores=scores,
         note=note,
+        places=match["gain"] is None,
     )
 
 

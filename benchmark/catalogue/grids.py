@@ -27,6 +27,7 @@ def _grid(game: str, n_agents: int, description: str, success: str, random: floa
             best_source="all targets reached; the shortest plans are in tests/test_grids.py",
         ),
         note="A twin made from the published rules; the original has no package.",
+        places=True,
     )
 
 
@@ -79,6 +80,7 @@ def _own_goals(word: str, n_agents: int, positive: bool) -> Task:
         note=f"Every return is that of grid/{word}-goals plus {shift:g}: the same game, without a negative return."
         if positive
         else "",
+        places=True,
     )
 
 

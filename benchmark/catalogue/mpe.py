@@ -108,6 +108,7 @@ def _task(
         native=native,
         reference_scores=_scores(name),
         note=note,
+        places=True,
         **more,
     )
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
-Matrix = Annotated[tuple[tuple[Share, ...], ...], Field(max_length=128)]
+
+MAXIMUM_AGENTS_SHOWN = 32
+"""Agents of a team whose mean graphs and drawn episode are kept."""
+MAXIMUM_STEPS_DRAWN = 200
+MAXIMUM_EDGES_DRAWN = 4000
+"""Claimed and true ones together. With these limits a measurement takes at most 37,000 bytes of a record."""
+
+Matrix = Annotated[tuple[tuple[Share, ...], ...], Field(max_length=MAXIMUM_AGENTS_SHOWN)]
+Edges = Annotated[tuple[tuple[Count, ...], ...], Field(max_length=MAXIMUM_STEPS_DRAWN)]
 
 OracleName = Literal["observation", "state", "reward", "state and reward"]
 """What an intervention is seen in: the influenced agent's whole next observation; that part of it which is not about other
@@ -39,18 +48,22 @@ class GraphAgreement(_Strict):
 
 
 class DrawnGraph(_Strict):
-    """One episode's edges between different agents: for each of its T steps the numbers j * N + i of the edges j -> i.
+    """One episode's edges between different agents: for each of T steps the numbers j * N + i of the edges j -> i, in order.
 
     `claimed`: by the method; `true`: by the oracle "state and reward".
     """
 
-    claimed: Annotated[tuple[Annotated[tuple[Count, ...], Field(max_length=16384)], ...], Field(max_length=5000)]
-    true: Annotated[tuple[Annotated[tuple[Count, ...], Field(max_length=16384)], ...], Field(max_length=5000)]
+    claimed: Edges
+    true: Edges
 
     @model_validator(mode="after")
-    def _equally_long(self) -> DrawnGraph:
+    def _small_and_in_order(self) -> DrawnGraph:
         if len(self.claimed) != len(self.true):
             raise ValueError("both graphs need one entry per step")
+        if sum(map(len, self.claimed + self.true)) > MAXIMUM_EDGES_DRAWN:
+            raise ValueError(f"no more than {MAXIMUM_EDGES_DRAWN} edges are drawn")
+        if any(before >= after for edges in self.claimed + self.true for before, after in pairwise(edges)):
+            raise ValueError("the edges of a step must ascend")
         return self
 
 
@@ -60,13 +73,13 @@ class GraphMeasurement(_Strict):
     `step`: when the evaluation was due; `episodes`: how many were looked at. `density`: the share of pairs of different agents
     with a claimed edge. `mean_claimed`, `mean_true` [N][N]: the share of the steps at which j acted that have an edge j -> i
     (row j, column i; 1 on the diagonal), the latter by the oracle "state and reward"; only in the last measurement of a run,
-    as is `drawn`, and that only for teams and episodes small enough to be looked at.
+    as is `drawn`, and only for teams and episodes small enough to be looked at.
     """
 
     kind: Literal["graph"]
     step: Count
     steps_done: Count
-    episodes: Count
+    episodes: Annotated[int, Field(ge=1, le=2**53)]
     density: Share
     agreement: Annotated[tuple[GraphAgreement, ...], Field(min_length=1, max_length=4)]
     mean_claimed: Matrix | None = None
@@ -81,4 +94,25 @@ class GraphMeasurement(_Strict):
         for matrix in (self.mean_claimed, self.mean_true):
             if matrix is not None and any(len(row) != len(matrix) for row in matrix):
                 raise ValueError("a mean graph must be square")
+        if self.agents_shown != (None if self.mean_true is None else len(self.mean_true)):
+            raise ValueError("both mean graphs must be of the same agents")
+        if self.drawn is not None:
+            agents = self.agents_shown
+            if agents is None:
+                raise ValueError("a graph is drawn beside the mean graphs only")
+            if any(
+                edge >= agents**2 or edge % (agents + 1) == 0
+                for edges in self.drawn.claimed + self.drawn.true
+                for edge in edges
+            ):
+                raise ValueError(f"an edge is drawn that is none between different agents of {agents}")
         return self
+
+    @property
+    def agents_shown(self) -> int | None:
+        """N of the mean graphs and of the drawn one; None without them."""
+        return None if self.mean_claimed is None else len(self.mean_claimed)
+
+    def without_pictures(self) -> GraphMeasurement:
+        """The same numbers without mean graphs and drawn graph, which take most of the room."""
+        return self.model_copy(update={"mean_claimed": None, "mean_true": None, "drawn": None})

@@ -41,6 +41,10 @@ class BatchedEnvironment(ABC):
     stay, rewards are 0, and it costs nothing. In frozen, dead and padded places action 0 is the one available;
     a caller must send it there.
     Identities and last actions are appended by algorithms, never here.
+
+    Constants of the game, which are no part of any row:
+        substate [N, O] bool            where an observation is not about another agent: itself, food, doors, enemies …
+                                        (all true unless the simulator says more; adapters of packages do not)
     """
 
     team: TeamShape
@@ -49,7 +53,10 @@ class BatchedEnvironment(ABC):
     individual_sums_to_team: bool
     deterministic: bool
     """Whether the same seeds and actions always give the same episodes, bit for bit."""
+    reach: float | None = None
+    """The distance along both axes added up (in units of `places`) beyond which agents are never near; None: no limit."""
 
+    substate: NDArray[np.bool_]
     observation: NDArray[np.float32]
     state: NDArray[np.float32]
     available: NDArray[np.bool_]
@@ -68,6 +75,7 @@ class BatchedEnvironment(ABC):
         n, o, a, s = team.n_agents, team.observation_size, team.action_size, team.state_size
         self.team = team
         self.batch_size = batch_size
+        self.substate = np.ones((n, o), np.bool_)
         self.observation = np.zeros((batch_size, n, o), np.float32)
         self.state = np.zeros((batch_size, s), np.float32)
         self.available = np.zeros((batch_size, n, a), np.bool_)
@@ -108,6 +116,14 @@ class BatchedEnvironment(ABC):
         """A new environment whose row k is a whole copy of row rows[k], random state included; repeats allowed."""
         raise NotForkable(f"{type(self).__name__} cannot copy simulator states; use the task's native backend")
 
+    def copy_rows(self, source: Self, rows: NDArray[np.int64]) -> None:
+        """Makes row k a whole copy of row rows[k] of `source`, as in `fork` but without a new environment; further rows are
+        left frozen, and what they show means nothing.
+
+        Raises ValueError for rows that do not exist, more than there is room for, and a source that simulates another game.
+        """
+        raise NotForkable(f"{type(self).__name__} cannot copy simulator states; use the task's native backend")
+
     def rekey(self, keys: NDArray[np.uint64]) -> None:
         """Replaces the random stream of every row by the one of keys [B]; nothing else changes."""
         raise NotForkable(f"{type(self).__name__} cannot replace its random streams; use the task's native backend")
@@ -115,6 +131,13 @@ class BatchedEnvironment(ABC):
     def fingerprint(self) -> NDArray[np.uint64]:
         """[B] a hash of each row's complete state, random state included: equal rows behave equally ever after."""
         raise NotForkable(f"{type(self).__name__} cannot see its complete state; use the task's native backend")
+
+    def places(self) -> NDArray[np.float64]:
+        """[B, N, 2] where each agent stands, dead ones where they fell, in the units of the game; a copy.
+
+        Raises NoPlaces in a game without space, and where the simulator does not say.
+        """
+        raise NoPlaces(f"{type(self).__name__} does not say where agents stand")
 
     def scene(self, row: int) -> Scene:
         """What the row looks like now, for people. Raises NothingToShow where nobody has drawn it."""
@@ -126,6 +149,10 @@ class BatchedEnvironment(ABC):
 
 class NothingToShow(RuntimeError):
     """This environment has no picture of itself."""
+
+
+class NoPlaces(RuntimeError):
+    """The agents of this environment stand nowhere, or nobody can see where."""
 
 
 class NotForkable(RuntimeError):

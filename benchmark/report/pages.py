@@ -12,9 +12,12 @@ from benchmark.aggregate_model import SuiteReport, TaskReport, VariantSummary
 from benchmark.report import (
     figures_comparison,
     figures_curves,
+    figures_drawn_graph,
     figures_finals,
+    figures_graphs,
     figures_overall,
     tables_about,
+    tables_graphs,
     tables_results,
     words,
 )
@@ -152,8 +155,26 @@ def _method_section(shop: Workshop, suite: SuiteReport, summary: VariantSummary)
         "summary": summary,
         "ablations": shop.ablations_with(suite, summary.variant),
         "curves": shop.figure(figures_curves.of_variant(suite, summary.variant, shop.style, shop.aggregate.methods)),
+        "graphs": _graph_section(shop, suite, summary.variant),
         "settings": shop.table(tables_about.settings(suite, summary)),
         "runs": shop.table(tables_results.runs(shop, name, f"{summary.variant}: runs in {suite.title}", runs)),
+    }
+
+
+def _graph_section(shop: Workshop, suite: SuiteReport, variant: str) -> dict[str, Any] | None:
+    """Who influences whom, where runs of the variant have measurements of it."""
+    found = figures_graphs.of_variant(suite, variant)
+    if not found:
+        return None
+    reports = [report for _, report in found]
+    asked = {oracle.oracle for report in reports for oracle in report.oracles}
+    return {
+        "oracles": [(name, sense) for name, sense in tables_graphs.ORACLES.items() if name in asked],
+        "notes": list(tables_graphs.notes(reports)),
+        "over_training": shop.figure(figures_graphs.over_training(suite, variant, shop.style)),
+        "table": shop.table(tables_graphs.agreement(shop, suite, variant)),
+        "mean": shop.figure(figures_graphs.mean_graphs(suite, variant)),
+        "episodes": shop.figures(figures_drawn_graph.drawn_graph(suite, task, report) for task, report in found),
     }
 
 

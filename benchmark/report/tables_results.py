@@ -38,6 +38,7 @@ def leaderboard(shop: Workshop, suite: SuiteReport) -> Table:
     leader = leading(suite)
     better = {(e.better, e.than): e.probability for e in suite.overall.improvement}
     ranks = {} if suite.smoke else {entry.variant: entry for entry in suite.overall.ranks}
+    published = any(entry.published_iqm is not None for entry in suite.variants)
 
     def row(summary: VariantSummary) -> tuple[Cell, ...]:
         name = summary.variant
@@ -49,6 +50,7 @@ def leaderboard(shop: Workshop, suite: SuiteReport) -> Table:
             _place(rank),
             _status(suite, summary, rank),
             estimate(final.iqm if final else None),
+            amount(summary.published_iqm),
             estimate(absolute.iqm if absolute else None),
             text("the leader", "num") if name == leader and not suite.smoke else estimate(gain),
             estimate(final.optimality_gap if final else None),
@@ -71,6 +73,7 @@ def leaderboard(shop: Workshop, suite: SuiteReport) -> Table:
         Column("Place", ("rank", "rank_low", "rank_high"), "num", "place by IQM, with its interval"),
         plain_column("Status", "status"),
         estimate_column("IQM, final", "iqm_final", "interquartile mean of normalised final scores"),
+        plain_column("IQM, published", "iqm_published", "num", suite.published_source),
         estimate_column("IQM, absolute", "iqm_absolute", "the same of the best policy of each run on fresh episodes"),
         Column(
             gain_title, ("p_better", "p_better_low", "p_better_high"), "num", f"scores higher than {leader}" if leader else ""
@@ -81,13 +84,18 @@ def leaderboard(shop: Workshop, suite: SuiteReport) -> Table:
         plain_column("Steps/s", "steps_per_second", "num", "median, learning included"),
     )
     methods = shop.aggregate.methods
-    if suite.smoke:  # neither place nor comparison
-        columns = tuple(column for column in columns if column.csv[0] not in ("rank", "p_better"))
-        groups = [Group(group.heading, tuple((*row[:1], *row[2:5], *row[6:]) for row in group.rows)) for group in groups]
+    hidden = {"rank", "p_better"} if suite.smoke else set()  # smoke: neither place nor comparison
+    if not published:
+        hidden.add("iqm_published")
+    shown = [k for k, column in enumerate(columns) if column.csv[0] not in hidden]
+    columns = tuple(columns[k] for k in shown)
+    groups = [Group(group.heading, tuple(tuple(row[k] for k in shown) for row in group.rows)) for group in groups]
     return Table(
         f"{words.slug(suite.name)}-leaderboard",
         f"{suite.title}: {'not a leaderboard' if suite.smoke else 'leaderboard'}",
-        words.aggregate_basis(suite, methods) + ("" if suite.smoke else " Intervals in brackets; places too are uncertain."),
+        words.aggregate_basis(suite, methods)
+        + ("" if suite.smoke else " Intervals in brackets; places too are uncertain.")
+        + (f" Published: {suite.published_source}." if published else ""),
         columns,
         tuple(groups),
     )

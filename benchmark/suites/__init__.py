@@ -45,6 +45,8 @@ class Variant(Strict):
     regime: Regime = "team"
     settings: dict[str, Any] = Field(default_factory=dict)
     title: str = ""
+    published_iqm: float | None = None
+    """Published interquartile mean of normalised scores over the tasks of the suite, shown beside what is found."""
 
 
 class Override(Strict):
@@ -76,6 +78,8 @@ class Suite(Strict):
     parallel_episodes: int = Field(default=128, ge=1, le=4096)
     settings_source: str = ""
     """Where the settings come from: defaults, a publication, tuning (with trials, steps and seeds)."""
+    published_source: str = ""
+    """Where the `published_iqm` of its variants stand."""
     tuning: Tuning | None = None
     """What finding the settings, defaults included, has cost on the tasks of this suite; None: they were not tuned on them."""
     core_hours: float | None = Field(default=None, ge=0)

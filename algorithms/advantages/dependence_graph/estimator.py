@@ -10,17 +10,18 @@ reaches i. "local" judges what j does to others by such values, and what it does
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from algorithms.advantages.dependence_graph.graph import multi_agent_advantage, with_self_loops
-from algorithms.advantages.dependence_graph.sources import ConstantGraph, CorruptedGraph, GraphSource, PrivilegedGraph
+from algorithms.advantages.dependence_graph.sources import ConstantGraph, CorruptedGraph, GraphSource, Inferred, PrivilegedGraph
 from algorithms.advantages.dependence_graph.world_model import WorldModel
 from algorithms.advantages.gae import GAE, IdentityCritic, LocalCritic
 from algorithms.advantages.interface import AdvantageEstimator
-from algorithms.interface import Episodes, Problem
+from algorithms.interface import Episodes, Influence, Problem
 from algorithms.policy_gradient import PolicyGradient
 from algorithms.settings.dependence_graph import (
     DependenceGraphSettings,
@@ -60,13 +61,26 @@ class DependenceGraphAdvantage(AdvantageEstimator):
 
         `graph_density`: the share of pairs of different agents, the first of which acted, that have an edge.
         """
-        found = self.source.infer(episodes)
-        graph = found.graph.transpose(-1, -2) if self._settings.dependence.transposed else found.graph
-        graph = with_self_loops(graph)
+        found = self._inferred(episodes)
+        graph = found.graph
         acting, agents = episodes.acting, graph.shape[-1]
         others = (graph.sum(-1) - 1)[acting].sum()
         pairs = (acting.sum() * (agents - 1)).clamp(min=1)
         return graph, {"graph_density": others / pairs, **found.monitors}
+
+    def influence(self, episodes: Episodes) -> Influence:
+        """The graph as credit is shared by it; of a learned one also its score, read in the same direction."""
+        found = self._inferred(episodes)
+        return Influence(found.graph, found.score)
+
+    @torch.no_grad()
+    def _inferred(self, episodes: Episodes) -> Inferred:
+        """What the source finds, in the direction in which credit is shared by it, self loops included."""
+        found = self.source.infer(episodes)
+        graph, score = found.graph, found.score
+        if self._settings.dependence.transposed:
+            graph, score = graph.transpose(-1, -2), None if score is None else score.transpose(-1, -2)
+        return replace(found, graph=with_self_loops(graph), score=score)
 
     @torch.no_grad()
     def estimate(self, episodes: Episodes, reward: Tensor, policy: Tensor | None = None) -> Tensor:
@@ -103,11 +117,20 @@ class DependenceGraphAdvantage(AdvantageEstimator):
         self._judged = None
 
 
+WATCHED = {
+    "state": ("state_graph",),
+    "reward": ("reward_graph",),
+    "state and reward": ("state_graph", "reward_graph"),
+    "observation": ("observation_graph",),
+}
+"""What the setting `watched` reads of what the probe of interventions fills."""
+
+
 def graph_source(settings: GraphSettings, problem: Problem) -> GraphSource:
     """The source of the graph that the settings ask for."""
     match settings:
         case OracleGraphSettings():
-            oracle = PrivilegedGraph("oracle_graph")
+            oracle = PrivilegedGraph(*WATCHED[settings.watched])
             return CorruptedGraph(oracle, settings.dropped, settings.added, settings.fixed, problem)
         case NearestGraphSettings():
             return PrivilegedGraph("distance_graph")

@@ -15,9 +15,11 @@ from algorithms.seeds import derived_seed
 
 @dataclass(frozen=True)
 class Inferred:
-    """graph [B, T, N, N] bool, row = who influences (self loops may be missing); monitors: tensors of one number."""
+    """graph [B, T, N, N] bool, row = who influences (self loops may be missing); score [B, T, N, N] float of a learned graph,
+    higher = surer of an edge, NaN where nothing was asked; monitors: tensors of one number."""
 
     graph: Tensor
+    score: Tensor | None = None
     monitors: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -54,24 +56,27 @@ class ConstantGraph(GraphSource):
 
 
 class PrivilegedGraph(GraphSource):
-    """What a probe of the simulator put into `Episodes.privileged` under `name`."""
+    """Every edge of what a probe of the simulator put into `Episodes.privileged` under these names."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, *names: str) -> None:
+        self._names = names
 
     def infer(self, episodes: Episodes) -> Inferred:
-        graph = episodes.privileged.get(self._name)
+        return Inferred(torch.stack([self._graph(episodes, name) for name in self._names]).any(0))
+
+    def _graph(self, episodes: Episodes, name: str) -> Tensor:
+        graph = episodes.privileged.get(name)
         batch, steps, agents = episodes.action.shape
         shape = (batch, steps, agents, agents)
         if graph is None:
             present = ", ".join(sorted(episodes.privileged)) or "nothing"
             raise ValueError(
-                f"these episodes hold no privileged data '{self._name}' (they hold: {present}): "
-                f"this graph needs a simulator with a probe of that name"
+                f"these episodes hold no privileged data '{name}' (they hold: {present}): "
+                f"this graph needs a simulator with a probe that fills it"
             )
         if graph.dtype != torch.bool or graph.shape != shape:
-            raise ValueError(f"privileged data '{self._name}' must be bool {shape}, not {graph.dtype} {tuple(graph.shape)}")
-        return Inferred(graph)
+            raise ValueError(f"privileged data '{name}' must be bool {shape}, not {graph.dtype} {tuple(graph.shape)}")
+        return graph
 
 
 class CorruptedGraph(GraphSource):

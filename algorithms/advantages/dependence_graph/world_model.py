@@ -29,6 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from algorithms.advantages.dependence_graph.sources import GraphSource, Inferred
+from algorithms.attention import fast_linear
 from algorithms.interface import Episodes, Problem
 from algorithms.minibatches import step_places
 from algorithms.networks import orthogonal_linear
@@ -58,14 +59,13 @@ class NormalisedNetwork(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """[…, inputs] -> […, outputs]."""
-        outputs: Tensor = self.head(self.features(self.first(inputs)))
-        return outputs
+        return fast_linear(self.head, self.features(fast_linear(self.first, inputs)))
 
     def features(self, first: Tensor) -> Tensor:
-        """What the first layer puts out, before its activation -> the last hidden layer."""
-        features: Tensor = self.norms[0](torch.relu(first))
+        """What the first layer puts out, before its activation, which takes its place -> the last hidden layer."""
+        features: Tensor = self.norms[0](torch.relu_(first))
         for layer, norm in zip(self.layers, self.norms[1:], strict=True):
-            features = norm(torch.relu(layer(features)))
+            features = norm(torch.relu_(fast_linear(layer, features)))
         return features
 
 
@@ -99,12 +99,10 @@ class OthersAction(NormalisedNetwork):
         weight_of_receiver, weight_of_actor = self.first.weight.tensor_split([self._receiver_size], 1)
         of_receiver = F.linear(receivers, weight_of_receiver, self.first.bias).flatten(0, 1)
         of_actor = F.linear(actors, weight_of_actor).flatten(0, 1)
-        features = self.features(
-            of_receiver.index_select(0, step * agents + receiver) + of_actor.index_select(0, step * agents + actor)
-        )
+        about_receiver = of_receiver.index_select(0, step * agents + receiver)
+        features = self.features(about_receiver.add_(of_actor.index_select(0, step * agents + actor)))
         if not self._multi_head:
-            logits: Tensor = self.head(features)
-            return logits
+            return fast_linear(self.head, features)
         # Each through its actor's head alone, side by side with the other pairs of that actor: all heads of all pairs would be
         # N times as many numbers.
         place = F.one_hot(actor, agents).cumsum(0).gather(1, actor[:, None])[:, 0] - 1
@@ -179,13 +177,16 @@ class WorldModel(GraphSource):
 
     @torch.no_grad()
     def infer(self, episodes: Episodes) -> Inferred:
-        """The graph, and the mean ratio of the entropies over all pairs that were asked about (0 if there are none)."""
+        """The graph; minus the ratio of the entropies as its score, where the actor is not too sure for that to mean anything;
+        and the mean ratio over all pairs that were asked about (0 if there are none)."""
         ratio, own = self.entropy_ratio(episodes)
         settings = self._settings
-        graph = (ratio < settings.threshold) & (own > settings.minimum_entropy)[..., None]
+        unsure = (own > settings.minimum_entropy)[..., None]
+        graph = (ratio < settings.threshold) & unsure
         asked = ratio.isfinite()
         mean = ratio.masked_fill(~asked, 0.0).sum() / asked.sum().clamp(min=1)
-        return Inferred(graph, {"graph_entropy_ratio": mean})
+        score = ratio.neg().masked_fill(~(asked & unsure), torch.nan)
+        return Inferred(graph, score, {"graph_entropy_ratio": mean})
 
     @torch.no_grad()
     def entropy_ratio(self, episodes: Episodes) -> tuple[Tensor, Tensor]:

@@ -62,6 +62,9 @@ class AliceAndBob(NativeEnvironment):
         self.positions = self.simulation_array("positions", (2, 2), np.int64)
         self.taken = self.simulation_array("taken", (len(plan.keys),), np.bool_)
         self.events = self.simulation_array("events", (2,), np.int64)
+        # The codes around an agent may show the other one. What opens a door shows in the keys at the same step.
+        self.substate[:, :9] = False
+        self.substate[:, 11:13] = False
 
     def _reset_rows(self, count: int) -> None:
         rows = slice(0, count)
@@ -108,6 +111,9 @@ class AliceAndBob(NativeEnvironment):
         )
         self._end_step()
         self.success[:] = self.terminated
+
+    def places(self) -> NDArray[np.float64]:
+        return self.positions.astype(np.float64)
 
     def scene(self, row: int) -> Scene:
         shapes: list[Disc | Box | Line] = []

@@ -97,12 +97,30 @@ class NativeEnvironment(BatchedEnvironment):
 
     def fork(self, rows: NDArray[np.int64]) -> Self:
         rows = np.asarray(rows, np.int64)
-        if rows.ndim != 1 or len(rows) == 0 or rows.min() < 0 or rows.max() >= self.batch_size:
-            raise ValueError(f"rows must be a non-empty list of numbers in 0..{self.batch_size - 1}")
+        if rows.ndim != 1 or len(rows) == 0:
+            raise ValueError(self._no_such_rows())
         copy = type(self)(batch_size=len(rows), **self._parameters)
-        for target, source in zip(copy._arrays(), self._arrays(), strict=True):
-            target[:] = source[rows]
+        copy.copy_rows(self, rows)
         return copy
+
+    def copy_rows(self, source: Self, rows: NDArray[np.int64]) -> None:
+        rows = np.asarray(rows, np.int64)
+        if rows.ndim != 1 or len(rows) == 0 or rows.min() < 0 or rows.max() >= source.batch_size:
+            raise ValueError(source._no_such_rows())
+        if len(rows) > self.batch_size:
+            raise ValueError(f"{len(rows)} rows do not fit into {self.batch_size}")
+        if source is self or type(source) is not type(self) or source._parameters != self._parameters:
+            raise ValueError("rows can only be copied from another simulator of the same game")
+        count = len(rows)
+        for target, values in zip(self._arrays(), source._arrays(), strict=True):
+            np.take(values, rows, axis=0, out=target[:count], mode="clip")  # "clip" writes into `out` at once
+        self.alive[count:] = False
+        self.running[count:] = False
+        self.available[count:] = False
+        self.available[count:, :, 0] = True
+
+    def _no_such_rows(self) -> str:
+        return f"rows must be a non-empty list of numbers in 0..{self.batch_size - 1}"
 
     def rekey(self, keys: NDArray[np.uint64]) -> None:
         keys = np.ascontiguousarray(keys, np.uint64)

@@ -118,6 +118,9 @@ class Grid(NativeEnvironment):
         self.success[:] = self.terminated
         self._publish()
 
+    def places(self) -> NDArray[np.float64]:
+        return self.positions.astype(np.float64)
+
     def scene(self, row: int) -> Scene:
         shapes: list[Disc | Box | Line] = []
         for target, (x, y) in enumerate(self.targets.tolist()):

@@ -70,6 +70,7 @@ class LevelBasedForaging(NativeEnvironment):
     """
 
     individual_sums_to_team = True
+    reach = 3.0  # Le and Ta 2026
 
     def __init__(
         self,
@@ -109,6 +110,7 @@ class LevelBasedForaging(NativeEnvironment):
             "horizon": horizon,
         }
         super().__init__(batch_size, foraging_team(n_players, n_foods, horizon), parameters)
+        self.substate[:, 3 * (n_foods + 1) :] = False  # food and oneself come first
         # The state is the observations in another shape: one memory, so it costs nothing and cannot disagree.
         self.state = self.observation.reshape(batch_size, -1)
         self._board = Board(
@@ -148,6 +150,9 @@ class LevelBasedForaging(NativeEnvironment):
     def positions(self) -> NDArray[np.int32]:
         """[B, N, 2] row and column of each player (a view: do not write)."""
         return self._board.positions
+
+    def places(self) -> NDArray[np.float64]:
+        return self.positions.astype(np.float64)
 
     @property
     def levels(self) -> NDArray[np.int32]:

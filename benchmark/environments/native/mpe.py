@@ -62,6 +62,7 @@ class ParticleEnvironment(NativeEnvironment):
             state_fields=fields,
         )
         super().__init__(batch_size, team, parameters)
+        self.substate = layout.substate()
         self.state = self.observation.reshape(batch_size, -1)  # one memory: nothing is written twice
         self.bodies = bodies
         """Sizes, accelerations and speed caps."""
@@ -101,6 +102,9 @@ class ParticleEnvironment(NativeEnvironment):
         for name, array in arrays.items():
             getattr(self, name)[:] = array
         kernels.observe_rows(self.batch_size, self._worlds, self._view, self._out)
+
+    def places(self) -> NDArray[np.float64]:
+        return self.positions[:, : self.team.n_agents].copy()
 
     def scene(self, row: int) -> Scene:
         sizes, learners = self.bodies.size.tolist(), self.team.n_agents

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from algorithms.team import StateField
 from benchmark.environments.native.mpe_kernels import View
@@ -43,11 +44,13 @@ class ObservationLayout:
         self._subtrahend: list[int] = []
         self._ranked: list[tuple[int, ...]] = []
         self._fields: list[list[StateField]] = []
+        self._substate: list[list[bool]] = []
 
     def begin(self, agent: int) -> None:
         """Starts the observation of the next agent: own velocity 2, own position 2."""
         self._agent = agent
         self._fields.append([])
+        self._substate.append([])
         for kind, source in (("velocity", self._velocity + 2 * agent), ("position", 2 * agent)):
             self._point(kind, self._words[agent], agent, kind, source, None)
 
@@ -68,14 +71,23 @@ class ObservationLayout:
             return
         others = [j for j in range(start, stop) if j != self._agent]
         for j in others:
-            self._point(self._words[j], self._words[j], self._owner(j), "relative_position", 2 * j, 2 * self._agent)
+            mate = j < self._learners
+            self._point(self._words[j], self._words[j], self._owner(j), "relative_position", 2 * j, 2 * self._agent, mate)
         for j in others if velocities else ():
-            self._point(f"{self._words[j]}_velocity", self._words[j], self._owner(j), "velocity", self._velocity + 2 * j, None)
+            mate, velocity = j < self._learners, self._velocity + 2 * j
+            self._point(f"{self._words[j]}_velocity", self._words[j], self._owner(j), "velocity", velocity, None, mate)
 
     def messages(self, count: int) -> None:
         """Messages of `count` other agents, 2 each: all zero, for everybody is silent."""
         for k in range(count):
-            self._point(f"message{k}", "nobody", None, "message", None, None)
+            self._point(f"message{k}", "nobody", None, "message", None, None, mate=True)
+
+    def substate(self) -> NDArray[np.bool_]:
+        """[N, O] which dimensions are not about another learner; padding is not."""
+        mask = np.ones((len(self._substate), max(map(len, self._substate))), np.bool_)
+        for agent, dimensions in enumerate(self._substate):
+            mask[agent, : len(dimensions)] = dimensions
+        return mask
 
     def finish(self) -> tuple[tuple[int, ...], tuple[StateField, ...], View]:
         """The sizes of the observations, the dimensions of all of them, padded to the largest, and these for the kernels."""
@@ -95,8 +107,19 @@ class ObservationLayout:
     def _owner(self, agent: int) -> int | None:
         return agent if agent < self._learners else None
 
-    def _point(self, name: str, entity: str, owner: int | None, kind: str, source: int | None, origin: int | None) -> None:
-        """Two dimensions, x and y: the point `source` as seen from the point `origin`; None is zero."""
+    def _point(
+        self,
+        name: str,
+        entity: str,
+        owner: int | None,
+        kind: str,
+        source: int | None,
+        origin: int | None,
+        mate: bool = False,
+    ) -> None:
+        """Two dimensions, x and y: the point `source` as seen from the point `origin`; None is zero. `mate`: of a learner that
+        is not the one who sees."""
+        self._substate[-1] += [not mate] * 2
         for axis, letter in enumerate("xy"):
             self._minuend.append(self._zero if source is None else source + axis)
             self._subtrahend.append(self._zero if origin is None else origin + axis)
@@ -106,10 +129,11 @@ class ObservationLayout:
         """Dimensions whose entities the kernels choose anew at every step."""
         own = 2 * self._agent
         skip = own if start <= own < stop else -1
+        mates = start < 2 * self._learners
         origin = own if order == "nearest" else -1
         if count > 0:
             self._ranked.append((len(self._minuend), count, start, stop, skip, origin, velocity))
         for k in range(count):
-            self._point(f"{order}_{word}{k}", f"{order}_{word}{k}", None, "relative_position", start, own)
+            self._point(f"{order}_{word}{k}", f"{order}_{word}{k}", None, "relative_position", start, own, mates)
         for k in range(count if velocity else 0):
-            self._point(f"{order}_{word}{k}_velocity", f"{order}_{word}{k}", None, "velocity", start + velocity, None)
+            self._point(f"{order}_{word}{k}_velocity", f"{order}_{word}{k}", None, "velocity", start + velocity, None, mates)

@@ -60,6 +60,7 @@ class OwnGoals(NativeEnvironment):
         self._positive = positive
         self.positions = self.simulation_array("positions", (n_agents, 2), np.int64)
         self.goals = self.simulation_array("goals", (n_agents, 2), np.int64)
+        self.substate[:, 4:] = False  # oneself comes first
 
     def _reset_rows(self, count: int) -> None:
         self.alive[:count] = True
@@ -98,6 +99,9 @@ class OwnGoals(NativeEnvironment):
         self.positions[:] = positions
         self.goals[:] = goals
         self._publish()
+
+    def places(self) -> NDArray[np.float64]:
+        return self.positions.astype(np.float64)
 
     def scene(self, row: int) -> Scene:
         shapes: list[Disc | Box | Line] = []

@@ -87,6 +87,8 @@ class SpreadToy(NativeEnvironment):
         )
         super().__init__(batch_size, team, {"shape": shape, "n_agents": n_agents, "noise": noise, "horizon": horizon})
         self.positions = self.simulation_array("positions", (n_agents, 2), np.float64)
+        # Dimensions 2 .. 2 + 2N are everyone's positions; one's own is among them.
+        self.substate[:, 2 : 2 + 2 * n_agents] = np.eye(n_agents, dtype=np.bool_).repeat(2, axis=1)
 
     def _reset_rows(self, count: int) -> None:
         self.alive[:count] = True
@@ -97,6 +99,9 @@ class SpreadToy(NativeEnvironment):
     def publish(self) -> None:
         """Writes observations and state from the positions; for tests that set them, too."""
         _publish(self.alive, self._shape, self.positions, self.landmarks, self.observation, self.state)
+
+    def places(self) -> NDArray[np.float64]:
+        return self.positions.copy()
 
     def scene(self, row: int) -> Scene:
         radius = 0.06

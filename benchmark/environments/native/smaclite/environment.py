@@ -12,7 +12,7 @@ from benchmark.environments.native.smaclite import constants as c
 from benchmark.environments.native.smaclite.kernels_frame import scratch
 from benchmark.environments.native.smaclite.kernels_step import start_rows, step_rows
 from benchmark.environments.native.smaclite.maps import load_map
-from benchmark.environments.native.smaclite.scenario import build_rules, team_shape
+from benchmark.environments.native.smaclite.scenario import build_rules, substate, team_shape
 from benchmark.environments.scene import Box, Disc, Line, Role, Scene
 
 REWARDS = ("damage", "sparse")
@@ -60,6 +60,7 @@ class SMAClite(NativeEnvironment):
         self.rules = build_rules(battle, horizon or battle.episode_limit, reward == "sparse", attribution == "released")
         parameters = {"map_name": map_name, "horizon": horizon, "reward": reward, "attribution": attribution}
         super().__init__(batch_size, team_shape(battle, self.rules), parameters)
+        self.substate = substate(self.rules, self.team)
         size = self.rules.stats.shape[1]
         self.units = self.simulation_array("units", (c.UNIT_ROWS, size), np.float64)
         """[B, 10, U] what changes of each unit; rows as named in constants.py, units in overall order."""
@@ -80,6 +81,9 @@ class SMAClite(NativeEnvironment):
             self.observation, self.state, self.available, self.alive, self.running,
             self.team_reward, self.individual_reward, self.terminated, self.truncated, self.success,
         )  # fmt: skip
+
+    def places(self) -> NDArray[np.float64]:
+        return np.moveaxis(self.units[:, [c.X, c.Y]][:, :, self.rules.allies], 1, 2).copy()
 
     def scene(self, row: int) -> Scene:
         stats, traits = self.rules.stats, self.rules.traits

@@ -162,7 +162,7 @@ def _stats(kind: UnitType, x: float, y: float) -> tuple[float, ...]:
 def team_shape(battle: Map, rules: Rules) -> TeamShape:
     """The sizes of the team: O = 4 + enemies and other allies and itself, A = 6 + targets."""
     n, m = len(rules.allies), len(rules.enemies)
-    enemy, ally = 5 + rules.enemy_shields + rules.type_bits, 5 + rules.ally_shields + rules.type_bits
+    enemy, ally = _widths(rules)
     own = 1 + rules.ally_shields + rules.type_bits
     observation_size = 4 + m * enemy + (n - 1) * ally + own
     healing = rules.traits[c.ROLE, rules.allies] == c.HEALER
@@ -178,6 +178,26 @@ def team_shape(battle: Map, rules: Rules) -> TeamShape:
         horizon=rules.horizon,
         state_fields=fields,
     )
+
+
+def _widths(rules: Rules) -> tuple[int, int]:
+    """Dimensions that an enemy and another ally take in an observation."""
+    return 5 + rules.enemy_shields + rules.type_bits, 5 + rules.ally_shields + rules.type_bits
+
+
+def substate(rules: Rules, team: TeamShape) -> NDArray[np.bool_]:
+    """[N, O] which dimensions of the observations are not about another agent.
+
+    The flag before each enemy says whether the action of that number can be taken; a healer's actions aim at allies.
+    """
+    n, m = len(rules.allies), len(rules.enemies)
+    enemy, ally = _widths(rules)
+    mask = np.ones((n, team.observation_size), np.bool_)
+    mask[:, 4 + m * enemy : 4 + m * enemy + (n - 1) * ally] = False
+    for agent in np.flatnonzero(rules.traits[c.ROLE, rules.allies] == c.HEALER):
+        for number in range(min(n, m)):
+            mask[agent, 4 + number * enemy] = number == agent
+    return mask
 
 
 def _state_fields(battle: Map, rules: Rules, actions: int) -> tuple[StateField, ...]:
