@@ -162,13 +162,16 @@ def test_monitors_of_training_are_drawn_where_there_are_any(tmp_path: Path) -> N
     assert "Entropy ratio" in plate.caption
 
 
-def test_without_any_f1_its_panel_says_why(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("asked", "reason"), [(True, "no F1: nothing is claimed, nothing is true"), (False, "no F1: its oracle was not asked")]
+)
+def test_without_any_f1_its_panel_says_why(tmp_path: Path, asked: bool, reason: str) -> None:
     content = made_up()
     for point in graphs_of(content)[0]["points"]:
-        point["f1"] = NOTHING
+        point |= {"f1": NOTHING} if asked else {"f1": NOTHING, "true_density": NOTHING}
     plate = plate_of(suite_of(tmp_path, content), "over training")
     assert values(plate, "f1") == [None] * 5
-    assert [text.get_text() for text in plate.figure.axes[1].texts] == ["no F1: nothing is claimed, nothing is true"]
+    assert [text.get_text() for text in plate.figure.axes[1].texts] == [reason]
 
 
 def test_a_row_of_a_mean_graph_is_who_influences(tmp_path: Path) -> None:

@@ -38,7 +38,8 @@ def over_training(suite: SuiteReport, variant: str, style: Mapping[str, Style]) 
     found = of_variant(suite, variant)
     if not found:
         return None
-    monitors = {(one.task, one.monitor): one for one in suite.monitor_curves if one.variant == variant}
+    shown = [one for one in suite.monitor_curves if one.variant == variant and one.monitor in (DENSITY, RATIO)]
+    monitors = {(one.task, one.monitor): one for one in shown}
     ratios = any((task.task, RATIO) in monitors for task, _ in found)
     columns = 3 if ratios else 2
     figure, panels = sheet(len(found), columns, height=1.25, left=0.6, across=0.5, down=0.72, top=0.62, bottom=0.5)
@@ -125,7 +126,8 @@ def _f1(axes: Axes, report: GraphReport, style: Style) -> None:
     spreads = [point.f1 for point in report.points]
     _spread(axes, report.points, spreads, style)
     if not any(spread.n for spread in spreads):
-        _nothing(axes, "no F1: nothing is claimed, nothing is true")
+        asked = any(point.true_density.n for point in report.points)
+        _nothing(axes, "no F1: nothing is claimed, nothing is true" if asked else "no F1: its oracle was not asked")
     axes.set_ylim(-0.04, 1.04)
     axes.set_title("F1")
 
@@ -139,7 +141,8 @@ def _ratio(axes: Axes, task: TaskReport, monitor: MonitorCurve | None) -> None:
     axes.fill_between(steps, _array(monitor.lowest), _array(monitor.highest), color=MUTED, alpha=0.16, linewidth=0)
     axes.plot(steps, _array(monitor.median), **TRAINING_LINE)  # type: ignore[arg-type]
     axes.axhline(1, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
-    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(-0.04, low), max(1.04, high))
 
 
 def _spread(axes: Axes, points: Sequence[GraphPoint], spreads: Sequence[Spread], style: Style) -> None:
