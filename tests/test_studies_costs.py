@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.studies import STUDIES, redistribution_cost
+from benchmark.studies import STUDIES, meters
 from benchmark.studies.carrying_out import carry_out
+from benchmark.studies.meters import peak_bytes, readings
 from benchmark.studies.redistribution_cost import (
     FULL,
     MEASURES,
     Cost,
     Size,
-    _peak_bytes,
-    _seconds,
     cost_of,
     exponents,
     findings,
@@ -31,18 +30,20 @@ def test_the_peak_of_memory_is_counted_above_what_was_there() -> None:
         del doubled
         both.sum()
 
-    assert _peak_bytes(call) == pytest.approx(3 << 20, rel=0.01)
-    assert _peak_bytes(lambda: None) == 0
+    assert peak_bytes(call) == pytest.approx(3 << 20, rel=0.01)
+    assert peak_bytes(lambda: None) == 0
 
 
-def test_the_shortest_call_counts_and_what_goes_before_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, calls = [0.0], iter([3.0, 1.0, 2.0])
+def test_calls_are_timed_until_it_is_enough_and_what_goes_before_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, calls = [0.0], iter([3.0, 1.0, 2.0, 4.0, 4.0])
 
     def pass_by(seconds: float) -> None:
         clock[0] += seconds
 
-    monkeypatch.setattr(redistribution_cost.time, "perf_counter", lambda: clock[0])
-    assert _seconds(lambda: pass_by(next(calls)), 3, lambda: pass_by(0.1)) == pytest.approx(1.0)
+    monkeypatch.setattr(meters.time, "process_time", lambda: clock[0])
+    assert readings(lambda: pass_by(next(calls)), 2, before=lambda: pass_by(0.1)) == pytest.approx([3.0, 1.0])
+    assert readings(lambda: pass_by(next(calls)), 1, 3, 5.0) == pytest.approx([2.0, 4.0])
+    assert readings(lambda: pass_by(next(calls)), 1, 1, 5.0) == pytest.approx([4.0])
 
 
 def test_only_a_model_has_a_gradient_step_to_pay_for() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 TAR2 = "Kapoor et al. 2024, arXiv 2412.14779; Kapoor et al. 2025, arXiv 2502.04864"
 STAS = "Chen et al. 2024, arXiv 2304.07520"
 AREL = "Xiao et al. 2022"
+DG = "Le and Ta 2026, arXiv 2601.21523"
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,63 @@ _ALL = (
         source=f"{TAR2}; {STAS}; {AREL}",
         minutes=15,
         function="benchmark.studies.credit_recovery:study",
+    ),
+    Study(
+        name="learned-policies",
+        title="What was learned from redistributed rewards",
+        question="Are the policies that learned from redistributed rewards optimal for the game, and if not, why?",
+        source=TAR2,
+        minutes=0.5,
+        function="benchmark.studies.learned_policies:study",
+    ),
+    Study(
+        name="stas-pipeline",
+        title="Whether STAS credits keys and treasure",
+        question="Does the reward model of STAS learn Alice & Bob from few successes, and does it pay for what matters?",
+        source=STAS,
+        minutes=8,
+        function="benchmark.studies.stas_pipeline:study",
+    ),
+    Study(
+        name="dependence-graph-gradients",
+        title="What dependence graphs do to the policy gradient",
+        question="Is the gradient still the team's, and how much less does it vary, by graph and by critic?",
+        source=DG,
+        minutes=6,
+        function="benchmark.studies.dependence_graph_gradients:study",
+    ),
+    Study(
+        name="dependence-graph-cost",
+        title="What dependence graphs cost",
+        question="What do inferring edges, sharing credit along them and learning them cost, beside PPO, for 2 to 100 agents?",
+        source=DG,
+        minutes=6,
+        function="benchmark.studies.dependence_graph_cost:study",
+        about_time=True,
+    ),
+    Study(
+        name="dependence-graph-recovery",
+        title="Whether learned dependence graphs match known ones",
+        question="Do reverse world models find who influences whom where an intervention shows it?",
+        source=DG,
+        minutes=12,
+        function="benchmark.studies.dependence_graph_recovery:study",
+    ),
+    Study(
+        name="dependence-graph-threshold",
+        title="Which way the threshold of the dependence graph works",
+        question="Do edges grow more or fewer with the threshold c, and where is the learned graph right?",
+        source=DG,
+        minutes=5,
+        function="benchmark.studies.dependence_graph_threshold:study",
+    ),
+    Study(
+        name="dependence-graph-influence",
+        title="Influence by actions and by states",
+        question="Does the learned graph see influence that goes through states, and does a test of states see it?",
+        source=DG,
+        minutes=4,
+        function="benchmark.studies.dependence_graph_influence:study",
     ),
 )
 

@@ -54,12 +54,15 @@ def policies_on_the_way(task: str, steps: Sequence[int], seed: int) -> list[dict
 
 
 class Stage:
-    """Where frozen IPPO policies of a task play episodes. Use it in a `with` statement."""
+    """Where frozen IPPO policies of a task play episodes. Use it in a `with` statement.
 
-    def __init__(self, task: str, seed: int) -> None:
+    `probes`: names of those that look at every step, for `Episodes.privileged`.
+    """
+
+    def __init__(self, task: str, seed: int, probes: Sequence[str] = ()) -> None:
         found = get_task(task)
         backend, _ = found.simulator()
-        self._collector = Collector(found, backend, PARALLEL_EPISODES)
+        self._collector = Collector(found, backend, PARALLEL_EPISODES, probes)
         spec = resolve(task=task, algorithm="ippo", regime="team", seed=seed, budget=1)
         environment = found.build(1, backend)
         self.team = environment.team

@@ -74,3 +74,8 @@ def above(found: Interval, level: float, *, strictly: bool = True) -> Verdict:
 def below(found: Interval, level: float) -> Verdict:
     """Whether a quantity lies below a level: decided where its interval does not hold the level."""
     return above(Interval(-found.value, -found.high, -found.low), -level)
+
+
+def holds(true: bool) -> Verdict:
+    """The verdict on what numbers without uncertainty decide."""
+    return "supported" if true else "not supported"

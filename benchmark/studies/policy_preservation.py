@@ -18,8 +18,8 @@ import torch
 
 from algorithms.redistribution.normaliser import Kind, normalised_rewards
 from benchmark.seeds import derive
-from benchmark.studies.model import Findings, Prediction, Progress, Table, Verdict
-from benchmark.studies.numbers import Interval, cosine, mean_interval, share, with_interval
+from benchmark.studies.model import Findings, Prediction, Progress, Table
+from benchmark.studies.numbers import Interval, cosine, holds, mean_interval, share, with_interval
 from benchmark.studies.tabular import (
     Array,
     Histories,
@@ -337,10 +337,6 @@ def predictions(cases: list[Case]) -> tuple[Prediction, ...]:
     return (_team_undiscounted(valid), _discounted(valid), _released(cases), _agents(learned), _direction(cases))
 
 
-def _verdict(holds: bool) -> Verdict:
-    return "supported" if holds else "not supported"
-
-
 def _team_undiscounted(valid: list[Case]) -> Prediction:
     change = max(case.change["1"] for case in valid)
     same = share(sum(case.same_optima["1"] for case in valid), len(valid))
@@ -349,7 +345,7 @@ def _team_undiscounted(valid: list[Case]) -> Prediction:
         "policies are unchanged, whatever the scores.",
         found=f"largest relative change of an objective {change:.1e}; same optimal policies in {same.value:.1%} of "
         f"{len(valid)} cases.",
-        verdict=_verdict(change < EXACT and same.value == 1),
+        verdict=holds(change < EXACT and same.value == 1),
     )
 
 
@@ -363,7 +359,7 @@ def _discounted(valid: list[Case]) -> Prediction:
         "repaired by gamma^(steps left), none do.",
         found=f"fixed normaliser, different lengths: changed in {changed.text} of the cases; repaired: "
         f"{'none' if kept else 'some'}, largest relative change of an objective {repaired:.1e}.",
-        verdict=_verdict(changed.value > 0 and kept and repaired < EXACT),
+        verdict=holds(changed.value > 0 and kept and repaired < EXACT),
     )
 
 
@@ -375,7 +371,7 @@ def _released(cases: list[Case]) -> Prediction:
         expected="The normaliser as released loses part of the return, so that optimal policies change even for the team's "
         "undiscounted sum.",
         found=f"changed in {changed.text} of {len(released)} cases; largest relative change of an objective {change:.2g}.",
-        verdict=_verdict(changed.value > 0),
+        verdict=holds(changed.value > 0),
     )
 
 
@@ -388,7 +384,7 @@ def _agents(learned: list[Case]) -> Prediction:
         "problems above 0, and gradients +0.25 and -0.125 in the counterexample.",
         found=f"fixed normaliser: some agent's optimum differs in {differ.text}, no optimal policy is an equilibrium in "
         f"{unstable.text} of the cases; gradients {team:+.4g} and {agent:+.4g}.",
-        verdict=_verdict(differ.low > 0 and abs(team - 0.25) < EXACT and abs(agent + 0.125) < EXACT),
+        verdict=holds(differ.low > 0 and abs(team - 0.25) < EXACT and abs(agent + 0.125) < EXACT),
     )
 
 
@@ -403,5 +399,5 @@ def _direction(cases: list[Case]) -> Prediction:
         "every single trajectory; on average it turns, for an agent's own shares and for the reward to go.",
         found=f"team, full return: smallest cosine {team:.9f}; smallest weight of an agent in a history {smallest:.1g}; fixed "
         f"normaliser, mean cosine: own shares {own.text}, team's reward to go {to_go.text}.",
-        verdict=_verdict(team > 1 - EXACT and smallest > -EXACT and own.high < 1 and to_go.high < 1),
+        verdict=holds(team > 1 - EXACT and smallest > -EXACT and own.high < 1 and to_go.high < 1),
     )

@@ -3,25 +3,19 @@
 One gradient step of a model, and one redistribution of the same number of episodes, on one thread, on made-up episodes of
 full length. Attention over time compares every step of an agent with every other, N T^2 pairs; attention over agents every
 agent of a step with every other, K T N^2 for K coalitions; the layers between take N T tokens. So time is expected to grow
-between linearly and quadratically in each. Numbers of seconds are readings of a clock, the smallest of several; memory is the
+between linearly and quadratically in each. Numbers of seconds are the processor's, the smallest of several; memory is the
 peak of what is allocated during the call, without the parameters and the episodes that were there before.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch.profiler import ProfilerActivity, profile
 
 from algorithms.interface import Episodes, TeamShape
 from algorithms.redistribution.interface import Redistributor
@@ -29,6 +23,7 @@ from algorithms.redistribution.learned import LearnedRedistributor
 from benchmark.experiment import get_algorithm
 from benchmark.seeds import derive
 from benchmark.studies.laboratory import redistributor
+from benchmark.studies.meters import MEBIBYTE, peak_bytes, readings
 from benchmark.studies.model import Cell, Findings, Prediction, Progress, Table, Verdict, together
 from benchmark.studies.numbers import Interval, above, below, power_law, with_interval
 from benchmark.studies.synthetic import made_episodes, made_team
@@ -36,9 +31,6 @@ from benchmark.studies.synthetic import made_episodes, made_team
 SEED = 2414
 OBSERVATION, ACTIONS = 32, 8
 ISSUE_STEPS, ISSUE_AGENTS = 50, 5
-MEBIBYTE = 2**20
-QUIET = ("KINETO_LOG_LEVEL", "99")
-"""What keeps torch's profiler from writing every start and stop to standard error."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +68,6 @@ class Cost:
 def study(quick: bool, progress: Progress) -> Findings:
     """The grid, and the case that the issue asks for; `quick` takes tiny batches."""
     size = QUICK if quick else FULL
-    os.environ.setdefault(*QUIET)
     places = [(agents, steps) for agents in size.agents for steps in size.steps]
     total = len(size.methods) * (len(places) + 1)
     grid: dict[tuple[str, int, int], Cost] = {}
@@ -113,10 +104,10 @@ def cost_of(method: str, settings: dict[str, Any], batch: int, agents: int, step
     found.observe(episodes)
     found.fit()  # the optimiser's moments are made by the first step
     return Cost(
-        fit_seconds=_seconds(found.fit, repeats, lambda: found.observe(episodes)) if learned else None,
-        fit_bytes=_peak_bytes(found.fit, lambda: found.observe(episodes)) if learned else None,
-        pay_seconds=_seconds(pay, repeats),
-        pay_bytes=_peak_bytes(pay),
+        fit_seconds=min(readings(found.fit, repeats, before=lambda: found.observe(episodes))) if learned else None,
+        fit_bytes=peak_bytes(found.fit, lambda: found.observe(episodes)) if learned else None,
+        pay_seconds=min(readings(pay, repeats)),
+        pay_bytes=peak_bytes(pay),
     )
 
 
@@ -145,30 +136,6 @@ def _payer(method: str, team: TeamShape, episodes: Episodes, settings: dict[str,
     return redistributor(method, team, SEED, {**settings, **schedule})
 
 
-def _seconds(call: Callable[[], object], repeats: int, before: Callable[[], object] = lambda: None) -> float:
-    """The shortest of several calls, each after `before`, which is not counted."""
-    taken = math.inf
-    for _ in range(repeats):
-        before()
-        start = time.perf_counter()
-        call()
-        taken = min(taken, time.perf_counter() - start)
-    return taken
-
-
-def _peak_bytes(call: Callable[[], object], before: Callable[[], object] = lambda: None) -> int:
-    """The most memory that torch held during one call beyond what it held before."""
-    before()
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as profiler:
-        call()
-    with tempfile.TemporaryDirectory() as folder:
-        trace = Path(folder) / "trace.json"
-        profiler.export_chrome_trace(str(trace))
-        events = [event for event in json.loads(trace.read_text())["traceEvents"] if event["name"] == "[memory]"]
-    changes = [event["args"]["Bytes"] for event in sorted(events, key=lambda event: event["ts"])]
-    return int(max(np.cumsum([0, *changes])))
-
-
 # What is said
 
 
@@ -195,7 +162,7 @@ def findings(size: Size, grid: dict[tuple[str, int, int], Cost], case: dict[tupl
         design=(
             f"Made-up episodes of full length, observations of {OBSERVATION} numbers, {ACTIONS} actions; batches of "
             f"{size.batch} episodes, {', '.join(map(str, size.agents))} agents, {', '.join(map(str, size.steps))} steps, the "
-            f"settings of the screening preset; one thread, the shortest of {size.repeats} calls. Exponents: least squares on "
+            f"settings of the screening preset; one thread, seconds of the processor in the shortest of {size.repeats} calls. Exponents: least squares on "
             "logarithms, with agents at the most steps, with steps at the most agents. Memory: the most that torch held beyond "
             "what it held before."
         ),
