@@ -77,7 +77,7 @@ def test_where_the_action_does_not_decide_the_cell_does() -> None:
 
 def by_counting(gain: float, test: str) -> dict[str, float | None]:
     """The recall of models that know the frequencies of many steps."""
-    rows = 400_000
+    rows = 100_000
     environment = Beacon(rows, action_gain=gain, horizon=1)
     environment.reset(np.arange(rows, dtype=np.uint64))
     actions = np.random.default_rng(0).integers(0, 3, (rows, 2))
@@ -104,8 +104,8 @@ def test_perfect_models_know_the_frequencies(gain: str, test: str) -> None:
 
 
 def test_perfect_models_at_gain_a_half() -> None:
-    # By hand: where the lamp shows another colour than the cell's the action is certain; where it shows the cell's, the action's
-    # chances are 1/2, 1/4 and 1/4, its entropy is 0.946 of log 3. The cell's entropy is 0.871 of log 6 everywhere.
+    # By hand: where the lamp shows another colour than the cell's the action is certain; where it shows the cell's, the
+    # action's chances are 1/2, 1/4 and 1/4, its entropy is 0.946 of log 3. The cell's entropy is 0.871 of log 6 everywhere.
     assert perfect(0.5, ACTIONS) == {"action": pytest.approx(2 / 3), "state": 0, "either": pytest.approx(1 / 3)}
     assert perfect(0.5, STATES) == {"action": 1, "state": 1, "either": 1}
     assert perfect(0.0, ACTIONS) == {"action": None, "state": 0, "either": 0}

@@ -167,10 +167,10 @@ def findings(size: Size, fits: list[Fit]) -> Findings:
             f"Tests: '{ACTIONS}', the published reverse world models on observations (they see who acts and who receives, "
             f"nobody is paired with itself); '{ENCODED}', the same on latents of inverse dynamics; '{STATES}': what the "
             "receiver's two substates tell of the actor's, against the first alone, by networks of the same kind; "
-            f"'{BOTH}': an edge of the first or the third. Each taught by {size.lessons.text}; asked on {size.judged_on} other episodes; an edge "
-            f"is where the ratio of entropies is below {THRESHOLD}. Edges from keeper to ship: by action where an intervention "
-            "on the keeper's action changes the lamp; by state at all other steps. Ship to keeper: never. Intervals: Student's "
-            "t over seeds, 95 %."
+            f"'{BOTH}': an edge of the first or the third. Each taught by {size.lessons.text}; asked on "
+            f"{size.judged_on} other episodes; an edge is where the ratio of entropies is below {THRESHOLD}. Edges from keeper "
+            "to ship: by action where an intervention on the keeper's action changes the lamp; by state at all other steps. "
+            "Ship to keeper: never. Intervals: Student's t over seeds, 95 %."
         ),
         predictions=(
             _sees_actions(found),

@@ -39,7 +39,7 @@ IDENTITIES = ("published", "published + heads", "ids")
 FULL = Size(
     seeds=3,
     settings=(
-        Setting(TOY, IDENTITIES, Lessons(600)),
+        Setting(TOY, IDENTITIES, Lessons(300)),
         *(Setting(rooms, (*IDENTITIES, "ids + encoder"), Lessons(600)) for rooms in ROOMS),
         Setting("dg/star-5", (*IDENTITIES, "ids + encoder", "published + heads + encoder"), Lessons(1600)),
         Setting("dg/line-5", ("ids", "ids + encoder"), Lessons(2000)),

@@ -162,9 +162,9 @@ def findings(size: Size, grid: dict[tuple[str, int, int], Cost], case: dict[tupl
         design=(
             f"Made-up episodes of full length, observations of {OBSERVATION} numbers, {ACTIONS} actions; batches of "
             f"{size.batch} episodes, {', '.join(map(str, size.agents))} agents, {', '.join(map(str, size.steps))} steps, the "
-            f"settings of the screening preset; one thread, seconds of the processor in the shortest of {size.repeats} calls. Exponents: least squares on "
-            "logarithms, with agents at the most steps, with steps at the most agents. Memory: the most that torch held beyond "
-            "what it held before."
+            f"settings of the screening preset; one thread, seconds of the processor in the shortest of {size.repeats} calls. "
+            "Exponents: least squares on logarithms, with agents at the most steps, with steps at the most agents. Memory: the "
+            "most that torch held beyond what it held before."
         ),
         predictions=(_growth(size, grid), _share(size, case)),
         tables=(_case_table(case, size), _exponent_table(size, grid), _grid_table(grid)),
