@@ -65,7 +65,8 @@ rule kernels:
 rule train:
     input:
         kernels=lambda wildcards: [
-            ancient(marker) for marker in PIPELINE.kernels(wildcards.task, wildcards.run)
+            ancient(marker)
+            for marker in PIPELINE.kernels(wildcards.task, wildcards.run)
         ],
     output:
         "results/runs/{task}/{run}/record.json",

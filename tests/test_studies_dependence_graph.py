@@ -231,7 +231,7 @@ def test_taught_models_find_the_one_influence_and_the_way_there_is_told() -> Non
     scores = [seen.agreement["observation"].f1 or 0.0 for _, seen in found.curve]
     assert scores[0] < 0.8 < 0.95 < scores[-1]
     assert found.seen[ALL] == found.curve[-1][1]
-    assert found.seen[STRANGERS].density == 0
+    assert found.seen[STRANGERS].density < 0.01
     assert found.seen[ALL].out_degree == pytest.approx(found.seen[ALL].true_out_degree, abs=0.05)
 
 
