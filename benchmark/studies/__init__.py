@@ -110,7 +110,7 @@ _ALL = (
         title="Whether learned dependence graphs match known ones",
         question="Do reverse world models find who influences whom where an intervention shows it?",
         source=DG,
-        minutes=12,
+        minutes=16,
         function="benchmark.studies.dependence_graph_recovery:study",
     ),
     Study(
@@ -118,7 +118,7 @@ _ALL = (
         title="Which way the threshold of the dependence graph works",
         question="Do edges grow more or fewer with the threshold c, and where is the learned graph right?",
         source=DG,
-        minutes=5,
+        minutes=6,
         function="benchmark.studies.dependence_graph_threshold:study",
     ),
     Study(
@@ -126,7 +126,7 @@ _ALL = (
         title="Influence by actions and by states",
         question="Does the learned graph see influence that goes through states, and does a test of states see it?",
         source=DG,
-        minutes=4,
+        minutes=5,
         function="benchmark.studies.dependence_graph_influence:study",
     ),
 )

@@ -53,7 +53,7 @@ class Size:
     curve: int
 
 
-FULL = Size(("lbf/10x10-2p-3f-coop-winner", "lbf/15x15-3p-4f-coop-winner"), (100_000, 500_000), 3, Lessons(800, 256), 32, 4)
+FULL = Size(("lbf/10x10-2p-3f-coop-winner", "lbf/15x15-3p-4f-coop-winner"), (100_000, 500_000), 3, Lessons(500, 256), 32, 5)
 QUICK = Size(FULL.tasks, (1,), 2, Lessons(20, 32, episodes=2), 2, 2)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,9 @@ STRANGERS = "all but 0 -> 1"
 """Kinds of steps, and of pairs."""
 
 CO_TRAINED = "ids, beside a policy"
+
+DOOR = 2
+"""Of an observation in rooms: whether the door is open."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ class Fit:
     seed: int
     seen: Mapping[str, Seen]
     mean_return: float
-    curve: tuple[tuple[int, Seen], ...] = field(default=())
+    curve: tuple[tuple[int, Seen], ...] = ()
 
 
 class Toy:
@@ -171,15 +175,13 @@ def taught(setting: Setting, seed: int, curve: int) -> list[Fit]:
     with _opened(setting.world, seed) as world:
         models = {name: world_model(world.team, seed, lessons, {**SMALLER, **MODELS[name]}) for name in setting.models}
         fresh = world.watched(setting.judged_on, "to judge")
-        ends = [round(part * lessons.collections / curve) for part in range(1, curve + 1)]
+        ends = [round(part * lessons.collections / curve) for part in range(curve + 1)]
         curves: dict[str, list[tuple[int, Seen]]] = {name: [] for name in models}
-        start = 0
-        for end in ends:
+        for start, end in itertools.pairwise(ends):
             teach(models.values(), world, lessons, range(start, end))
-            start = end
             for name, model in models.items():
-                pairs = pairs_of(model.entropy_ratio(fresh), fresh)
-                curves[name].append((end * lessons.at_once, Seen.of(pairs)))
+                seen = Seen.of(pairs_of(model.entropy_ratio(fresh), fresh))
+                curves[name].append((end * lessons.at_once, seen))
         return [
             Fit(setting.world, name, seed, seen_by(model, setting.world, fresh), mean_return(fresh), tuple(curves[name]))
             for name, model in models.items()
@@ -238,10 +240,6 @@ def kinds(world: str, episodes: Episodes) -> dict[str, Bools]:
             NO_EDGE: running & ~edge,
         }
     return found
-
-
-DOOR = 2
-"""Of an observation in rooms: whether the door is open."""
 
 
 def mean_return(episodes: Episodes) -> float:
