@@ -93,7 +93,7 @@ _ALL = (
         title="What dependence graphs do to the policy gradient",
         question="Is the gradient still the team's, and how much less does it vary, by graph and by critic?",
         source=DG,
-        minutes=6,
+        minutes=4,
         function="benchmark.studies.dependence_graph_gradients:study",
     ),
     Study(
@@ -101,7 +101,7 @@ _ALL = (
         title="What dependence graphs cost",
         question="What do inferring edges, sharing credit along them and learning them cost, beside PPO, for 2 to 100 agents?",
         source=DG,
-        minutes=6,
+        minutes=4,
         function="benchmark.studies.dependence_graph_cost:study",
         about_time=True,
     ),

@@ -128,9 +128,12 @@ def findings(size: Size, measured: Measured) -> Findings:
             _transposed(known),
             _noisy(known),
             _recovers(
-                "Rooms: without a critic or with a local one DG recovers the walker's gradient", doors, ("none", "local")
+                "Rooms: without a critic or with a local one DG recovers the walker's gradient for others, on its way to the "
+                "switch",
+                doors,
+                ("none", "local"),
             ),
-            _recovers("Rooms: so it does with a local critic that sees the time, as ours do", doors, ("local, timed",)),
+            _recovers("Rooms: with a local critic that sees the time, as ours do, it does so too", doors, ("local, timed",)),
             _loses(doors),
             _no_more_noise([policy for found in doors.values() for policy in found]),
             _unbiased(f"{PROPOSITION} It holds as it is stated, without a critic.", told, ("none",)),
@@ -287,7 +290,7 @@ def _recovers(expected: str, doors: Measured, critics: tuple[str, ...]) -> Predi
         for one in each.values()
     ]
     return Prediction(
-        expected=f"{expected}, that for others on its way to the switch (cosine above {RECOVERED}, part above {LOST}).",
+        expected=f"{expected} (cosine above {RECOVERED}, part above {LOST}).",
         found="cosine and part: " + ". ".join(f"Critic {critic}: {_said(each)}" for critic, each in found.items()) + ".",
         verdict=together(verdicts),
     )
