@@ -12,25 +12,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from algorithms.coalition_kernel import HIGHEST_LEAD, compiled_coalition_attention
+from algorithms.fast_linear import fast_linear
 
 _UNSEEN = -1e9
 """Added to the score of what may not be looked at: its weight is exactly 0."""
 _LONGEST_SPELLED_OUT = 100
 """Beyond this length attention is left to PyTorch's fused kernel, which does not keep the L x L weights. On a CPU, products of
 batches take half its time at 25 and 40 steps, the same at 100, twice as long at 200 (measured, forwards and backwards)."""
-_FAST_FROM = 2**22
-"""Multiplications from which oneDNN pays (measured: a draw at 2**21)."""
-_ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None
-"""oneDNN's linear layer for plain tensors; PyTorch's own, for its compiler. Where it is missing, fast_linear is just the layer.
-The public way there, `Tensor.to_mkldnn`, copies to and fro: a feed-forward net took 5.1 ms by it, against 1.8 and plain 3.5."""
 
 
 @dataclass(frozen=True)
@@ -259,48 +254,6 @@ def normal_embedding(rows: int, width: int, deviation: float, generator: torch.G
     table = nn.Embedding(rows, width, device="meta").to_empty(device="cpu")
     nn.init.normal_(table.weight, 0.0, deviation, generator)
     return table
-
-
-def fast_linear(layer: nn.Module, x: Tensor) -> Tensor:
-    """layer(x) of a linear layer, x [..., inputs], by oneDNN where that pays: many rows of float32 on a CPU.
-
-    PyTorch gives such products to MKL, which does not use AVX-512 on processors of other makers (measured on an AMD EPYC: 107
-    against 240 billion operations a second; forwards and backwards, 5120 x 64 x 64 takes 1.28 against 0.75 ms). The results are
-    float32's. oneDNN prepares itself for each new shape, in a ms or two: rows that come in few different numbers are best.
-    """
-    assert isinstance(layer, nn.Linear)
-    rows = x.numel() // layer.in_features
-    if x.device.type != "cpu" or x.dtype != torch.float32 or rows * layer.weight.numel() < _FAST_FROM or _ONEDNN is None:
-        output: Tensor = layer(x)
-        return output
-    flat: Tensor = _OneDnnLinear.apply(x.reshape(rows, layer.in_features).contiguous(), layer.weight, layer.bias)
-    return flat.view(*x.shape[:-1], layer.out_features)
-
-
-class _OneDnnLinear(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        return _times(x, weight, bias)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = ctx.saved_tensors
-        wanted = ctx.needs_input_grad
-        gradient = gradient.contiguous()  # or oneDNN falls back to a plain loop
-        return (
-            _times(gradient, weight.t()) if wanted[0] else None,
-            _times(gradient.t(), x.t()) if wanted[1] else None,
-            gradient.sum(0) if wanted[2] else None,
-        )
-
-
-def _times(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x [R, inputs] times weight [outputs, inputs] transposed, plus bias [outputs]: [R, outputs]."""
-    assert _ONEDNN is not None
-    product: Tensor = _ONEDNN(x, weight, bias, "none", [], "")
-    return product
 
 
 def _attention(

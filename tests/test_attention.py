@@ -18,7 +18,6 @@ from algorithms.attention import (
     EncoderShape,
     causal_mask,
     drop,
-    fast_linear,
     normal_embedding,
     uniform_linear,
 )
@@ -255,24 +254,6 @@ def test_dropout_falls_on_attention_weights_and_on_both_outputs() -> None:
 
 
 # Layers
-
-
-def test_without_onednn_a_fast_layer_is_the_layer(monkeypatch: pytest.MonkeyPatch) -> None:
-    layer, x = uniform_linear(64, 96, generator()), normal(2000, 64)
-    monkeypatch.setattr("algorithms.attention._ONEDNN", None)
-    assert torch.equal(fast_linear(layer, x), layer(x))
-
-
-@pytest.mark.parametrize("bias", [True, False])
-def test_products_of_many_rows_equal_those_of_few(bias: bool) -> None:
-    layer = uniform_linear(64, 96, generator(), bias=bias)
-    x = normal(50, 40, 2, 64)[:, :, 1].requires_grad_()  # strided, 2000 rows: by oneDNN
-    many, few = fast_linear(layer, x), layer(x)
-    assert many.shape == few.shape
-    assert torch.allclose(many, few, **NEAR)
-    gradients = [torch.autograd.grad(y.square().sum(), [x, *layer.parameters()]) for y in (many, few)]
-    for one, other in zip(*gradients, strict=True):
-        assert torch.allclose(one, other, rtol=1e-4, atol=1e-2)
 
 
 def test_initial_weights_follow_their_law_and_their_generator_alone() -> None:

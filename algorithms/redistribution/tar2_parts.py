@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from algorithms.attention import fast_linear, uniform_linear
+from algorithms.attention import uniform_linear
+from algorithms.fast_linear import fast_linear
 from algorithms.redistribution.trajectories import Trajectories
 
 

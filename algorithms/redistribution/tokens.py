@@ -11,7 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from algorithms.attention import fast_linear, normal_embedding, uniform_linear
+from algorithms.attention import normal_embedding, uniform_linear
+from algorithms.fast_linear import fast_linear
 from algorithms.redistribution.trajectories import Trajectories
 from algorithms.team import TeamShape
 

@@ -119,7 +119,9 @@ def findings(size: Size, measured: Measured) -> Findings:
             "(central). Undiscounted, lambda 1, rewards without noise. Expectations are exact. Bias, part (projection) and "
             f"noise are relative to the exact gradient; noise is the variance of the mean of {BATCH} episodes, from all "
             f"trajectories, in rooms from {size.sampled_steps:,} sampled steps. '{WAY}': the gradient of the others' return in "
-            "the places from which no step changes the door."
+            "the places from which no step changes the door. Not everything was foreseen: rooms with free bumps, the critic "
+            "that sees the time, the gradient for others on the way to the switch, the variance in rooms and the star by "
+            "interventions came in, or got their present words, after first numbers had been seen."
         ),
         predictions=(
             _unbiased("Star: DG by the known graph has the team's gradient, whatever the critic.", {named: known}, CRITICS),

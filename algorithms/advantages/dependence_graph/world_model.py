@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from algorithms.advantages.dependence_graph.sources import GraphSource, Inferred
-from algorithms.attention import fast_linear
+from algorithms.fast_linear import fast_linear
 from algorithms.interface import Episodes, Problem
 from algorithms.minibatches import step_places
 from algorithms.networks import orthogonal_linear
