@@ -260,10 +260,19 @@ def _weighted_scalars(values: Array, weights: Array, sizes: list[int]) -> Array:
     )
 
 
-def iqm_samples(scores: VariantScores) -> Array:
-    """The IQM of the final scores in each resample of our own bootstrap: [R]."""
-    weights = np.concatenate([counts / (counts.shape[1] * len(scores.final)) for counts in scores.counts], axis=1)
-    return weighted_iqm(np.concatenate(scores.final)[:, None], weights)[:, 0]
+def iqm_samples(values: Sequence[Array], counts: Sequence[NDArray[np.int64]]) -> Array:
+    """The IQM over tasks of values, per task [n], in each resample of our own bootstrap, counts [R, n]: [R]."""
+    weights = np.concatenate([drawn / (drawn.shape[1] * len(values)) for drawn in counts], axis=1)
+    return weighted_iqm(np.concatenate(values)[:, None], weights)[:, 0]
+
+
+def iqm_over_tasks(values: Sequence[Array], counts: Sequence[NDArray[np.int64]]) -> tuple[float, tuple[float, float] | None]:
+    """The IQM over tasks of values, per task [n], and its interval from the resamples counts [R, n]; none for n < 2."""
+    point = float(iqm_samples(values, [np.ones((1, len(task)), np.int64) for task in values])[0])
+    if min(len(task) for task in values) < 2:
+        return point, None
+    low, high = np.quantile(iqm_samples(values, counts), _QUANTILES)
+    return point, (float(low), float(high))
 
 
 # Pairs, differences and ranks

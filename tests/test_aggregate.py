@@ -16,7 +16,7 @@ from benchmark.aggregate import aggregate, read_aggregate
 from benchmark.aggregate_model import Aggregate, SuiteReport, TableRow, TaskReport, VariantSummary
 from benchmark.records import make_record
 from benchmark.store import Store
-from benchmark.suites import Override, Suite
+from benchmark.suites import Override, Suite, Variant
 from tests.fixtures.synthetic_records import (
     FEW_RESAMPLES,
     RETURNS,
@@ -277,6 +277,21 @@ def test_aggregates_over_tasks_are_rliables_of_the_fixed_normalisation(tmp_path:
     # A constant curve is as good at each point as at the last.
     assert overall.efficiency[0].values == pytest.approx([metrics.aggregate_iqm(matrix)] * 6, abs=1e-6)
     assert overall.profiles[0].values[50] == pytest.approx((matrix > 0.5).mean())
+
+
+def test_only_beside_published_ones_are_iqms_given_before_normalisation(tmp_path: Path) -> None:
+    variants = {"strong": Variant(algorithm="strong", published_iqm=9.5)}
+    suite = synthetic_suite((RETURNS,), variants, range(4), published_source="a paper")
+    write_constant(Store(tmp_path), suite, {(RETURNS, "strong"): [2.0, 4.0, 6.0, 8.0]})
+    found = report_of(suite, tmp_path).overall
+    assert found.before_normalisation[0].estimate.value == pytest.approx(5)  # of [4, 6]
+    wanted, ours = found.final[0].iqm, found.before_normalisation[0].estimate.interval
+    assert wanted is not None
+    assert wanted.interval is not None
+    assert ours is not None
+    # The scores are normalised by a factor of ten; rliable's bootstrap and ours differ in their draws.
+    assert (ours.low, ours.high) == pytest.approx((10 * wanted.interval.low, 10 * wanted.interval.high), abs=0.5)
+    assert not report_of(synthetic_suite((RETURNS,), ("strong",), range(4)), tmp_path).overall.before_normalisation
 
 
 def test_a_rival_moves_nobodys_numbers(tmp_path: Path) -> None:

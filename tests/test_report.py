@@ -373,7 +373,11 @@ def test_published_values_over_the_tasks_stand_beside_what_was_found(tmp_path: P
     assert "IQM, published" not in Reader(site_of(tmp_path, content) / "leaderboard.html").text
     content["suites"][0]["variants"][0] |= {"published_iqm": 0.853}
     content["suites"][0] |= {"published_source": "a paper"}
+    name = content["suites"][0]["variants"][0]["variant"]
+    found = {"value": 0.742, "interval": {"low": 0.7, "high": 0.8}}
+    content["suites"][0]["overall"]["before_normalisation"] = [{"variant": name, "estimate": found}]
     board = Reader(site_of(tmp_path / "published", content) / "leaderboard.html").text
     assert "IQM, published" in board
     assert "0.85" in board
+    assert "0.74" in board
     assert "Published: a paper." in board

@@ -279,7 +279,7 @@ def test_the_two_probabilities_of_a_pair_sum_to_one(tasks: list[tuple[list[float
 
 
 def samples(*variants: VariantScores) -> np.ndarray:
-    return np.stack([statistics.iqm_samples(scores) for scores in variants])
+    return np.stack([statistics.iqm_samples(scores.final, scores.counts) for scores in variants])
 
 
 def test_the_resampled_iqms_have_the_interval_of_the_iqm() -> None:

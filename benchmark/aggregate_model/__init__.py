@@ -38,6 +38,7 @@ from benchmark.aggregate_model.suites import (
     VariantAggregate,
     VariantBand,
     VariantCurves,
+    VariantEstimate,
     VariantRank,
     VariantSummary,
 )
@@ -86,12 +87,13 @@ __all__ = [
     "VariantAggregate",
     "VariantBand",
     "VariantCurves",
+    "VariantEstimate",
     "VariantRank",
     "VariantSummary",
     "Verdict",
 ]
 
-MODEL_VERSION: Literal[3] = 3
+MODEL_VERSION: Literal[4] = 4
 
 
 class Methods(Model):
@@ -109,7 +111,7 @@ class Methods(Model):
 class Aggregate(Model):
     """The whole of `aggregate.json`. `studies_refused`: results of studies that cannot be believed, and why."""
 
-    model_version: Literal[3]
+    model_version: Literal[4]
     methods: Methods
     runs: tuple[RunRow, ...]
     suites: tuple[SuiteReport, ...]
@@ -123,6 +125,6 @@ class Aggregate(Model):
 class Manifest(Model):
     """The whole of `manifest.json`: sorted by path."""
 
-    model_version: Literal[3]
+    model_version: Literal[4]
     records: tuple[ManifestEntry, ...]
     studies: tuple[StudyFile, ...]

@@ -146,6 +146,13 @@ class VariantAggregate(Model):
     optimality_gap: Estimate | None
 
 
+class VariantEstimate(Model):
+    """One number of a variant."""
+
+    variant: str
+    estimate: Estimate
+
+
 class VariantBand(Model):
     """Values with a pointwise 95 % band (`low`, `high` None without one), along the x of what holds it."""
 
@@ -173,7 +180,8 @@ class Overall(Model):
     """Over the tasks. `tasks`: those with reference scores; `left_out`: those without, in no normalised aggregate.
 
     `profile_thresholds`: normalised scores; a profile's value is the share of runs above it. `efficiency_fractions`:
-    of the budget; the values are the IQM of normalised scores there.
+    of the budget; the values are the IQM of normalised scores there. `before_normalisation`: the IQM of final scores as they
+    are, to stand beside published ones; empty unless the suite has such.
     """
 
     tasks: tuple[str, ...]
@@ -186,6 +194,7 @@ class Overall(Model):
     efficiency: tuple[VariantBand, ...]
     improvement: tuple[Improvement, ...]
     ranks: tuple[VariantRank, ...]
+    before_normalisation: tuple[VariantEstimate, ...]
 
 
 class ClaimVerdict(Model):

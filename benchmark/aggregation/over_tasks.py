@@ -16,6 +16,7 @@ from benchmark.aggregate_model import (
     Status,
     VariantAggregate,
     VariantBand,
+    VariantEstimate,
     VariantRank,
 )
 from benchmark.aggregation.planned_runs import Cell, SuiteRuns
@@ -43,6 +44,15 @@ def overall(runs: SuiteRuns, standing: Mapping[str, Status]) -> Overall:
         efficiency=tuple(_variant_band(variant, found.efficiency) for variant, found in aggregates.items()),
         improvement=improvements([runs.row(variant) for variant in standing]),
         ranks=_ranks(scores, aggregates, standing),
+        before_normalisation=tuple(
+            VariantEstimate(
+                variant=variant,
+                estimate=interval_estimate(
+                    *statistics.iqm_over_tasks([cell.final for cell in cells[variant]], scores[variant].counts)
+                ),
+            )
+            for variant in (scores if runs.suite.published_source else ())
+        ),
     )
 
 
@@ -144,7 +154,9 @@ def _ranks(
     if not names:
         return ()
     iqms = np.array([aggregates[name].final.value[SCALARS.index("iqm")] for name in names])
-    found = statistics.ranks(iqms, np.stack([statistics.iqm_samples(scores[name]) for name in names]))
+    found = statistics.ranks(
+        iqms, np.stack([statistics.iqm_samples(scores[name].final, scores[name].counts) for name in names])
+    )
     rows = [
         VariantRank(
             variant=name,

@@ -39,6 +39,7 @@ def leaderboard(shop: Workshop, suite: SuiteReport) -> Table:
     better = {(e.better, e.than): e.probability for e in suite.overall.improvement}
     ranks = {} if suite.smoke else {entry.variant: entry for entry in suite.overall.ranks}
     published = any(entry.published_iqm is not None for entry in suite.variants)
+    unnormalised = {entry.variant: entry.estimate for entry in suite.overall.before_normalisation}
 
     def row(summary: VariantSummary) -> tuple[Cell, ...]:
         name = summary.variant
@@ -50,6 +51,7 @@ def leaderboard(shop: Workshop, suite: SuiteReport) -> Table:
             _place(rank),
             _status(suite, summary, rank),
             estimate(final.iqm if final else None),
+            estimate(unnormalised.get(name)),
             amount(summary.published_iqm),
             estimate(absolute.iqm if absolute else None),
             text("the leader", "num") if name == leader and not suite.smoke else estimate(gain),
@@ -73,6 +75,9 @@ def leaderboard(shop: Workshop, suite: SuiteReport) -> Table:
         Column("Place", ("rank", "rank_low", "rank_high"), "num", "place by IQM, with its interval"),
         plain_column("Status", "status"),
         estimate_column("IQM, final", "iqm_final", "interquartile mean of normalised final scores"),
+        estimate_column(
+            "IQM, not normalised", "iqm_unnormalised", "of final scores as they are, to compare with the published"
+        ),
         plain_column("IQM, published", "iqm_published", "num", suite.published_source),
         estimate_column("IQM, absolute", "iqm_absolute", "the same of the best policy of each run on fresh episodes"),
         Column(
@@ -86,7 +91,7 @@ def leaderboard(shop: Workshop, suite: SuiteReport) -> Table:
     methods = shop.aggregate.methods
     hidden = {"rank", "p_better"} if suite.smoke else set()  # smoke: neither place nor comparison
     if not published:
-        hidden.add("iqm_published")
+        hidden |= {"iqm_unnormalised", "iqm_published"}
     shown = [k for k, column in enumerate(columns) if column.csv[0] not in hidden]
     columns = tuple(columns[k] for k in shown)
     groups = [Group(group.heading, tuple(tuple(row[k] for k in shown) for row in group.rows)) for group in groups]
