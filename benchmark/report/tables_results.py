@@ -75,9 +75,7 @@ def leaderboard(shop: Workshop, suite: SuiteReport) -> Table:
         Column("Place", ("rank", "rank_low", "rank_high"), "num", "place by IQM, with its interval"),
         plain_column("Status", "status"),
         estimate_column("IQM, final", "iqm_final", "interquartile mean of normalised final scores"),
-        estimate_column(
-            "IQM, not normalised", "iqm_unnormalised", "of final scores as they are, to compare with the published"
-        ),
+        estimate_column("IQM, raw", "iqm_raw", "of final scores as they are, to compare with the published"),
         plain_column("IQM, published", "iqm_published", "num", suite.published_source),
         estimate_column("IQM, absolute", "iqm_absolute", "the same of the best policy of each run on fresh episodes"),
         Column(
@@ -91,7 +89,7 @@ def leaderboard(shop: Workshop, suite: SuiteReport) -> Table:
     methods = shop.aggregate.methods
     hidden = {"rank", "p_better"} if suite.smoke else set()  # smoke: neither place nor comparison
     if not published:
-        hidden |= {"iqm_unnormalised", "iqm_published"}
+        hidden |= {"iqm_raw", "iqm_published"}
     shown = [k for k, column in enumerate(columns) if column.csv[0] not in hidden]
     columns = tuple(columns[k] for k in shown)
     groups = [Group(group.heading, tuple(tuple(row[k] for k in shown) for row in group.rows)) for group in groups]
