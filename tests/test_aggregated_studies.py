@@ -77,7 +77,7 @@ HOSTILE: dict[str, tuple[Any, str]] = {
     "a crooked table": (made_up_study(tables=table(rows=[[1, 2]])), "every row needs 4 cells"),
     "a huge number": (made_up_study(tables=table(rows=[[1, 1e300, 1, ""]])), "less than or equal to"),
     "not a number": (made_up_study(seconds=float("nan")), "finite number"),
-    "a later schema": (made_up_study(schema_version=2), "schema_version: Input should be 1"),
+    "a later schema": (made_up_study(schema_version=3), "schema_version: Input should be 2"),
     "a folder": (in_its_place(Path.mkdir), "not a file"),
     "a pipe": (in_its_place(os.mkfifo), "not a file"),
     "a device": (in_its_place(lambda path: path.symlink_to("/dev/zero")), "not a file"),

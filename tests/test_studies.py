@@ -31,9 +31,9 @@ def content(**changes: Any) -> dict[str, Any]:
     prediction = {"expected": "more", "found": "2 [1, 3]", "verdict": "supported"}
     table = {"caption": "Numbers", "columns": ["a", "b"], "rows": [["x", 1.5], [None, 2]]}
     return {
-        "schema_version": 1,
+        "schema_version": 2,
         "id": "made-up",
-        **{name: name for name in ("title", "question", "design", "source", "expected", "found", "command")},
+        **{name: name for name in ("title", "question", "design", "source", "command")},
         "verdict": "supported",
         "predictions": [prediction],
         "tables": [table],
@@ -67,8 +67,8 @@ def test_a_written_result_is_read_back_whole(tmp_path: Path) -> None:
         (content(id="another"), "the result of the study 'another'"),
         (content(id="../../made-up"), "id"),
         (content(title="a\x1b[2Jb"), "control characters"),
-        (content(found=""), "found"),
-        (content(found="x" * 5000), "found"),
+        (content(design=""), "design"),
+        (content(design="x" * 5000), "design"),
         (content(verdict="not supported"), "the verdict of these predictions together is 'supported'"),
         (content(predictions=[]), "predictions"),
         (content(seconds=-1.0), "seconds"),
@@ -121,7 +121,7 @@ def test_predictions_stand_or_fall_together(verdicts: list[Any], together: str) 
 def test_the_hash_of_a_result_leaves_out_clock_and_machine() -> None:
     first, later, other = (
         StudyResult.model_validate_json(json.dumps(content(**changes)))
-        for changes in ({}, {"seconds": 9.0, "provenance": {**MADE_UP.model_dump(), "processor": "y"}}, {"found": "else"})
+        for changes in ({}, {"seconds": 9.0, "provenance": {**MADE_UP.model_dump(), "processor": "y"}}, {"design": "else"})
     )
     assert first.sha256 == later.sha256 != other.sha256
 
@@ -192,8 +192,6 @@ def test_the_command_writes_the_result_and_says_what_was_found(
     result = read_study(tmp_path / "made-up.json")
     assert result.quick
     assert result.command == "creditbench study made-up --quick"
-    assert result.expected == "(1) quick (2) quick"
-    assert result.found == "(1) quick [supported] (2) quick [supported]"
     assert re.search(r"made-up: 0/1 asking\n(.*\n)*found: quick \[supported\]", capsys.readouterr().out)
 
 

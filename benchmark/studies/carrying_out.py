@@ -7,7 +7,7 @@ import time
 from benchmark.plugins import load
 from benchmark.provenance import provenance
 from benchmark.studies import Study
-from benchmark.studies.model import SCHEMA_VERSION, Findings, Prediction, Progress, StudyResult, overall
+from benchmark.studies.model import SCHEMA_VERSION, Findings, Progress, StudyResult, overall
 from benchmark.training import set_up_torch
 
 THREADS = 1
@@ -26,8 +26,6 @@ def carry_out(study: Study, *, quick: bool, progress: Progress) -> StudyResult:
         question=study.question,
         design=findings.design,
         source=study.source,
-        expected=_joined([prediction.expected for prediction in findings.predictions]),
-        found=_joined([_with_verdict(prediction) for prediction in findings.predictions]),
         verdict=overall(findings.predictions),
         predictions=findings.predictions,
         tables=findings.tables,
@@ -36,13 +34,3 @@ def carry_out(study: Study, *, quick: bool, progress: Progress) -> StudyResult:
         seconds=round(time.perf_counter() - started, 3),
         provenance=provenance(device, THREADS),
     )
-
-
-def _joined(texts: list[str]) -> str:
-    if len(texts) == 1:
-        return texts[0]
-    return " ".join(f"({number}) {text}" for number, text in enumerate(texts, start=1))
-
-
-def _with_verdict(prediction: Prediction) -> str:
-    return f"{prediction.found} [{prediction.verdict}]"

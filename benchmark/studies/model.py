@@ -30,7 +30,7 @@ from pydantic import (
 from benchmark.experiment import canonical_json
 from benchmark.records import MAXIMUM_BYTES, CorruptRecord, Measure, Provenance, printable, read_limited, write_atomically
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 
 Verdict = Literal["supported", "not supported", "undecided"]
 
@@ -93,20 +93,18 @@ class Prediction(_Strict):
 class StudyResult(_Strict):
     """What a study found.
 
-    `id`: its name, and that of its file. `design`: what was measured on what, with the sizes. `expected`, `found`: in words,
-    over all `predictions`; `verdict` of all of them together. `quick`: whether it was made small for a try, so that its
+    `id`: its name, and that of its file. `design`: what was measured on what, with the sizes. `verdict`: of all `predictions`
+    together. `quick`: whether it was made small for a try, so that its
     numbers mean little. `seconds`: of the whole study. All but `seconds` and `provenance` are the same on one machine, bit
     for bit, unless the study is about time (its registry entry says so).
     """
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     id: Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9-]{0,60}$")]
     title: Text
     question: Text
     design: Text
     source: Text
-    expected: Text
-    found: Text
     verdict: Verdict
     predictions: Annotated[tuple[Prediction, ...], Field(min_length=1, max_length=50)]
     tables: Annotated[tuple[Table, ...], Field(max_length=50)]
