@@ -51,7 +51,7 @@ def overall(runs: SuiteRuns, standing: Mapping[str, Status]) -> Overall:
                     *statistics.iqm_over_tasks([cell.final for cell in cells[variant]], scores[variant].counts)
                 ),
             )
-            for variant in (scores if runs.suite.published_source else ())
+            for variant in (scores if any(one.published_iqm is not None for one in runs.suite.variants.values()) else ())
         ),
     )
 
