@@ -224,9 +224,9 @@ GRAPHS = (
     ),
     _Graph(
         "dg-oracle",
-        "true dependence graph",
+        "dependence graph by intervention",
         "ours, after Le and Ta 2026, arXiv 2601.21523",
-        "The same along the graph that interventions in the simulator show: what a learned graph could be worth at best.",
+        "The same along the graph of what each action changes, as interventions in the simulator show it.",
         OracleGraphSettings,
         requires=("oracle_graph",),
     ),

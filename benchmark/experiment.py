@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -128,7 +129,7 @@ def validated_settings(entry: AlgorithmEntry, values: dict[str, Any]) -> Setting
     try:
         found = entry.settings(**values)
     except ValidationError as error:
-        known = ", ".join(entry.settings.model_fields)
+        known = ", ".join(_names(entry.settings))
         raise ImpossibleRun(f"settings of {entry.name}: {_problems(error)}. Known settings: {known}.") from error
     try:
         json.dumps(found.model_dump(), allow_nan=False, default=str)
@@ -136,6 +137,15 @@ def validated_settings(entry: AlgorithmEntry, values: dict[str, Any]) -> Setting
         # JSON has no infinity: the record would not say what was run.
         raise ImpossibleRun(f"settings of {entry.name}: every number must be finite") from error
     return found
+
+
+def _names(settings: type[Settings]) -> Iterator[str]:
+    """Of all fields, those of settings within settings with a dot."""
+    for name, field in settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
+            yield from (f"{name}.{inner}" for inner in _names(field.annotation))
+        else:
+            yield name
 
 
 def _problems(error: ValidationError) -> str:

@@ -99,6 +99,10 @@ def test_plan_prints_a_table(capsys: pytest.CaptureFixture[str], tmp_path: Path,
         (["train", "--task", "lbf/5x5-2p-1f-coop", "--algorithm", "ippo"], "missing: --steps, --out"),
         (["train", "--task", "lbf/5x5-2p-1f-coop", "--variant", "ippo"], "--variant needs --suite"),
         ([*RUN, "--out", "x", "--set", "learning_rat=1"], "Known settings:"),
+        (
+            "train --task lbf/5x5-2p-1f-coop --algorithm ippo+dg --steps 9 --out x --set dependence.c=1".split(),
+            "dependence.threshold",
+        ),
         ([*RUN, "--out", "x", "--set", "learning_rate"], "--set takes name=value"),
         ([*RUN, "--out", "x", "--set", "learning_rate=-1"], "learning_rate: Input should be greater than 0"),
         (

@@ -10,7 +10,14 @@ from torch import Tensor
 
 from algorithms.advantages.dependence_graph.graph import multi_agent_advantage, with_self_loops
 from algorithms.returns import gae
-from benchmark.studies.finite_worlds import Exact, FiniteWorld, Trajectories, all_trajectories
+from benchmark.studies.finite_worlds import (
+    Exact,
+    FiniteWorld,
+    Trajectories,
+    all_trajectories,
+    explored,
+    influence_by_intervention,
+)
 from benchmark.studies.influence_worlds import relay, star, switch
 
 
@@ -112,6 +119,24 @@ def test_a_graph_that_ones_own_steps_change_costs_a_bias() -> None:
     by_local_value = world.error(world.gradients(world.graph, world.local_value))[1]
     assert 0.05 < unguided < by_local_value < 0.25
     assert max(world.error(world.gradients(torch.ones_like(world.graph), world.local_value))) < 1e-10
+
+
+def test_credit_of_influence_through_states_alone_is_lost() -> None:
+    """Agent 0's lamp shows the cell that agent 1 has just left, and it is paid for it: no action of agent 1 ever makes an edge,
+    yet its walking is all that counts."""
+
+    def step(state: tuple[int, int], chosen: tuple[int, ...]) -> tuple[tuple[int, int], list[float]]:
+        _, cell = state
+        return (cell, cell ^ chosen[1]), [float(cell), 0.0]
+
+    states, following, reward = explored((0, 0), 2, 2, step)
+    place = torch.tensor(states)
+    graph = influence_by_intervention(following, reward, place, 2)
+    assert torch.equal(graph, torch.eye(2, dtype=torch.bool).expand_as(graph))
+    world = World(FiniteWorld("beacon", 2, 2, 4, following, reward, place, graph))
+    for value in (None, world.local_value):
+        assert world.error(world.gradients(world.graph, value))[1] == pytest.approx(1.0)
+        assert world.error(world.gradients(torch.ones_like(world.graph), value))[1] < 1e-10
 
 
 def test_interventions_on_reward_alone_miss_influence_that_comes_later() -> None:

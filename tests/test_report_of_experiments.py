@@ -181,6 +181,13 @@ def test_the_numbers_of_a_study_are_shown_to_four_digits_and_kept_whole_in_the_c
     assert rows(site / "data" / "study-made-up-study-2.csv") == []
 
 
+def test_the_studies_page_begins_with_a_link_to_each_of_them(site: Path) -> None:
+    shown = page(site, "studies")
+    wanted = [f"#{heading['id']}" for heading in shown.all("h2") if heading.get("id", "").startswith("study-")]
+    assert len(wanted) > 1
+    assert [link["href"] for link in shown.all("a") if link["href"].startswith("#study-")] == wanted
+
+
 def test_a_quick_study_says_that_it_is_one(site: Path) -> None:
     assert page(site, "studies").text.count("A quick try.") == 1
     assert "a quick try" in page(site, "claims").text

@@ -288,6 +288,15 @@ def test_the_resampled_iqms_have_the_interval_of_the_iqm() -> None:
     np.testing.assert_allclose(np.quantile(samples(scores)[0], [0.025, 0.975]), [low[0], high[0]], atol=1e-12)
 
 
+def test_the_iqm_over_tasks_gives_each_task_the_same_weight_and_one_run_no_interval() -> None:
+    scores = variant([0.0, 0.0], [1.0, 1.0, 1.0, 1.0, 1.0, 1.0])
+    value, interval = statistics.iqm_over_tasks(scores.final, scores.counts)
+    assert value == pytest.approx(0.5)  # by runs it would be 1
+    assert interval == pytest.approx((0.5, 0.5))
+    single = variant([0.25])
+    assert statistics.iqm_over_tasks(single.final, single.counts) == (0.25, None)
+
+
 def test_variants_that_never_overlap_have_certain_ranks() -> None:
     low, high = variant([0.1, 0.2, 0.15], name="low"), variant([0.8, 0.9, 0.85], name="high")
     found = statistics.ranks(np.array([0.15, 0.85]), samples(low, high))

@@ -62,12 +62,18 @@ class DependenceGraphSettings(GraphSettings):
 
 
 class OracleGraphSettings(GraphSettings):
-    """The graph that an intervention in the simulator shows, or what random mistakes make of it."""
+    """The graph that an intervention in the simulator shows, or what random mistakes make of it.
+
+    `watched` decides what it is worth. Where everybody sees everybody, "observation" links all: on level-based foraging it is
+    the team's reward. "state and reward", the default, leaves there what matters; but such edges come and go with an agent's
+    own steps, and by them the gradient of a small star is off by as much as itself (study dependence-graph-gradients).
+    """
 
     watched: Literal["state", "reward", "state and reward", "observation"] = setting(
         "state and reward",
-        "what an action must change of another agent to make an edge: its own part of its next observation, its reward of "
-        "the step, either, or anything in its next observation, where it may just see the first one move",
+        "what an action must change of another agent to make an edge: what it next observes that is not about other agents "
+        "(itself, things, whether it lives), its reward of the step, either, or anything that it next observes, where it may "
+        "just see the first one move",
         OURS,
     )
     dropped: float = setting(0.0, "probability that an edge to another agent is taken away", OURS, ge=0, le=1)

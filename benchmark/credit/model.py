@@ -35,8 +35,9 @@ class GraphAgreement(_Strict):
     """A claimed graph beside one oracle, over all pairs of different agents of which the first acted.
 
     `density`: the share of these pairs that truly have an edge. `precision`, `recall`, `f1`: of the claimed edges (None where
-    they are undefined: nothing claimed, nothing true). `auroc`: of the score that the claim rests on (None without a score, or
-    where all pairs are alike).
+    they are undefined: nothing claimed, nothing true). `auroc`: of the score that the claim rests on, over the pairs that have
+    one: not those whose actor was too sure of its action or whose receiver died (None without a score, or where all pairs are
+    alike).
     """
 
     oracle: OracleName
@@ -68,7 +69,7 @@ class DrawnGraph(_Strict):
 
 
 class GraphMeasurement(_Strict):
-    """Who influences whom, as a method claims it and as interventions show it, on some evaluation episodes.
+    """Who influences whom, as a method claims it and as interventions show it, on some fresh episodes.
 
     `step`: when the evaluation was due; `episodes`: how many were looked at. `density`: the share of pairs of different agents
     with a claimed edge. `mean_claimed`, `mean_true` [N][N]: the share of the steps at which j acted that have an edge j -> i

@@ -90,7 +90,7 @@ def drawn_graph(suite: SuiteReport, task: TaskReport, report: GraphReport) -> Pl
         alt=f"Graph of {report.variant} in one episode of {task.task}, {steps}: {said}.",
         caption=(
             f"An arrow from agent j at a step to agent i at the next: what j does then reaches i. Shown are {steps}{which}, of "
-            f"the first evaluation episode at the end of the run with seed {report.drawn_seed}: {said} "
+            f"the first of the episodes that were looked at at the end of the run with seed {report.drawn_seed}: {said} "
             "(true: by state and reward)."
         ),
     )

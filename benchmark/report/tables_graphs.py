@@ -33,7 +33,7 @@ NUMBERS = (
     (
         "auroc",
         "AUROC",
-        "how well the score behind the claim tells true edges from others: 0.5 is chance, 1 perfect",
+        "how well the score tells true edges from others, over the pairs that have one: 0.5 is chance, 1 perfect",
         ("no score, or", "all pairs alike"),
     ),
 )

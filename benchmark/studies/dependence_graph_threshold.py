@@ -179,15 +179,11 @@ def _told(
 
 def _direction(cases: dict[Case, list[Fit]]) -> Prediction:
     text, verdict = _told(cases, lambda fit: fit.at[HIGH].density - fit.at[LOW].density, lambda interval: above(interval, 0.0))
-    statement = {
-        "supported": f"as coded, c = {LOW} is the local-like end and {HIGH} the global-like one",
-        "not supported": f"as coded, c = {LOW} is the global-like end and {HIGH} the local-like one",
-        "undecided": "neither is borne out everywhere",
-    }[verdict]
     return Prediction(
-        expected=f"There are more edges at c = {HIGH} than at c = {LOW}: of the rule `ratio < c` the paper's summary (0.1 "
-        "global-like, 0.9 local-like) says the opposite of what it does.",
-        found=f"difference of densities: {text}: {statement}.",
+        expected=f"By the rule `ratio < c` edges can only be added as c grows: {LOW} is the local-like end, {HIGH} the "
+        "global-like one. The paper's summary says the opposite, which the rule alone rules out; that models leave no pairs "
+        "between the two is what could be.",
+        found=f"difference of densities: {text}.",
         verdict=verdict,
     )
 

@@ -3,8 +3,9 @@
 A graph [B, T, N, N] bool holds at [b, t, j, i] whether agent j's action at step t influences agent i's next substate or its
 reward of that step. Row = who influences, column = who is influenced. Every agent influences itself.
 
-E_t[j, i], the earliest arrival, is the first step e >= t whose edges complete a path from (t, j) to (e + 1, i). What agent i
-earns before e cannot depend on what j did at t. The paper's multi-agent advantage sums the later TD errors of all i,
+E_t[j, i], the earliest arrival, is the first step e >= t whose edges complete a path from (t, j) to (e + 1, i). Before e
+nothing that j did at t has reached agent i, if all influence is by actions. The paper's advantage sums the later TD errors of
+all agents i,
     A_t^j = sum_{u >= t} (gamma lambda)^(u-t) sum_i w_{t,u}[j, i] delta_u^i,   w = (1 - floor) [u >= E_t[j, i]] + floor,
 and because self loops let reachability only grow with u, this is, with agent i's ordinary advantage A^i (its GAE),
     A_t^j = (1 - floor) sum_i (gamma lambda)^(E-t) A_E^i + floor sum_i A_t^i,  E = E_t[j, i],
@@ -12,10 +13,13 @@ with no term where i is never reached. Full graph: everyone gets sum_i A_t^i. On
 
 Steps beyond an episode's end need no mask here: the GAE is zero there, whatever the graph says.
 
-The mean of this over trajectories is the gradient of the team's return if which edges exist from t on does not depend on j's
-own action at t: the errors left out then have mean zero given that action. Where it does depend (an agent walks to a switch;
-near it there are edges, elsewhere none), the mean is biased, unless what is left out is zero for a reason of its own: no reward
-without influence and no critic. The paper states it without that condition; tests/test_dependence_graph_gradients.py counts.
+The mean of this over trajectories is the gradient of the team's return on two conditions. Which edges exist from t on does not
+depend on j's own action at t: the errors left out then have mean zero given that action. Where it does depend (an agent walks
+to a switch; near it there are edges, elsewhere none), the mean is biased, unless what is left out is zero for a reason of its
+own: no reward without influence and no critic. And no influence goes through states alone: what j's action does to j's own
+state, which then moves i whatever j does next, is on no path of such edges, and its credit is lost (a graph of the paper's
+definition has an edge there; its models and interventions on actions show none). The paper states the result without the first
+condition and assumes the second of its models; tests/test_dependence_graph_gradients.py counts both.
 """
 
 from __future__ import annotations
