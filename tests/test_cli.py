@@ -22,6 +22,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 README_LINES = sorted(set(re.findall(r"creditbench ([a-z][^`\n…]*)", README)))
 COMMANDS = ["list", "plan", "train", "evaluate", "aggregate", "report", "watch", "speed", "random"]
+GUIDED = ["train", "--task", "lbf/5x5-2p-1f-coop", "--algorithm", "ippo+dg", "--steps", "600"]
 RUN = ["train", "--task", "lbf/5x5-2p-1f-coop", "--algorithm", "ippo", "--steps", "600", "--set", "episodes_per_update=4"]
 
 
@@ -99,10 +100,8 @@ def test_plan_prints_a_table(capsys: pytest.CaptureFixture[str], tmp_path: Path,
         (["train", "--task", "lbf/5x5-2p-1f-coop", "--algorithm", "ippo"], "missing: --steps, --out"),
         (["train", "--task", "lbf/5x5-2p-1f-coop", "--variant", "ippo"], "--variant needs --suite"),
         ([*RUN, "--out", "x", "--set", "learning_rat=1"], "Known settings:"),
-        (
-            "train --task lbf/5x5-2p-1f-coop --algorithm ippo+dg --steps 9 --out x --set dependence.c=1".split(),
-            "dependence.threshold",
-        ),
+        ([*RUN, "--out", "x", "--set", "advantage.c=1"], "advantage: Extra inputs"),
+        ([*GUIDED, "--out", "x", "--set", "dependence.c=1"], "dependence.threshold"),
         ([*RUN, "--out", "x", "--set", "learning_rate"], "--set takes name=value"),
         ([*RUN, "--out", "x", "--set", "learning_rate=-1"], "learning_rate: Input should be greater than 0"),
         (
