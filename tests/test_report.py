@@ -15,7 +15,7 @@ from benchmark.report import ReportError, render, words
 from benchmark.report.drawing import look, sheet
 from benchmark.report.figures_comparison import improvement
 from benchmark.report.palette import COLOURS, MARK_PATHS, MARKS, shortened, styles
-from benchmark.report.tables import plain_column, table, text
+from benchmark.report.tables import Column, plain_column, table, text
 from benchmark.store import Store
 from tests.fixtures.made_up_aggregate import made_up_aggregate, write_aggregate
 from tests.fixtures.read_site import Reader, files, links, rows, site_of, workshop
@@ -381,3 +381,19 @@ def test_published_values_over_the_tasks_stand_beside_what_was_found(tmp_path: P
     assert "0.85" in board
     assert "0.74" in board
     assert "Published: a paper." in board
+
+
+def test_in_the_csv_of_the_leaderboard_the_leader_has_no_probability_and_all_else_in_its_place(site: Path) -> None:
+    (path,) = (site / "data").glob("*-leaderboard.csv")
+    found = rows(path)
+    leaders = [row for row in found if row["rank"] == "1"]
+    assert leaders
+    for row in leaders:
+        assert row["p_better"] == row["p_better_low"] == row["p_better_high"] == ""
+        assert 0 <= float(row["optimality_gap"]) <= 1
+        assert row["group"] == "Ranked and preliminary"
+
+
+def test_a_cell_that_does_not_fit_its_column_in_the_csv_is_refused() -> None:
+    with pytest.raises(ValueError, match="table t, column A"):
+        table("t", "T", "", [Column("A", ("a", "a_low"))], [[text("alone")]])

@@ -50,13 +50,23 @@ class Group:
 
 @dataclass(frozen=True)
 class Table:
-    """`name`: of its CSV. The first cell of each row is its header."""
+    """`name`: of its CSV. The first cell of each row is its header.
+
+    Raises ValueError if a cell has more or fewer values than its column has names in the CSV.
+    """
 
     name: str
     title: str
     caption: str
     columns: tuple[Column, ...]
     groups: tuple[Group, ...]
+
+    def __post_init__(self) -> None:
+        for group in self.groups:
+            for row in group.rows:
+                for column, cell in zip(self.columns, row, strict=True):
+                    if len(cell.raw) != len(column.csv):
+                        raise ValueError(f"table {self.name}, column {column.title}: {cell.raw} cannot stand under {column.csv}")
 
     @property
     def data(self) -> Data:

@@ -30,6 +30,10 @@ from benchmark.report.tables import (
 from benchmark.report.workshop import Workshop
 
 
+_THE_LEADER = Cell(Markup("the leader"), (None, None, None), "num")
+"""Where the others' probability of beating it stands."""
+
+
 def leaderboard(shop: Workshop, suite: SuiteReport) -> Table:
     """Ordered by place; variants without a place stand apart, with the reason."""
     summaries = {entry.variant: entry for entry in suite.variants}
@@ -54,7 +58,7 @@ def leaderboard(shop: Workshop, suite: SuiteReport) -> Table:
             estimate(unnormalised.get(name)),
             amount(summary.published_iqm),
             estimate(absolute.iqm if absolute else None),
-            text("the leader", "num") if name == leader and not suite.smoke else estimate(gain),
+            _THE_LEADER if name == leader and not suite.smoke else estimate(gain),
             estimate(final.optimality_gap if final else None),
             _seeds(suite, name),
             html(escape(f"{summary.coverage.found}/{summary.coverage.planned}"), f"{summary.coverage.found}", "num"),
