@@ -66,7 +66,9 @@ class Table:
             for row in group.rows:
                 for column, cell in zip(self.columns, row, strict=True):
                     if len(cell.raw) != len(column.csv):
-                        raise ValueError(f"table {self.name}, column {column.title}: {cell.raw} cannot stand under {column.csv}")
+                        raise ValueError(
+                            f"table {self.name}, column {column.title}: {cell.raw} cannot stand under {column.csv}"
+                        )
 
     @property
     def data(self) -> Data:

@@ -29,7 +29,6 @@ from benchmark.report.tables import (
 )
 from benchmark.report.workshop import Workshop
 
-
 _THE_LEADER = Cell(Markup("the leader"), (None, None, None), "num")
 """Where the others' probability of beating it stands."""
 
