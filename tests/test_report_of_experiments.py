@@ -186,6 +186,7 @@ def test_the_studies_page_begins_with_a_link_to_each_of_them(site: Path) -> None
     wanted = [f"#{heading['id']}" for heading in shown.all("h2") if heading.get("id", "").startswith("study-")]
     assert len(wanted) > 1
     assert [link["href"] for link in shown.all("a") if link["href"].startswith("#study-")] == wanted
+    assert "Whether the sums are right 1 supported 1 not supported" in shown.text
 
 
 def test_a_quick_study_says_that_it_is_one(site: Path) -> None:

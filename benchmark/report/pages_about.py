@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.report import figures_finals, tables_about, tables_results, tables_studies
+from benchmark.report import figures_finals, tables_about, tables_results, tables_studies, words
 from benchmark.report.workshop import Workshop
 
 
@@ -11,7 +11,7 @@ def claims(shop: Workshop) -> None:
     tables = [shop.table(tables_about.claims(shop, suite)) for suite in shop.aggregate.suites if suite.claims]
     verdicts = [claim.verdict for suite in shop.aggregate.suites for claim in suite.claims]
     verdicts += [one.verdict for study in shop.aggregate.studies for one in study.predictions if not study.quick]
-    counts = {word: verdicts.count(word) for word in ("supported", "not supported", "undecided") if word in verdicts}
+    counts = words.counts(verdicts, words.VERDICTS)
     studies = shop.table(tables_studies.verdicts(shop)) if shop.aggregate.studies else None
     shop.page("claims.html", "claims.html.j2", "Claims", tables=tables, studies=studies, counts=counts)
 
@@ -28,7 +28,7 @@ def reproduction(shop: Workshop) -> None:
         if suite.reproduction
     ]
     verdicts = [entry.verdict for suite in shop.aggregate.suites for entry in suite.reproduction]
-    counts = {word: verdicts.count(word) for word in ("identical", "agrees", "differs", "undecided") if word in verdicts}
+    counts = words.counts(verdicts, ("identical", "agrees", "differs", "undecided"))
     shop.page("reproduction.html", "reproduction.html.j2", "Reproduction", sections=sections, counts=counts)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmark.aggregate_model import AblationReport, SuiteReport
-from benchmark.report import figures_ablations, tables_ablations, tables_studies
+from benchmark.report import figures_ablations, tables_ablations, tables_studies, words
 from benchmark.report.workshop import Workshop
 
 
@@ -38,6 +38,7 @@ def studies(shop: Workshop) -> None:
         {
             "study": study,
             "anchor": tables_studies.anchor(study),
+            "counts": words.counts((prediction.verdict for prediction in study.predictions), words.VERDICTS),
             "predictions": shop.table(tables_studies.predictions(study)),
             "tables": [
                 shop.table(tables_studies.numbers(study, place, found)) for place, found in enumerate(study.tables, start=1)

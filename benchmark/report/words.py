@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
@@ -11,6 +12,8 @@ from benchmark.aggregate_model import Coverage, Estimate, Methods, RunRow, Suite
 MINUS = "\u2212"
 LONGEST_SLUG = 60
 
+VERDICTS = ("supported", "not supported", "undecided")
+"""On a claim or a prediction, in the order in which they are counted."""
 BADGES = {
     "ranked": "good",
     "preliminary": "warn",
@@ -54,6 +57,12 @@ MEANINGS = {
     "own run": "trained on this machine, in this checkout",
     "smoke": "a suite that shows that everything works; too short to be evidence of anything",
 }
+
+
+def counts(found: Iterable[str], order: Sequence[str]) -> dict[str, int]:
+    """How often each of the words of `order` was found, without those that were not."""
+    counted = Counter(found)
+    return {word: counted[word] for word in order if counted[word]}
 
 
 def number(value: float | None, digits: int = 2) -> str:
