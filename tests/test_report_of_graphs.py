@@ -268,7 +268,7 @@ def test_right_wrong_and_missed_edges_differ_without_colour_too() -> None:
 def test_the_caption_says_which_steps_are_shown_and_of_which_run(tmp_path: Path) -> None:
     steps = [[] for _ in range(40)] + [[1], [1, 2]]
     plate = episode_of(tmp_path, {"claimed": steps, "true": [[1]] * 42}, agents=2)
-    assert "Shown are steps 17 to 41, those of its 42 steps with most edges, of the first evaluation episode" in plate.caption
+    assert "Shown are steps 17 to 41, those of its 42 steps with most edges, of the first of the episodes that" in plate.caption
     assert "the run with seed 0: 2 edges are claimed and true, 1 claimed and not true, 23 missed" in plate.caption
     assert "steps 17 to 41" in plate.alt
     assert len(plate.data.rows) == 26
