@@ -33,6 +33,7 @@ def overall(runs: SuiteRuns, standing: Mapping[str, Status]) -> Overall:
     scores = {variant: _scores(row) for variant, row in cells.items() if lacking[variant] is None}
     aggregates = {variant: statistics.over_tasks(found) for variant, found in scores.items()}
     points = runs.suite.evaluation.points
+    published = any(variant.published_iqm is not None for variant in runs.suite.variants.values())
     return Overall(
         tasks=tuple(task.id for task in tasks),
         left_out=tuple(task.id for task in runs.tasks if task.reference_scores is None),
@@ -44,15 +45,7 @@ def overall(runs: SuiteRuns, standing: Mapping[str, Status]) -> Overall:
         efficiency=tuple(_variant_band(variant, found.efficiency) for variant, found in aggregates.items()),
         improvement=improvements([runs.row(variant) for variant in standing]),
         ranks=_ranks(scores, aggregates, standing),
-        before_normalisation=tuple(
-            VariantEstimate(
-                variant=variant,
-                estimate=interval_estimate(
-                    *statistics.iqm_over_tasks([cell.final for cell in cells[variant]], scores[variant].counts)
-                ),
-            )
-            for variant in (scores if any(one.published_iqm is not None for one in runs.suite.variants.values()) else ())
-        ),
+        before_normalisation=tuple(_before_normalisation(variant, cells[variant]) for variant in (scores if published else ())),
     )
 
 
@@ -62,6 +55,12 @@ def _lacking(row: Sequence[Cell]) -> str | None:
         return "no task of the suite has reference scores"
     empty = [cell.task.id for cell in row if not cell.comparable]
     return f"no runs to score on {', '.join(empty)}" if empty else None
+
+
+def _before_normalisation(variant: str, row: Sequence[Cell]) -> VariantEstimate:
+    """The IQM of final scores as they are, as papers give it where all tasks have one scale."""
+    value, ends = statistics.iqm_over_tasks([cell.final for cell in row], [cell.counts for cell in row])
+    return VariantEstimate(variant=variant, estimate=interval_estimate(value, ends))
 
 
 def _scores(row: Sequence[Cell]) -> VariantScores:
