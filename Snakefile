@@ -9,7 +9,7 @@ import sys
 
 from snakemake.utils import min_version
 
-from benchmark.pipeline import Pipeline
+from benchmark.workflow.pipeline import Pipeline
 
 min_version("9.10")
 
@@ -81,7 +81,7 @@ rule train:
         run=lambda wildcards: PIPELINE.job(wildcards.task, wildcards.run).arguments,
         device=PIPELINE.config.device,
     shell:
-        "{params.python} benchmark.supervise checkpoints/{wildcards.task}/{wildcards.run} -- "
+        "{params.python} benchmark.workflow.supervisor checkpoints/{wildcards.task}/{wildcards.run} -- "
         "{params.creditbench} train {params.run} --expect {wildcards.run} --device {params.device} > {log} 2>&1"
 
 

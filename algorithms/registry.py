@@ -12,7 +12,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from algorithms.entry_points import BrokenPlugin, entries
+from algorithms.plugins import BrokenPlugin, entries
 from algorithms.settings.base import Settings
 from algorithms.settings.dependence_graph import PAPER as DEPENDENCE_PAPER
 from algorithms.settings.dependence_graph import RELEASED as DEPENDENCE_RELEASED
@@ -94,7 +94,7 @@ PPO = (
         family="policy gradient",
         source="de Witt et al. 2020, arXiv 2011.09533; Schulman et al. 2017",
         summary="Every agent is trained by PPO on its own observation; its critic sees no more than it does.",
-        factory="algorithms.policy_gradient:build",
+        factory="algorithms.advantages.gae:build",
         settings=IPPOSettings,
     ),
     AlgorithmEntry(
@@ -104,7 +104,7 @@ PPO = (
         family="policy gradient",
         source="Yu et al. 2022, arXiv 2103.01955",
         summary="PPO actors on their own observations; one central critic that sees the state.",
-        factory="algorithms.policy_gradient:build",
+        factory="algorithms.advantages.gae:build",
         settings=MAPPOSettings,
     ),
 )

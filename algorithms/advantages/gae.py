@@ -18,11 +18,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from algorithms.advantages.interface import AdvantageEstimator
 from algorithms.interface import Episodes, Problem
-from algorithms.minibatches import minibatches, step_places, take
-from algorithms.networks import Network, NetworkShape, TeamNetworks
-from algorithms.optimiser import Optimiser
+from algorithms.networks.perceptrons import Network, NetworkShape, TeamNetworks
+from algorithms.optimisation.minibatches import minibatches, step_places, take
+from algorithms.optimisation.optimiser import Optimiser
+from algorithms.policy_gradient.advantage_estimator import AdvantageEstimator
+from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.returns import RunningNormaliser, explained_variance, gae
 from algorithms.seeds import derived_seed
 from algorithms.settings.policy_gradient import PPOSettings
@@ -241,3 +242,8 @@ def value_loss(value: Tensor, before: Tensor, target: Tensor, clip: float | None
 
 def _shape(settings: PPOSettings) -> NetworkShape:
     return NetworkShape(settings.hidden_size, settings.hidden_layers, settings.activation)
+
+
+def build(settings: PPOSettings, problem: Problem) -> PolicyGradient:
+    """IPPO or MAPPO, as the settings say."""
+    return PolicyGradient(settings, problem, GAE(settings, problem))

@@ -29,13 +29,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from algorithms.attention import EncoderLayer, EncoderShape, causal_mask, drop, uniform_linear
 from algorithms.interface import Problem, TeamShape
-from algorithms.policy_gradient import PolicyGradient
-from algorithms.redistribution.coalition_layer import CoalitionLayer
-from algorithms.redistribution.learned import RewardModel, paid_by_model
-from algorithms.redistribution.tokens import TokenEmbedding
-from algorithms.redistribution.trajectories import Trajectories
+from algorithms.networks.attention import EncoderLayer, EncoderShape, causal_mask, drop, uniform_linear
+from algorithms.policy_gradient.learner import PolicyGradient
+from algorithms.redistribution.models.coalition_layer import CoalitionLayer
+from algorithms.redistribution.models.learned import RewardModel, paid_by_model
+from algorithms.redistribution.models.tokens import TokenEmbedding
+from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.seeds import derived_seed
 from algorithms.settings.redistribution import RedistributedPPOSettings, STASSettings
 

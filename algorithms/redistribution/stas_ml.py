@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 
 from algorithms.interface import Problem
-from algorithms.policy_gradient import PolicyGradient
-from algorithms.redistribution.learned import paid_by_model
+from algorithms.policy_gradient.learner import PolicyGradient
+from algorithms.redistribution.models.learned import paid_by_model
 from algorithms.redistribution.stas import STAS
 from algorithms.seeds import derived_seed
 from algorithms.settings.redistribution import RedistributedPPOSettings, STASMLSettings

@@ -41,14 +41,14 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from algorithms.attention import EncoderLayer, EncoderShape, causal_mask
 from algorithms.interface import Problem, TeamShape
-from algorithms.policy_gradient import PolicyGradient
-from algorithms.redistribution.attention_received import by_agents, by_steps, product_of_parts
-from algorithms.redistribution.coalition_layer import CoalitionLayer
-from algorithms.redistribution.learned import RewardModel, paid_by_model
-from algorithms.redistribution.normaliser import normalised_rewards
-from algorithms.redistribution.tar2_parts import (
+from algorithms.networks.attention import EncoderLayer, EncoderShape, causal_mask
+from algorithms.policy_gradient.learner import PolicyGradient
+from algorithms.redistribution.models.attention_weights import by_agents, by_steps, product_of_parts
+from algorithms.redistribution.models.coalition_layer import CoalitionLayer
+from algorithms.redistribution.models.learned import RewardModel, paid_by_model
+from algorithms.redistribution.models.normaliser import normalised_rewards
+from algorithms.redistribution.models.tar2_parts import (
     GELUNetwork,
     action_loss,
     outcome,
@@ -57,8 +57,8 @@ from algorithms.redistribution.tar2_parts import (
     team_state,
     with_outcome,
 )
-from algorithms.redistribution.tokens import TokenEmbedding
-from algorithms.redistribution.trajectories import Trajectories
+from algorithms.redistribution.models.tokens import TokenEmbedding
+from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.seeds import derived_seed
 from algorithms.settings.redistribution import RedistributedPPOSettings, TAR2Settings
 

@@ -23,10 +23,10 @@ import torch
 from torch import Tensor
 
 from algorithms.interface import Problem, TeamShape
-from algorithms.policy_gradient import PolicyGradient
+from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.redistribution.arel import WideAttention
-from algorithms.redistribution.learned import RewardModel, paid_by_model
-from algorithms.redistribution.tar2_parts import (
+from algorithms.redistribution.models.learned import RewardModel, paid_by_model
+from algorithms.redistribution.models.tar2_parts import (
     GELUNetwork,
     action_loss,
     outcome,
@@ -34,8 +34,8 @@ from algorithms.redistribution.tar2_parts import (
     team_state,
     with_outcome,
 )
-from algorithms.redistribution.tokens import TokenEmbedding
-from algorithms.redistribution.trajectories import Trajectories
+from algorithms.redistribution.models.tokens import TokenEmbedding
+from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.seeds import derived_seed
 from algorithms.settings.redistribution import RedistributedPPOSettings, TAR2RawSettings
 

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from algorithms.advantages.gae import GAE
 from algorithms.interface import Episodes, Problem
-from algorithms.policy_gradient import PolicyGradient
-from algorithms.redistribution.interface import Redistribution, Redistributor
-from algorithms.redistribution.payment import paid
-from algorithms.redistribution.trajectories import Trajectories
+from algorithms.policy_gradient.learner import PolicyGradient
+from algorithms.policy_gradient.redistributor import Redistribution, Redistributor
+from algorithms.redistribution.models.reward_assignment import paid
+from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.settings.redistribution import RedistributedPPOSettings, UniformSettings
 
 

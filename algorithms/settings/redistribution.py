@@ -19,7 +19,7 @@ AREL = "Xiao et al. 2022 (AREL)"
 OURS = "CreditBench"
 
 CoalitionLaw = Literal["banzhaf_masks", "permutation", "owen", "all", "exact"]
-"""How coalitions are drawn in STAS' agent attention, see algorithms.redistribution.shapley."""
+"""How coalitions are drawn in STAS' agent attention, see algorithms.redistribution.models.shapley."""
 
 MOST_ENUMERATED_AGENTS = 8
 """Attention over all 2^(N-1) coalitions of each agent is refused beyond this."""

@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from algorithms.interface import Episodes, Influence
-from benchmark.credit.model import (
+from benchmark.experiments.credit_measurements import (
     CHIEF_ORACLE,
     MAXIMUM_AGENTS_SHOWN,
     MAXIMUM_EDGES_DRAWN,

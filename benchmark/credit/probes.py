@@ -15,10 +15,10 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.credit.probe_names import PROBES
+from algorithms.plugins import load
 from benchmark.environments.interface import BatchedEnvironment
 from benchmark.environments.native.compilation import njit
-from benchmark.plugins import load
+from benchmark.experiments.probe_names import PROBES
 
 NEAREST = 3
 """Neighbours of an agent in the distance graph (k of Le and Ta 2026)."""

@@ -1,4 +1,4 @@
-"""What one row of a simulator looks like: a few shapes, drawn by `benchmark.rendering`. Simulators know no colours."""
+"""What one row of a simulator looks like: a few shapes, drawn by rendering.py. Simulators know no colours."""
 
 from __future__ import annotations
 

@@ -10,24 +10,24 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from benchmark.aggregate_model import Aggregate, Manifest
-from benchmark.report import pages, pages_about, pages_experiments
-from benchmark.report.drawing import look
-from benchmark.report.workshop import HERE, Workshop
+from benchmark.analysis.schema import Aggregate, Manifest
+from benchmark.report.context import HERE, Workshop
+from benchmark.report.figure_style import look
+from benchmark.report.pages import about, experiments, results
 
 MARKER = ".creditbench-report"
 PAGES = {
-    "index.html": pages.overview,
-    "leaderboard.html": pages.leaderboard,
-    "tasks.html": pages.tasks,
-    "methods.html": pages.methods,
-    "claims.html": pages_about.claims,
-    "ablations.html": pages_experiments.ablations,
-    "studies.html": pages_experiments.studies,
-    "reproduction.html": pages_about.reproduction,
-    "speed.html": pages_about.speed,
-    "provenance.html": pages_about.provenance,
-    "records.html": pages_about.records,
+    "index.html": results.overview,
+    "leaderboard.html": results.leaderboard,
+    "tasks.html": results.tasks,
+    "methods.html": results.methods,
+    "claims.html": about.claims,
+    "ablations.html": experiments.ablations,
+    "studies.html": experiments.studies,
+    "reproduction.html": about.reproduction,
+    "speed.html": about.speed,
+    "provenance.html": about.provenance,
+    "records.html": about.records,
 }
 
 Model = TypeVar("Model", bound=BaseModel)

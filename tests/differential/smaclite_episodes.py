@@ -33,11 +33,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from algorithms.seeds import derive, episode_seeds
 from benchmark.environments.interface import BatchedEnvironment
 from benchmark.environments.native.smaclite.constants import X, Y
 from benchmark.environments.native.smaclite.environment import SMAClite
-from benchmark.environments.native.smaclite.maps import shipped_maps
-from benchmark.seeds import derive, episode_seeds
+from benchmark.environments.native.smaclite.maps.map_files import shipped_maps
 from tests.differential.smaclite_package import register_own_maps
 from tests.differential.smaclite_policies import POLICIES, Policy, Sight
 
@@ -151,7 +151,7 @@ def play_both(map_name: str, policy: str, episodes: int, seed: int, jitter: floa
     """
     if episodes < FEWEST_EPISODES:
         raise ValueError(f"the intervals need at least {FEWEST_EPISODES} episodes, got {episodes}")
-    from benchmark.environments.reference.smaclite import make
+    from benchmark.environments.adapters.smaclite import make
 
     native = SMAClite(NATIVE_ROWS, map_name=map_name)
     real = make(1, map_name=map_name, horizon=native.team.horizon)

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.environments.native.smaclite.constants import BOARD, FRAMES_PER_STEP
-from benchmark.environments.native.smaclite.maps import FREE, WALL, Map, load_map, shipped_maps
-from benchmark.environments.native.smaclite.scenario import build_rules
+from benchmark.environments.native.smaclite.maps.map_files import FREE, WALL, Map, load_map, shipped_maps
+from benchmark.environments.native.smaclite.maps.scenario import build_rules
 from tests.differential.smaclite_policies import POLICIES, Sight
 from tests.differential.smaclite_recordings import Recording, below_the_bar, compare
 
@@ -113,7 +113,7 @@ def target_numbers(units: list[Any]) -> NDArray[np.int64]:
 
 def record(map_name: str, steps: int, seed: int) -> Recording:
     """At least `steps` steps of the real package, divided among the policies: the arrays of tests/data/smaclite/README.md."""
-    from benchmark.environments.reference.smaclite import make
+    from benchmark.environments.adapters.smaclite import make
 
     environment = make(1, map_name=map_name, horizon=NO_LIMIT)
     assert environment.block is not None

@@ -11,10 +11,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import chi2_contingency, ks_2samp
 
-from benchmark.environments.native.lbf import LevelBasedForaging
-from benchmark.environments.native.lbf_kernels import LOAD, food_may_lie_on
-from benchmark.environments.reference.rows import RowEnvironment
-from benchmark.tasks import get_task
+from benchmark.environments.adapters.rows import RowEnvironment
+from benchmark.environments.native.lbf.environment import LevelBasedForaging
+from benchmark.environments.native.lbf.kernels import LOAD, food_may_lie_on
+from benchmark.environments.tasks.registry import get_task
 
 IDS = [
     "lbf/5x5-2p-1f",

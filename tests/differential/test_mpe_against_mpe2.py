@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmark.environments.native.mpe import ParticleEnvironment, SimpleSpread, SimpleTag
-from benchmark.environments.reference.rows import RowEnvironment
-from benchmark.tasks import get_task
+from benchmark.environments.adapters.rows import RowEnvironment
+from benchmark.environments.native.mpe.environment import ParticleEnvironment, SimpleSpread, SimpleTag
+from benchmark.environments.tasks.registry import get_task
 
 simple_spread = pytest.importorskip("mpe2.simple_spread_v3", reason="the package mpe2 is not installed")
 simple_tag = pytest.importorskip("mpe2.simple_tag_v3", reason="the package mpe2 is not installed")

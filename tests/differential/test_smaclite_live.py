@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.catalogue.smaclite import PACKAGED
 from benchmark.environments.native.smaclite.constants import X, Y
 from benchmark.environments.native.smaclite.environment import SMAClite
-from benchmark.environments.native.smaclite.maps import load_map, shipped_maps
+from benchmark.environments.native.smaclite.maps.map_files import load_map, shipped_maps
+from benchmark.environments.tasks.smaclite import PACKAGED
 from tests.differential import smaclite_episodes as episodes
 from tests.differential.smaclite_package import read_by_package, record, register_own_maps
 from tests.differential.smaclite_policies import at_random, nearest_first
@@ -34,7 +34,7 @@ def package() -> Any:
     """The adapter, with our own maps known to the package."""
     pytest.importorskip("smaclite", reason="the package smaclite is not installed: see the README's optional packages")
     register_own_maps()
-    from benchmark.environments.reference import smaclite
+    from benchmark.environments.adapters import smaclite
 
     return smaclite
 

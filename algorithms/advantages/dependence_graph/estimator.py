@@ -20,9 +20,9 @@ from algorithms.advantages.dependence_graph.graph import multi_agent_advantage, 
 from algorithms.advantages.dependence_graph.sources import ConstantGraph, CorruptedGraph, GraphSource, Inferred, PrivilegedGraph
 from algorithms.advantages.dependence_graph.world_model import WorldModel
 from algorithms.advantages.gae import GAE, IdentityCritic, LocalCritic
-from algorithms.advantages.interface import AdvantageEstimator
 from algorithms.interface import Episodes, Influence, Problem
-from algorithms.policy_gradient import PolicyGradient
+from algorithms.policy_gradient.advantage_estimator import AdvantageEstimator
+from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.settings.dependence_graph import (
     DependenceGraphSettings,
     GraphSettings,

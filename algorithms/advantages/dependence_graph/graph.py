@@ -19,7 +19,7 @@ to a switch; near it there are edges, elsewhere none), the mean is biased, unles
 own: no reward without influence and no critic. And no influence goes through states alone: what j's action does to j's own
 state, which then moves i whatever j does next, is on no path of such edges, and its credit is lost (a graph of the paper's
 definition has an edge there; its models and interventions on actions show none). The paper states the result without the first
-condition and assumes the second of its models; tests/test_dependence_graph_gradients.py counts both.
+condition and assumes the second of its models; tests/algorithms/test_dependence_graph_gradients.py counts both.
 """
 
 from __future__ import annotations

@@ -29,10 +29,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from algorithms.advantages.dependence_graph.sources import GraphSource, Inferred
-from algorithms.fast_linear import fast_linear
 from algorithms.interface import Episodes, Problem
-from algorithms.minibatches import step_places
-from algorithms.networks import orthogonal_linear
+from algorithms.networks.fast_linear import fast_linear
+from algorithms.networks.perceptrons import orthogonal_linear
+from algorithms.optimisation.minibatches import step_places
 from algorithms.seeds import derived_seed
 from algorithms.settings.dependence_graph import DependenceGraphSettings
 

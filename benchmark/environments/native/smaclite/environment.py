@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from benchmark.environments.native.base import NativeEnvironment
 from benchmark.environments.native.smaclite import constants as c
-from benchmark.environments.native.smaclite.kernels_frame import scratch
-from benchmark.environments.native.smaclite.kernels_step import start_rows, step_rows
-from benchmark.environments.native.smaclite.maps import load_map
-from benchmark.environments.native.smaclite.scenario import build_rules, substate, team_shape
+from benchmark.environments.native.smaclite.kernels.frame import scratch
+from benchmark.environments.native.smaclite.kernels.step import start_rows, step_rows
+from benchmark.environments.native.smaclite.maps.map_files import load_map
+from benchmark.environments.native.smaclite.maps.scenario import build_rules, substate, team_shape
 from benchmark.environments.scene import Box, Disc, Line, Role, Scene
 
 REWARDS = ("damage", "sparse")

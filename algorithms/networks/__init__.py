@@ -1,0 +1,1 @@
+"""Networks of agents, critics and reward models, and their fused kernels."""

@@ -1,0 +1,1 @@
+"""Optimiser, minibatches, and the samples that actors learn from."""

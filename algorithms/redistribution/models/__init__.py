@@ -1,0 +1,1 @@
+"""What the methods of redistribution share: reward models, their tokens and attention, credit by coalitions."""

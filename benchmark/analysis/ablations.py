@@ -1,0 +1,115 @@
+"""Ablations: what changing one thing did, variant by variant beside the base, and the finding in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from benchmark.analysis import statistics
+from benchmark.analysis.claims import superiority
+from benchmark.analysis.cost import reward_model_share
+from benchmark.analysis.eligibility import cell_notes
+from benchmark.analysis.monitors import last_values
+from benchmark.analysis.run_table import Cell, SuiteRuns, total_seconds
+from benchmark.analysis.schema import AblationReport, AblationRow, AblationTask, Comparison, Estimate, Verdict
+from benchmark.analysis.settings import changed, named, resolved
+from benchmark.analysis.suite_summary import interval_estimate
+from benchmark.analysis.task_summary import summary
+from benchmark.experiments.run_spec import RunSpec
+from benchmark.experiments.statements import Ablation, Measure
+
+_COMPARISONS: dict[Verdict, Comparison] = {"supported": "better", "not supported": "worse", "undecided": "undecided"}
+
+
+def ablations(runs: SuiteRuns) -> tuple[AblationReport, ...]:
+    """The suite's ablations on each of their tasks."""
+    return tuple(
+        AblationReport(
+            **ablation.model_dump(exclude={"task"}),
+            tasks=tuple(
+                _on_task(ablation, runs.cell(task, ablation.base), [runs.cell(task, name) for name in ablation.variants], runs)
+                for task in runs.tasks
+                if ablation.task in (None, task.id)
+            ),
+        )
+        for ablation in runs.suite.ablations
+    )
+
+
+def _on_task(ablation: Ablation, base: Cell, others: Sequence[Cell], runs: SuiteRuns) -> AblationTask:
+    rows = tuple(_row(cell, base, runs, ablation.measure) for cell in (base, *others))
+    return AblationTask(task=base.task.id, rows=rows, found=_finding(rows, ablation.measure))
+
+
+def _row(cell: Cell, base: Cell, runs: SuiteRuns, measure: Measure) -> AblationRow:
+    decision = None if cell is base else superiority([cell], [base], measure, smoke=runs.suite.smoke)
+    records = [state.found.record for state in cell.scored if state.found.record is not None]
+    return AblationRow(
+        variant=cell.variant,
+        differs=tuple(differences(cell.states[0].spec, base.states[0].spec, runs.suite.variants[cell.variant].settings)),
+        n_planned=len(cell.states),
+        n_found=len(cell.scores),
+        n_failed=sum(state.failed for state in cell.states),
+        final=summary(cell.final, cell.counts),
+        area=summary(cell.area, cell.counts),
+        difference=None if cell is base else _difference(cell, base, measure),
+        improvement=decision.found if decision else None,
+        monitors=last_values(cell),
+        reward_model_share=reward_model_share(
+            (record.execution.seconds, total_seconds(record.execution)) for record in records
+        ),
+        comparison=_COMPARISONS[decision.verdict] if decision else "base",
+        reason=decision.reason if decision else "",
+        notes=tuple(cell_notes(cell)),
+    )
+
+
+def _difference(cell: Cell, base: Cell, measure: Measure) -> Estimate | None:
+    if not (cell.comparable and base.comparable):
+        return None
+    difference = statistics.difference_of_means(cell.of(measure), base.of(measure), cell.counts, base.counts)
+    return interval_estimate(*difference)
+
+
+def _finding(rows: Sequence[AblationRow], measure: Measure) -> str:
+    """In words: the best mean, and who is better, worse or not told apart from the base."""
+    summaries = [(row.final if measure == "final" else row.area, row.variant) for row in rows]
+    means = [(found.mean.value, variant) for found, variant in summaries if found.mean is not None]
+    if not means:
+        return "no scores yet."
+    highest = max(value for value, _ in means)
+    best = [name for value, name in means if value == highest]
+    groups = {word: [row.variant for row in rows if row.comparison == word] for word in ("better", "worse", "undecided")}
+    parts = [f"best mean{' area' if measure == 'area' else ''}: {', '.join(best)} ({highest:.4g})"]
+    parts += [
+        f"{title}: {', '.join(groups[word]) or 'none'}"
+        for word, title in (("better", "better than the base"), ("worse", "worse"), ("undecided", "undecided"))
+    ]
+    return "; ".join(parts) + "."
+
+
+def differences(spec: RunSpec, base: RunSpec, own_settings: Mapping[str, Any]) -> Iterator[str]:
+    """In words, what a run has that the base's has otherwise: algorithm, regime, and settings as "name = value".
+
+    Another algorithm brings settings of its own: of those that the base does not have, only what the suite gives the
+    variant itself (`own_settings`) is told. A setting is called by its last name where no other of the run's has that name.
+    """
+    for field in ("algorithm", "regime"):
+        if getattr(spec, field) != getattr(base, field):
+            yield f"{field} = {getattr(spec, field)}"
+    own, theirs, given = resolved(spec), resolved(base), named(spec, own_settings)
+    last_names = [_last(name) for name in own]
+    for name in changed(base) | changed(spec):
+        if name in own and (own[name] != theirs[name] if name in theirs else name in given):
+            shown = _last(name) if last_names.count(_last(name)) == 1 else name
+            yield f"{shown} = {_word(own[name])}"
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "none" if value is None else str(value)

@@ -1,0 +1,173 @@
+"""From records to `aggregate.json`: everything that the report shows, computed once.
+
+Beside it `manifest.json`, the records it was made of, and `csv/`, the same numbers as tables. Equal records give equal
+bytes: nothing here reads a clock, and every bootstrap is seeded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from benchmark.analysis import statistics
+from benchmark.analysis.ablations import ablations
+from benchmark.analysis.claims import judge
+from benchmark.analysis.cost import core_hours, costs
+from benchmark.analysis.csv_tables import write_tables
+from benchmark.analysis.dependence_graphs import graphs
+from benchmark.analysis.eligibility import RANKING_SEEDS, notes, variant_summary
+from benchmark.analysis.monitors import curves
+from benchmark.analysis.reproduction import reproduction
+from benchmark.analysis.run_table import Reader, RunState, SuiteRuns, coverage
+from benchmark.analysis.schema import (
+    MODEL_VERSION,
+    Aggregate,
+    EvaluationPolicy,
+    Manifest,
+    Methods,
+    PlannedAs,
+    RunRow,
+    SuiteReport,
+)
+from benchmark.analysis.study_results import Studies
+from benchmark.analysis.suite_summary import overall
+from benchmark.analysis.task_summary import task_report
+from benchmark.experiments.atomic_write import write_atomically
+from benchmark.experiments.run_spec import PROTOCOL_VERSION
+from benchmark.experiments.store import Store
+from benchmark.experiments.suite import Suite
+
+AGGREGATE_FILE = "aggregate.json"
+MANIFEST_FILE = "manifest.json"
+TABLE_FOLDER = "csv"
+
+METHODS = {
+    "score": "A run's score is the mean over the episodes of one evaluation; episodes are averaged before runs are.",
+    "final": "Final: the last evaluation of training. Absolute: the best policy by evaluation mean, on fresh episodes.",
+    "normalised": "Normalised: (score - random) / (best - random), by reference scores that are fixed for each task.",
+    "diverged": "A run that diverged is scored as the random policy from the point of failure on.",
+    "missing": "A run that is missing, crashed or unreadable has no score; it is counted, and its variant is not ranked.",
+    "mean": "Mean over the seeds of one task, with Student's t interval.",
+    "bootstrap": "All other intervals: percentile bootstrap, whole runs resampled within each task.",
+    "aggregates": "IQM, median, mean, optimality gap, performance profiles and sample efficiency: rliable (Agarwal et al. "
+    "2021) where all tasks have the same number of runs; else the same estimates by our own bootstrap, each task weighing "
+    "the same.",
+    "area": "Area under the learning curve: the mean score over the evaluation points of a run, in the task's own units.",
+    "difference": "Difference of the mean final scores of two variants: bootstrap, both resampled independently.",
+    "ratio": "Ratio of two mean normalised final scores: bootstrap, both resampled independently; none where the mean below "
+    "the line is not above the random policy's in every resample. Of three seeds a side it is too narrow, and misses the true "
+    "ratio in about 1 case of 5; of ten in 1 of 13.",
+    "ablations": "Ablations: a variant is better or worse than the base where the interval of its probability of improvement "
+    "lies wholly on one side of one half, all runs are there and each side has four seeds or more.",
+    "monitors": "Monitors of reward models: of each run the last value of training, then the mean over runs.",
+    "graphs": "Who influences whom: the last measurement of each run, then the mean over the runs that have a value; a run "
+    "that diverged counts with its last measurement before that.",
+    "improvement": "Probability of improvement: the chance that a run of one scores higher than a run of the other, ties "
+    "half, averaged over tasks, those without reference scores included.",
+    "ranks": "Ranks: by IQM over the tasks, in each resample; two variants tie if the interval of their difference holds 0.",
+    "comparisons": "Intervals are for one comparison each; among many, 1 in 20 misses by chance alone.",
+    "reproduction": "Reproduction: the mean of the own runs against the 95 % prediction interval of the committed ones.",
+    "cost": "Core-hours: seconds of all phases x threads, failed runs included; the time of crashed runs is not known.",
+}
+
+
+def aggregate(suites: Sequence[Suite], store: Store, out: Path, *, retrain: bool = False) -> Aggregate:
+    """Aggregates what is there of the suites' runs and writes it below `out`.
+
+    The committed record of a run is taken where there is one, unless its suite always trains. `retrain`: own records are
+    compared with the committed ones as well. Raises SuiteError if a suite names what does not exist.
+    """
+    reader = Reader(store)
+    runs = [SuiteRuns(suite, reader.states(suite, reference=not suite.always_train)) for suite in suites]
+    reports = tuple(_suite_report(found, reader, retrain=retrain) for found in runs)
+    rows = _rows(runs, reader)
+    studies = Studies(store)
+    result = Aggregate(
+        model_version=MODEL_VERSION,
+        methods=_methods(),
+        runs=rows,
+        suites=reports,
+        cost=costs(rows),
+        core_hours=sum(map(core_hours, rows)),
+        studies=tuple(studies.results),
+        studies_refused=tuple(studies.refused),
+        notes=tuple(f"{report.title}: {note}" for report in reports for note in report.notes),
+    )
+    manifest = Manifest(model_version=MODEL_VERSION, records=tuple(reader.manifest()), studies=tuple(studies.files))
+    _write(out / MANIFEST_FILE, manifest)
+    write_tables(out / TABLE_FOLDER, result)
+    _write(out / AGGREGATE_FILE, result)
+    return result
+
+
+def read_aggregate(out: Path) -> Aggregate:
+    """What `aggregate` wrote below `out`. Raises OSError, or ValidationError if it is of another version."""
+    return Aggregate.model_validate_json((out / AGGREGATE_FILE).read_bytes())
+
+
+def _suite_report(runs: SuiteRuns, reader: Reader, *, retrain: bool) -> SuiteReport:
+    suite = runs.suite
+    variants = tuple(variant_summary(runs, name) for name in suite.variants)
+    return SuiteReport(
+        **suite.model_dump(include=_SUITE_FIELDS),
+        settings_source=suite.origin.in_words,
+        published_source=suite.published_source,
+        core_hours=sum(core_hours(reader.row(state, ())) for state in runs.states),
+        declared_core_hours=suite.core_hours,
+        evaluation=EvaluationPolicy(**suite.evaluation.model_dump()),
+        coverage=coverage(runs.states),
+        variants=variants,
+        tasks=tuple(task_report(runs, entry, task) for entry, task in zip(suite.tasks, runs.tasks, strict=True)),
+        overall=overall(runs, {variant.variant: variant.status for variant in variants}),
+        claims=judge(runs),
+        ablations=ablations(runs),
+        monitor_curves=tuple(curves(runs)),
+        graphs=tuple(graphs(runs)),
+        reproduction=reproduction(runs, SuiteRuns(suite, reader.states(suite, reference=False))) if retrain else (),
+        notes=tuple(notes(runs)),
+    )
+
+
+_SUITE_FIELDS = {
+    "name",
+    "title",
+    "description",
+    "smoke",
+    "always_train",
+    "preset",
+    "time_limit",
+    "parallel_episodes",
+    "seeds",
+}
+
+
+def _rows(suites: Sequence[SuiteRuns], reader: Reader) -> tuple[RunRow, ...]:
+    """One row per run, in the order of the suites; a run that one suite takes from the committed records and another does
+    not has two."""
+    found: dict[tuple[str, object], tuple[RunState, list[PlannedAs]]] = {}
+    for runs in suites:
+        for state in runs.states:
+            _, names = found.setdefault((state.spec.fingerprint, state.found.path), (state, []))
+            names.append(PlannedAs(suite=runs.suite.name, variant=state.variant))
+    return tuple(reader.row(state, names) for state, names in found.values())
+
+
+def _methods() -> Methods:
+    return Methods(
+        confidence=statistics.CONFIDENCE,
+        resamples=statistics.RESAMPLES,
+        bootstrap_seed=statistics.BOOTSTRAP_SEED,
+        rliable_version=version("rliable"),
+        ranking_seeds=RANKING_SEEDS,
+        protocol_version=PROTOCOL_VERSION,
+        texts=METHODS,
+    )
+
+
+def _write(path: Path, model: BaseModel) -> None:
+    text = json.dumps(model.model_dump(mode="json"), indent=1, allow_nan=False, ensure_ascii=False)
+    write_atomically(path, (text + "\n").encode())

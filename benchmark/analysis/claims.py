@@ -1,0 +1,229 @@
+"""Claims -> verdicts: whether what we find bears a published statement out, and how sure that is.
+
+    at_least        the mean score over seeds reaches `value` on `task` (without one, on every task of the suite):
+                    decided when the 95 % t interval of the mean lies wholly on one side of the value
+    better          a run of `variant` scores higher than one of `than` (on `task`, or averaged over all tasks of the suite):
+                    decided when the 95 % bootstrap interval of the probability of improvement lies wholly on one side of 1/2
+    share_at_most   the mean normalised score of `variant` is at most `value` times that of `than` (on `task`, or on every
+                    task): decided when the 95 % bootstrap interval of the ratio of the means lies wholly on one side of
+                    `value`, and only where `than` itself is above the random policy
+
+Scores are of the measure that the task is scored by: final ones or, with `measure: area`, areas under the learning curve.
+What is not decided is undecided, and so is everything with runs missing and everything in a smoke suite, whose numbers
+are shown all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from benchmark.analysis import statistics
+from benchmark.analysis.run_table import Cell, SuiteRuns
+from benchmark.analysis.schema import ClaimVerdict, Estimate, Verdict
+from benchmark.analysis.scoring import normalised
+from benchmark.analysis.suite_summary import improvement, interval_estimate
+from benchmark.analysis.task_summary import summary
+from benchmark.experiments.statements import Claim, Measure
+
+SMALLEST_SAMPLE = 4
+"""Seeds a side that `better` needs: with three against three, even if all of one beat all of the other, chance does as
+well in 1 case of 10 (2 / C(6, 3)); with four in 1 of 35."""
+SMALLEST_SHARE = 3
+"""Seeds a side that `share_at_most` needs: the bootstrap of two runs knows three means only. Even of three its interval is
+too narrow: it misses the true ratio in about 1 case of 5, that of ten in 1 of 13 (tests/analysis/test_statistics.py)."""
+
+T_INTERVAL = "95 % Student t interval of the mean over seeds"
+IMPROVEMENT = "95 % bootstrap interval of the probability of improvement"
+RATIO = "95 % bootstrap interval of the ratio of mean normalised scores over seeds"
+_ORDER: tuple[Verdict, ...] = ("not supported", "undecided", "supported")
+_MEASURES: dict[Measure, str] = {"final": "final", "area": "area under the curve of"}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A number and what follows from it, with the reason in words."""
+
+    found: Estimate | None
+    verdict: Verdict
+    reason: str
+
+
+def judge(runs: SuiteRuns) -> tuple[ClaimVerdict, ...]:
+    """The verdict on each of a suite's claims, from its runs."""
+    kinds = {"at_least": _at_least, "better": _better, "share_at_most": _share_at_most}
+    return tuple(kinds[claim.kind](claim, runs) for claim in runs.suite.claims)
+
+
+def _at_least(claim: Claim, runs: SuiteRuns) -> ClaimVerdict:
+    assert claim.value is not None
+    cells = _cells(claim, claim.variant, runs)
+    decisions = [_reaches(cell, claim.value, claim.measure) for cell in cells]
+    scores = " or ".join(sorted({cell.task.score for cell in cells}))
+    return _worst_of(
+        claim,
+        cells,
+        decisions,
+        expected=f"mean {_MEASURES[claim.measure]} {scores} of {claim.value:g} or more",
+        shown=[f"{_shown(one.found)}, {_seeds([cell])}" for one, cell in zip(decisions, cells, strict=True)],
+        doubt=doubt(cells, smoke=runs.suite.smoke),
+        estimator=T_INTERVAL,
+    )
+
+
+def _reaches(cell: Cell, threshold: float, measure: Measure) -> Decision:
+    found = summary(cell.of(measure), cell.counts).mean
+    return Decision(found, *decide(found, threshold, "at least"))
+
+
+def _better(claim: Claim, runs: SuiteRuns) -> ClaimVerdict:
+    assert claim.than is not None
+    cells, rivals = _cells(claim, claim.variant, runs), _cells(claim, claim.than, runs)
+    decision = superiority(cells, rivals, claim.measure, smoke=runs.suite.smoke)
+    by = "" if claim.measure == "final" else " by area under the curve"
+    over = f" over {len(cells)} tasks" if len(cells) > 1 else ""
+    return ClaimVerdict(
+        **_named(claim),
+        expected=f"probability of improvement on {claim.than}{by} above 0.5{over}",
+        found=f"{_shown(decision.found)}, {_seeds([*cells, *rivals])} a side",
+        estimate=decision.found,
+        threshold=0.5,
+        verdict=decision.verdict,
+        reason=decision.reason,
+        estimator=IMPROVEMENT,
+    )
+
+
+def superiority(cells: Sequence[Cell], rivals: Sequence[Cell], measure: Measure, *, smoke: bool) -> Decision:
+    """Whether the runs of one variant score higher than those of another, each given by its cells on the same tasks.
+
+    Supported: they do; not supported: they score lower.
+    """
+    pair = improvement(cells, rivals, measure)
+    found = None if pair is None else pair.probability
+    verdict, reason = decide(found, 0.5, "above")
+    both = [*cells, *rivals]
+    why = doubt(both, smoke=smoke)
+    if not why and pair is not None and pair.n_tasks < len(cells):
+        why = f"only {pair.n_tasks} of {len(cells)} tasks can be compared"
+    if not why:
+        why = _too_few(both, SMALLEST_SAMPLE)
+    return Decision(found, "undecided", why) if why else Decision(found, verdict, reason)
+
+
+def _share_at_most(claim: Claim, runs: SuiteRuns) -> ClaimVerdict:
+    assert claim.value is not None
+    assert claim.than is not None
+    cells, rivals = _cells(claim, claim.variant, runs), _cells(claim, claim.than, runs)
+    decisions = [_share(cell, rival, claim.value) for cell, rival in zip(cells, rivals, strict=True)]
+    both = [*cells, *rivals]
+    return _worst_of(
+        claim,
+        cells,
+        decisions,
+        expected=f"normalised final score at most {claim.value:g} times that of {claim.than}",
+        shown=[
+            f"{_shown(one.found) if one.found else 'no ratio'}, {_seeds([cell, rival])} a side"
+            for one, cell, rival in zip(decisions, cells, rivals, strict=True)
+        ],
+        doubt=doubt(both, smoke=runs.suite.smoke) or _too_few(both, SMALLEST_SHARE),
+        estimator=RATIO,
+    )
+
+
+def _share(cell: Cell, rival: Cell, threshold: float) -> Decision:
+    if cell.task.reference_scores is None:
+        return Decision(None, "undecided", "the task has no reference scores to normalise by")
+    if not (cell.comparable and rival.comparable):
+        return Decision(None, "undecided", "there is no number to judge by")
+    own, theirs = normalised(cell.task, cell.final), normalised(cell.task, rival.final)
+    ratio = statistics.ratio_of_means(own, theirs, cell.counts, rival.counts)
+    if ratio is None:
+        reason = f"{rival.variant} itself is not surely above the random policy: {theirs.mean():.4g} normalised"
+        return Decision(None, "undecided", reason)
+    found = interval_estimate(*ratio)
+    verdict, reason = decide(found, threshold, "at most")
+    return Decision(found, verdict, f"{reason} ({own.mean():.4g} against {theirs.mean():.4g} normalised)")
+
+
+def decide(found: Estimate | None, threshold: float, wanted: Literal["above", "at least", "at most"]) -> tuple[Verdict, str]:
+    """Whether the interval lies on the wanted side of the threshold, and the reason in words.
+
+    Supported: all of it does. Not supported: none of it reaches the threshold.
+    """
+    if found is None:
+        return "undecided", "there is no number to judge by"
+    if found.interval is None:
+        return "undecided", "one run has no interval"
+    low, high = found.interval.low, found.interval.high
+    interval = f"the interval [{low:.4g}, {high:.4g}]"
+    supported = {"above": low > threshold, "at least": low >= threshold, "at most": high <= threshold}[wanted]
+    if supported:
+        side = {"above": "above", "at least": "at or above", "at most": "at or below"}[wanted]
+        return "supported", f"{interval} lies {side} {threshold:g}"
+    if low > threshold or high < threshold:
+        return "not supported", f"{interval} lies {'above' if low > threshold else 'below'} {threshold:g}"
+    return "undecided", f"{interval} holds {threshold:g}"
+
+
+def doubt(cells: Sequence[Cell], *, smoke: bool) -> str:
+    """Why nothing can be decided by these runs, empty if it can."""
+    if smoke:
+        return "smoke suite, not evidence"
+    planned = sum(len(cell.states) for cell in cells)
+    absent = planned - sum(len(cell.scores) for cell in cells)
+    return f"{absent} of {planned} runs are not there" if absent else ""
+
+
+def _too_few(cells: Sequence[Cell], needed: int) -> str:
+    few = min(len(cell.scores) for cell in cells) < needed
+    return f"{_seeds(cells)} a side cannot decide it; {needed} can" if few else ""
+
+
+def _worst_of(
+    claim: Claim,
+    cells: Sequence[Cell],
+    decisions: Sequence[Decision],
+    *,
+    expected: str,
+    shown: Sequence[str],
+    doubt: str,
+    estimator: str,
+) -> ClaimVerdict:
+    """Over several tasks a claim is as good as its worst task, whose numbers are the verdict's."""
+    assert claim.value is not None
+    worst = min(range(len(cells)), key=lambda place: _ORDER.index(decisions[place].verdict))
+    places = [f"{cell.task.id}: " if len(cells) > 1 else "" for cell in cells]
+    return ClaimVerdict(
+        **_named(claim),
+        expected=expected,
+        found="; ".join(f"{place}{words}" for place, words in zip(places, shown, strict=True)),
+        estimate=decisions[worst].found,
+        threshold=claim.value,
+        verdict="undecided" if doubt else decisions[worst].verdict,
+        reason=doubt or f"{places[worst]}{decisions[worst].reason}",
+        estimator=estimator,
+    )
+
+
+def _cells(claim: Claim, variant: str, runs: SuiteRuns) -> list[Cell]:
+    return [runs.cell(task, variant) for task in runs.tasks if claim.task in (None, task.id)]
+
+
+def _named(claim: Claim) -> dict[str, Any]:
+    return claim.model_dump(exclude={"value"})
+
+
+def _shown(found: Estimate | None) -> str:
+    if found is None:
+        return "no runs"
+    if found.interval is None:
+        return f"{found.value:.4g} (no interval)"
+    return f"{found.value:.4g} [{found.interval.low:.4g}, {found.interval.high:.4g}]"
+
+
+def _seeds(cells: Sequence[Cell]) -> str:
+    counts = sorted({len(cell.scores) for cell in cells})
+    few = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]}-{counts[-1]}"
+    return f"{few} seed{'s' if counts[-1] != 1 else ''}"

@@ -1,0 +1,107 @@
+"""What a run scored: its curve, its final and its absolute score, means over episodes.
+
+A run that diverged is scored as the random policy from the point of failure on, and so are its final and absolute score.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.environments.tasks.registry import Task
+from benchmark.experiments.record import EvaluationPoint, Record
+
+Array = NDArray[np.float64]
+
+
+class IncompleteRecord(ValueError):
+    """A record of a finished run that lacks evaluations. The message says which."""
+
+
+@dataclass(frozen=True)
+class RunScores:
+    """`returns`, `successes` [P]: means over the episodes at each point of the schedule; the last is the final one.
+
+    NaN where a diverged run has no value (see `random_value`). `failed_at`: environment steps, None for a sound run.
+    """
+
+    task: Task
+    returns: Array
+    successes: Array
+    absolute_return: float
+    absolute_success: float
+    failed_at: int | None
+
+    @property
+    def curve(self) -> Array:
+        """[P] of the measure that the task is scored by."""
+        return self.returns if self.task.score == "return" else self.successes
+
+    @property
+    def final(self) -> float:
+        """By the measure that the task is scored by."""
+        return float(self.curve[-1])
+
+    @property
+    def area(self) -> float:
+        """Under the curve: its mean over the points of the schedule."""
+        return float(self.curve.mean())
+
+    @property
+    def absolute(self) -> float:
+        """By the measure that the task is scored by."""
+        return self.absolute_return if self.task.score == "return" else self.absolute_success
+
+
+def score(record: Record, task: Task) -> RunScores:
+    """Raises IncompleteRecord for a run that did not fail and yet lacks a point of its schedule or the absolute score."""
+    outcome, schedule = record.outcome, record.spec.evaluation
+    due = [schedule.due(point, record.spec.budget) for point in range(schedule.points)]
+    found = [_evaluation(outcome.evaluations, step) for step in due]
+    failed = outcome.status == "failed"
+    if failed:
+        found[-1] = None
+    elif None in found:
+        raise IncompleteRecord(f"the run is said to be finished but was not evaluated at step {due[found.index(None)]}")
+    absolute = None if failed else outcome.absolute
+    if absolute is None and not failed:
+        raise IncompleteRecord("the run is said to be finished but has no absolute score")
+    random_return, random_success = random_value(task, "return"), random_value(task, "success")
+    return RunScores(
+        task=task,
+        returns=np.array([random_return if point is None else point.mean_return for point in found]),
+        successes=np.array([random_success if point is None else point.success_rate for point in found]),
+        absolute_return=random_return if absolute is None else absolute.mean_return,
+        absolute_success=random_success if absolute is None else absolute.success_rate,
+        failed_at=outcome.steps_done if failed else None,
+    )
+
+
+def random_value(task: Task, measure: str) -> float:
+    """What the random policy scores: the reference score, for the measure that the task is scored by.
+
+    For the other one: no success, which is the least that a policy can have; an unknown return is NaN.
+    """
+    if task.score == measure and task.reference_scores is not None:
+        return task.reference_scores.random
+    return 0.0 if measure == "success" and task.score != "success" else float("nan")
+
+
+def normalised(task: Task, values: Array) -> Array:
+    """Scores on the task's fixed scale, `without_noise`. The task must have reference scores."""
+    return without_noise(np.array([task.normalise(value) for value in values.ravel()], np.float64).reshape(values.shape))
+
+
+def without_noise(values: Array) -> Array:
+    """Rounded to millionths: float32 rewards that sum to 1 sum to 1.0000001 as well, and neither policy is the better."""
+    return values.round(6)
+
+
+def _evaluation(evaluations: tuple[EvaluationPoint, ...], step: int) -> EvaluationPoint | None:
+    """The evaluation that was due at `step`, or the first one after it: one update may pass two points of a schedule."""
+    for point in evaluations:
+        if point.step == step:
+            return point
+    return next((point for point in evaluations if point.steps_done >= step), None)

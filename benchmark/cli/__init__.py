@@ -1,0 +1,1 @@
+"""The `creditbench` command: one file a command; `app` puts them together."""

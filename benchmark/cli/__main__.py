@@ -1,0 +1,5 @@
+"""`python -m benchmark.cli`: the `creditbench` command."""
+
+from benchmark.cli.app import main
+
+main()

@@ -1,0 +1,34 @@
+"""`creditbench aggregate`: from records to what the report shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.experiments.store import Store
+from benchmark.experiments.suite import load_suites
+
+AGGREGATE = Path("results/aggregate")
+
+
+def aggregate(
+    suite: Annotated[list[str], typer.Option(help="A suite, or the path of a suite file; may be given again.")],
+    retrain: Annotated[bool, typer.Option(help="Compare own records with the committed ones of the same runs.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for aggregate.json, manifest.json and the tables.")] = AGGREGATE,
+) -> None:
+    """Computes everything that the report shows from the records that are there; says what is missing.
+
+    \b
+    Example:
+      creditbench aggregate --suite quick --suite lbf-baselines
+    """
+    suites = list(load_suites(suite).values())
+    from benchmark.analysis.aggregate import aggregate as compute
+
+    result = compute(suites, Store(), out, retrain=retrain)
+    for found in result.suites:
+        counts = found.coverage
+        print(f"{found.name}: {counts.found} of {counts.planned} runs are there, {counts.failed} of them failed;", end=" ")
+        print(f"missing {counts.missing}, crashed {counts.crashed}, corrupt {counts.corrupt}")

@@ -1,0 +1,51 @@
+"""The `creditbench` command. Everything heavy is imported inside the command that needs it."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from benchmark.cli import aggregate, evaluate, plan, random_policy, report, speed, study, train, watch
+from benchmark.cli import compile as kernels
+from benchmark.cli import list as listing
+from benchmark.cli.errors import USER_ERRORS
+
+app = typer.Typer(
+    name="creditbench",
+    help="A reproducible benchmark for credit assignment in cooperative multi-agent reinforcement learning.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(listing.app, name="list")
+app.command("plan")(plan.plan)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("aggregate")(aggregate.aggregate)
+app.command("report")(report.report)
+app.command("watch")(watch.watch)
+app.command("speed")(speed.speed)
+app.command("random")(random_policy.random)
+app.command("study")(study.study)
+app.command("compile", hidden=True)(kernels.compile_kernels)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line. Bad input: one line on stderr, exit code 2. A file or folder that cannot be used: the same, 1."""
+    try:
+        app(args=None if arguments is None else list(arguments))
+    except USER_ERRORS as error:
+        print(f"creditbench: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise SystemExit(0) from None
+    except OSError as error:
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise
+        print(f"creditbench: {error}", file=sys.stderr)
+        raise SystemExit(1) from None

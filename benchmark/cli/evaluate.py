@@ -1,0 +1,47 @@
+"""`creditbench evaluate`: fresh episodes with the policy of a finished run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmark.cli.arguments import Device, a_device, must_hold_a_run, one_of
+from benchmark.cli.errors import BadInput
+from benchmark.cli.output import json_line
+
+
+def evaluate(
+    run_dir: Annotated[Path, typer.Argument(help="Folder with record.json and policy.safetensors.")],
+    episodes: Annotated[int, typer.Option(min=1, help="Fresh episodes to play.")] = 320,
+    seed: Annotated[int, typer.Option(min=0, help="Of these episodes.")] = 0,
+    policy: Annotated[str | None, typer.Option(help="greedy or sample; without it, as the run was evaluated.")] = None,
+    device: Device = "cpu",
+) -> None:
+    """Plays fresh episodes with the best policy of a finished run; prints one JSON object.
+
+    \b
+    Example:
+      creditbench evaluate results/runs/lbf/5x5-2p-1f-coop/ippo-0123456789ab --episodes 1000 --seed 7
+    """
+    must_hold_a_run(run_dir)
+    acting: Any = one_of("policy", policy, ("greedy", "sample"))
+    a_device(device)
+    from benchmark.training.evaluation import evaluate_run
+    from benchmark.training.policy_files import CorruptPolicy
+
+    try:
+        point = evaluate_run(run_dir, episodes, seed, acting, device)
+    except CorruptPolicy as error:
+        raise BadInput(str(error)) from error
+    json_line(
+        {
+            "run": str(run_dir),
+            "episodes": len(point.returns),
+            "seed": seed,
+            "mean_return": point.mean_return,
+            "success_rate": point.success_rate,
+            "mean_length": sum(point.lengths) / len(point.lengths),
+        }
+    )

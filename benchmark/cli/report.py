@@ -1,0 +1,34 @@
+"""`creditbench report`: from an aggregate to the pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.cli.aggregate import AGGREGATE
+from benchmark.cli.errors import BadInput
+
+REPORTS = Path("reports")
+
+
+def report(
+    aggregate: Annotated[Path, typer.Option(help="What `creditbench aggregate` wrote.")] = AGGREGATE,
+    out: Annotated[Path, typer.Option(help="Folder for the pages.")] = REPORTS,
+) -> None:
+    """Renders the pages; open index.html in a browser.
+
+    \b
+    Example:
+      creditbench report
+    """
+    if not (aggregate / "aggregate.json").is_file():
+        raise BadInput(f"there is no {aggregate / 'aggregate.json'}; `creditbench aggregate --suite NAME` makes it")
+    from benchmark.report import ReportError, render
+
+    try:
+        render(aggregate, out)
+    except ReportError as error:
+        raise BadInput(str(error)) from error
+    print(out / "index.html")

@@ -1,1 +1,0 @@
-"""The commands of `creditbench`, by what they are about."""

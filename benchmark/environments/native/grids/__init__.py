@@ -1,0 +1,1 @@
+"""Small grid worlds."""

@@ -1,0 +1,1 @@
+"""The numba kernels of SMAClite, one file a part of a step."""

@@ -1,0 +1,161 @@
+"""Tasks: environment + scenario + horizon + version, with the fixed scores that returns are normalised by.
+
+A task is data; nothing is simulated here and neither torch nor numba is imported. Families of tasks live in
+`benchmark.environments.tasks`; other packages add theirs by the entry point group "creditbench.tasks", whose entries are
+`TaskFamily` objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+from algorithms.plugins import BrokenPlugin, entries, load, unknown
+from benchmark.environments.interface import Backend, BatchedEnvironment
+
+FAMILIES = (
+    "benchmark.environments.tasks.lbf:FAMILY",
+    "benchmark.environments.tasks.mpe:FAMILY",
+    "benchmark.environments.tasks.smaclite:FAMILY",
+    "benchmark.environments.tasks.alice_and_bob:FAMILY",
+    "benchmark.environments.tasks.grids:FAMILY",
+    "benchmark.environments.tasks.diagnostics:MATRIX",
+    "benchmark.environments.tasks.diagnostics:SYNERGY",
+    "benchmark.environments.tasks.diagnostics:TOYS",
+)
+
+
+class NoSimulator(ValueError):
+    """A backend that a task does not have, or whose package is not installed. The message says which."""
+
+
+@dataclass(frozen=True)
+class ReferenceScores:
+    """Fixed anchors of a task: a score is (value - random) / (best - random), never relative to the entrants.
+
+    `random`: the uniformly random policy over available actions; `best`: the known optimum or a strong reference.
+    Each comes with its source: a command of ours, or a publication.
+    """
+
+    random: float
+    random_source: str
+    best: float
+    best_source: str
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """One way to simulate a task: `factory` ("module:callable") is called with batch_size and `parameters`.
+
+    `package`: the distribution whose exact version is part of a run's identity (None for our own simulators).
+    `workers`: processes that the adapter of a real package uses beside the trainer's.
+    """
+
+    factory: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    package: str | None = None
+    deterministic: bool = True
+    workers: int = 0
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task. `id` such as "lbf/8x8-2p-2f-coop"; any change of dynamics, observations or rewards raises `version`.
+
+    `n_agent_types`: how many kinds of agents (methods may support only one). `success`: what the success rate counts.
+    `score`: which measure is normalised and aggregated. `note`: what a reader must know beside every number. `places`:
+    whether the native simulator knows where each agent stands (`BatchedEnvironment.places`).
+    """
+
+    id: str
+    version: int
+    title: str
+    description: str
+    source: str
+    n_agents: int
+    n_agent_types: int
+    horizon: int
+    success: str
+    native: Simulator | None = None
+    reference: Simulator | None = None
+    score: Literal["return", "success"] = "return"
+    reference_scores: ReferenceScores | None = None
+    note: str = ""
+    places: bool = False
+
+    @property
+    def family(self) -> str:
+        return self.id.partition("/")[0]
+
+    def simulator(self, backend: Backend | None = None) -> tuple[Backend, Simulator]:
+        """The simulator of a backend; without one: native where it exists, else reference.
+
+        Raises NoSimulator if the task has no such backend.
+        """
+        for name, simulator in (("native", self.native), ("reference", self.reference)):
+            if simulator is not None and backend in (None, name):
+                return name, simulator  # type: ignore[return-value]
+        raise NoSimulator(f"Task {self.id} has no {backend or 'native or reference'} backend.")
+
+    def build(self, batch_size: int, backend: Backend | None = None) -> BatchedEnvironment:
+        """A fresh environment of `batch_size` rows. Raises NoSimulator if the real package is missing."""
+        _, simulator = self.simulator(backend)
+        if simulator.package is not None:
+            package_version(simulator.package)
+        environment: BatchedEnvironment = load(simulator.factory)(batch_size=batch_size, **simulator.parameters)
+        return environment
+
+    def normalise(self, value: float) -> float | None:
+        """(value - random) / (best - random), None where the task has no reference scores."""
+        scores = self.reference_scores
+        return None if scores is None else (value - scores.random) / (scores.best - scores.random)
+
+
+@dataclass(frozen=True)
+class TaskFamily:
+    """Tasks of one environment. `names` are listed; `resolve` may know more (any registered LBF id, say).
+
+    `resolve(name) -> Task | None` takes the full id.
+    """
+
+    name: str
+    title: str
+    names: tuple[str, ...]
+    resolve: Callable[[str], Task | None]
+
+
+@cache
+def families() -> dict[str, TaskFamily]:
+    """Every family by its name, those of other packages included. Raises BrokenPlugin, also if two share a name."""
+    found: dict[str, TaskFamily] = {}
+    for family in (*map(load, FAMILIES), *entries("creditbench.tasks", TaskFamily)):
+        if family.name in found:
+            raise BrokenPlugin(f"two families of tasks are called '{family.name}'")
+        found[family.name] = family
+    return found
+
+
+def task_names() -> list[str]:
+    """The ids of all listed tasks."""
+    return [name for family in families().values() for name in family.names]
+
+
+@cache
+def get_task(name: str) -> Task:
+    """The task of that id. Raises UnknownName with the nearest ids."""
+    family = families().get(name.partition("/")[0])
+    task = family.resolve(name) if family else None
+    if task is None:
+        raise unknown("task", name, task_names())
+    return task
+
+
+def package_version(package: str) -> str:
+    """The installed version of a real package. Raises NoSimulator that says how to get it."""
+    try:
+        return version(package)
+    except PackageNotFoundError as error:
+        raise NoSimulator(f"The package '{package}' is not installed; README says how to install it.") from error

@@ -1,0 +1,140 @@
+"""SMAClite: ids `smaclite/{map}`, `smaclite/{map}-sparse` and `smaclite/{map}-released`.
+
+    {map}        a map that comes with CreditBench, one of the user's folder, or the path of a map file (the data folder of
+                 the simulator has a README); damage, kills and the victory are paid, 20 an episode at most
+    -sparse      +1 for a victory, -1 for a defeat, nothing else: the task of influence scope (ISA)
+    -released    individual rewards with the numbering defect of the code released with the dependence graphs; only where that
+                 makes a difference: on maps that create enemies first
+
+Time limits: 150 steps on the maps of the dependence-graph experiments, as their authors set it; 120 elsewhere, as in the
+package's example. The package has none of its own.
+
+The score is the success rate, the field's measure for these battles. Mean returns of the random policy are noted beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from benchmark.environments.native.smaclite.maps.map_files import Map, agent_types, find_map, load_map, shipped_maps
+from benchmark.environments.tasks.registry import ReferenceScores, Simulator, Task, TaskFamily
+
+VERSION = 1
+SPARSE, RELEASED = "-sparse", "-released"
+PACKAGED = (
+    "10m_vs_11m", "27m_vs_30m", "2c_vs_64zg", "2s3z", "2s_vs_1sc", "3s5z", "3s5z_vs_3s6z", "3s_vs_5z", "MMM", "MMM2",
+    "bane_vs_bane", "corridor",
+)  # fmt: skip
+"""The maps that the package knows by the same name."""
+
+RANDOM_EPISODES = 10_000
+RANDOM_SCORES: dict[str, tuple[float, float]] = {
+    "3m": (0.0, 1.47),
+    "8m": (0.0, 2.108),
+    "5m_vs_6m": (0.0, 1.56),
+    "8m_vs_9m": (0.0, 1.886),
+    "10m_vs_11m": (0.0, 2.042),
+    "25m_vs_30m": (0.0, 2.356),
+    "27m_vs_30m": (0.0, 2.551),
+    "2s3z": (0.0, 3.923),
+    "3s5z": (0.0, 4.105),
+    "3s5z_vs_3s6z": (0.0, 3.63),
+    "1c3s5z": (0.0, 6.353),
+    "3s_vs_5z": (0.0, 3.311),
+    "MMM": (0.0, 2.44),
+    "MMM2": (0.0, 1.905),
+    "2s_vs_1sc": (0.0, 1.221),
+    "corridor": (0.0, 2.65),
+    "bane_vs_bane": (0.4808, 14.211),
+    "2c_vs_64zg": (0.9618, 20.818),
+}
+"""Success rate and mean return of the uniformly random policy, by `creditbench random --task T --episodes 10000 --seed 0`.
+
+The standard error of a mean return is at most 0.065 (bane_vs_bane), below 0.015 everywhere else."""
+
+WON_BY_CHANCE = "2c_vs_64zg"
+NOTES = {
+    "1c3s5z": "A map of our own after the SMAC map of that name: its units on the ground of SMAClite's mirror battles.",
+    WON_BY_CHANCE: "A random policy wins 96 % of these battles: the map does not tell methods apart and has no anchors.",
+}
+
+
+def resolve(name: str) -> Task | None:
+    """The task of an id of the form above, None if there is no such map. Raises MapError for a map that cannot be used."""
+    prefix, _, rest = name.partition("/")
+    if prefix != "smaclite" or not rest:
+        return None
+    variant = next((suffix for suffix in (SPARSE, RELEASED) if rest.endswith(suffix)), "")
+    map_name = rest.removesuffix(variant)
+    path = find_map(map_name)
+    if path is None:
+        return None
+    battle = load_map(map_name)
+    if variant == RELEASED and battle.groups[0].team == "ally":
+        return None
+    parameters = {"map_name": map_name}
+    if variant == SPARSE:
+        parameters["reward"] = "sparse"
+    if variant == RELEASED:
+        parameters["attribution"] = "released"
+    return Task(
+        id=name,
+        version=VERSION,
+        title=f"SMAClite {battle.name}{variant}",
+        description=_description(battle, variant),
+        source="SMAClite 0.0.1; Michalski, Christianos and Albrecht 2023",
+        n_agents=len(battle.units("ally")),
+        n_agent_types=len(set(agent_types(battle))),
+        horizon=battle.episode_limit,
+        success="battle won: no enemy is left",
+        native=Simulator("benchmark.environments.native.smaclite.environment:SMAClite", parameters),
+        reference=_reference(map_name, variant, battle.episode_limit),
+        score="success",
+        reference_scores=_scores(map_name),
+        note=_note(map_name, variant),
+        places=True,
+    )
+
+
+def _reference(map_name: str, variant: str, horizon: int) -> Simulator | None:
+    if map_name not in PACKAGED or variant:
+        return None
+    parameters = {"map_name": map_name, "horizon": horizon}
+    factory = "benchmark.environments.adapters.smaclite:make"
+    return Simulator(factory, parameters, package="smaclite", deterministic=False)
+
+
+def _description(battle: Map, variant: str) -> str:
+    reward = "+1 for a victory, -1 for a defeat" if variant == SPARSE else "damage, kills and the victory are paid"
+    return f"{battle.description}; {reward}."
+
+
+def _scores(map_name: str) -> ReferenceScores | None:
+    if map_name not in RANDOM_SCORES or map_name == WON_BY_CHANCE:
+        return None
+    return ReferenceScores(
+        random=RANDOM_SCORES[map_name][0],
+        random_source=f"success rate of creditbench random --task smaclite/{map_name} --episodes {RANDOM_EPISODES} --seed 0",
+        best=1.0,
+        best_source="every battle won",
+    )
+
+
+def _note(map_name: str, variant: str) -> str:
+    parts = [NOTES[map_name]] if map_name in NOTES else []
+    if map_name in RANDOM_SCORES and variant != SPARSE:
+        mean = RANDOM_SCORES[map_name][1]
+        parts.append(f"Returns: {mean:.2f} by a random policy, 20 at most (a little more where enemies regenerate).")
+    if map_name not in shipped_maps():
+        parts.append(f"A user's map; the sha256 of its file begins with {_digest(map_name)}.")
+    return " ".join(parts)
+
+
+def _digest(map_name: str) -> str:
+    path = find_map(map_name)
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path is not None else ""
+
+
+NAMES = tuple(f"smaclite/{name}{variant}" for name in shipped_maps() for variant in ("", SPARSE))
+
+FAMILY = TaskFamily("smaclite", "SMAClite", NAMES, resolve)

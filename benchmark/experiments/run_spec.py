@@ -1,0 +1,231 @@
+"""One run, resolved and fingerprinted: what is trained on what, without a word on where or how fast.
+
+Suite and variant names, device, threads and paths are not part of a run. Neither torch nor numba is imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from algorithms.plugins import unknown
+from algorithms.registry import AlgorithmEntry, algorithms
+from algorithms.settings.base import Settings
+from algorithms.team import REGIMES, Regime
+from benchmark.environments.interface import Backend
+from benchmark.environments.tasks.registry import Task, get_task, package_version
+from benchmark.experiments.probe_names import PROBES
+
+PROTOCOL_VERSION = 1
+"""Version of trainer and evaluator together: raised when either changes what a run measures."""
+
+MAXIMUM_PARALLEL_EPISODES = 128
+
+MAXIMUM_BUDGET = 2**53
+"""Beyond it, floating-point numbers do not count steps exactly."""
+
+MAXIMUM_EVALUATION_EPISODES = 3300
+"""Each takes up to 36 bytes of a record, which must not turn out too large when the training has been paid for."""
+
+
+class ImpossibleRun(ValueError):
+    """A run that cannot be: the message says why and what is allowed."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EvaluationSchedule(_Frozen):
+    """When and how the policy is evaluated (Gorsane et al. 2022 by default).
+
+    Point k = 0 … points-1 is taken at the first update boundary at or after k * budget / (points - 1).
+    """
+
+    points: int = Field(default=41, ge=2, le=1001)
+    episodes: int = Field(default=32, ge=1, le=1000)
+    absolute_episodes: int = Field(default=320, ge=1, le=10000)
+    policy: Literal["greedy", "sample"] = "greedy"
+
+    @model_validator(mode="after")
+    def _fits_a_record(self) -> EvaluationSchedule:
+        episodes = self.points * self.episodes + self.absolute_episodes
+        if episodes > MAXIMUM_EVALUATION_EPISODES:
+            raise ValueError(
+                f"{self.points} points of {self.episodes} episodes and {self.absolute_episodes} absolute ones are {episodes} "
+                f"episodes; a record holds {MAXIMUM_EVALUATION_EPISODES}"
+            )
+        return self
+
+    def due(self, point: int, budget: int) -> int:
+        """The step at which evaluation `point` is due."""
+        return -(-point * budget // (self.points - 1))
+
+
+class Package(_Frozen):
+    """A real package that a run simulates with, and its exact version."""
+
+    name: str
+    version: str
+
+
+class RunSpec(_Frozen):
+    """Everything that decides what a run computes. `settings`: only those that differ from the algorithm's defaults."""
+
+    task: str
+    task_version: int
+    backend: Backend
+    package: Package | None
+    algorithm: str
+    algorithm_version: int
+    settings: dict[str, Any]
+    regime: Regime
+    seed: int = Field(ge=0, lt=2**31)
+    budget: int = Field(ge=1, le=MAXIMUM_BUDGET)
+    parallel_episodes: int = Field(ge=1, le=4096)
+    time_limit: Literal["terminal", "bootstrap"]
+    evaluation: EvaluationSchedule
+    protocol_version: int
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of the canonical JSON: the identity of the run."""
+        return hashlib.sha256(canonical_json(self.model_dump(mode="json")).encode()).hexdigest()
+
+    @property
+    def path(self) -> Path:
+        """Where its files lie below results/runs, results/reference or checkpoints."""
+        return Path(self.task) / f"{self.algorithm}-{self.fingerprint[:12]}"
+
+    def entry(self) -> AlgorithmEntry:
+        """The algorithm's registry entry. Raises UnknownName."""
+        return get_algorithm(self.algorithm)
+
+    def resolved_settings(self) -> Settings:
+        """The full, validated settings of the run."""
+        return validated_settings(self.entry(), self.settings)
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys, no spaces and no NaN: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+
+
+def get_algorithm(name: str) -> AlgorithmEntry:
+    """The registry entry of that name. Raises UnknownName with the nearest names."""
+    found = algorithms().get(name)
+    if found is None:
+        raise unknown("algorithm", name, algorithms())
+    return found
+
+
+def validated_settings(entry: AlgorithmEntry, values: dict[str, Any]) -> Settings:
+    """Settings of an algorithm from a plain dictionary. Raises ImpossibleRun naming each wrong field."""
+    try:
+        found = entry.settings(**values)
+    except ValidationError as error:
+        known = ", ".join(_names(entry.settings))
+        raise ImpossibleRun(f"settings of {entry.name}: {_problems(error)}. Known settings: {known}.") from error
+    try:
+        json.dumps(found.model_dump(), allow_nan=False, default=str)
+    except ValueError as error:
+        # JSON has no infinity: the record would not say what was run.
+        raise ImpossibleRun(f"settings of {entry.name}: every number must be finite") from error
+    return found
+
+
+def _names(settings: type[Settings]) -> Iterator[str]:
+    """Of all fields, those of settings within settings with a dot."""
+    for name, field in settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
+            yield from (f"{name}.{inner}" for inner in _names(field.annotation))
+        else:
+            yield name
+
+
+def _problems(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+
+
+def resolve(
+    *,
+    task: str,
+    algorithm: str,
+    regime: Regime,
+    seed: int,
+    budget: int,
+    settings: dict[str, Any] | None = None,
+    backend: Backend | None = None,
+    parallel_episodes: int = MAXIMUM_PARALLEL_EPISODES,
+    time_limit: Literal["terminal", "bootstrap"] = "terminal",
+    evaluation: EvaluationSchedule | None = None,
+) -> RunSpec:
+    """The run of these names, checked: task and algorithm exist, settings are valid, the pair can run.
+
+    Raises UnknownName, ImpossibleRun or NoSimulator (no such backend, package missing).
+    """
+    found = get_task(task)
+    entry = get_algorithm(algorithm)
+    values = validated_settings(entry, settings or {})
+    chosen, simulator = found.simulator(backend)
+    refuse_impossible(found, entry, values, regime, chosen)
+    package = None
+    if simulator.package is not None:
+        package = Package(name=simulator.package, version=package_version(simulator.package))
+    try:
+        return RunSpec(
+            task=found.id,
+            task_version=found.version,
+            backend=chosen,
+            package=package,
+            algorithm=entry.name,
+            algorithm_version=entry.version,
+            settings=values.changed(),
+            regime=regime,
+            seed=seed,
+            budget=budget,
+            parallel_episodes=parallel_episodes,
+            time_limit=time_limit,
+            evaluation=evaluation or EvaluationSchedule(),
+            protocol_version=PROTOCOL_VERSION,
+        )
+    except ValidationError as error:
+        raise ImpossibleRun(_problems(error)) from error
+
+
+def refuse_impossible(task: Task, entry: AlgorithmEntry, settings: Settings, regime: Regime, backend: Backend) -> None:
+    """Raises ImpossibleRun for a pair that cannot run: a regime, several agent types or sharing that is not supported, or
+    privileged data that no probe provides of this task and backend."""
+    if regime not in REGIMES:
+        raise ImpossibleRun(f"There is no reward regime '{regime}'; allowed: {', '.join(REGIMES)}.")
+    if regime not in entry.regimes:
+        raise ImpossibleRun(
+            f"{entry.name} cannot learn under the {regime} reward regime; it supports: {', '.join(entry.regimes)}."
+        )
+    if task.n_agent_types > 1 and not entry.several_agent_types:
+        raise ImpossibleRun(f"{entry.name} supports one agent type; {task.id} has {task.n_agent_types}.")
+    _refuse_without_probes(task, entry, backend)
+    sharing = getattr(settings, "sharing", None)
+    if sharing is not None and sharing not in entry.sharing:
+        raise ImpossibleRun(f"{entry.name} cannot share parameters '{sharing}'; it supports: {', '.join(entry.sharing)}.")
+    refusal = settings.refusal(task.n_agents)
+    if refusal is not None:
+        raise ImpossibleRun(f"{entry.name} cannot be trained on {task.id}: {refusal}.")
+
+
+def _refuse_without_probes(task: Task, entry: AlgorithmEntry, backend: Backend) -> None:
+    for name in entry.requires:
+        if name not in PROBES:
+            raise ImpossibleRun(f"{entry.name} requires {name}, which no probe provides; there are: {', '.join(PROBES)}.")
+        if backend != "native":
+            raise ImpossibleRun(
+                f"{entry.name} requires {name}, for which the simulator must be copied and looked into: that needs the native "
+                f"backend, and {task.id} would be simulated by its {backend} backend."
+            )
+        if PROBES[name].needs_places and not task.places:
+            raise ImpossibleRun(f"{entry.name} requires {name}, but the agents of {task.id} have no places to measure from.")

@@ -1,0 +1,65 @@
+"""What a suite says of its variants: claims, each with a test, and ablations, each with what is expected."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Measure = Literal["final", "area"]
+"""What of a run is compared: its final score, or the area under its learning curve (the mean over its evaluation points)."""
+
+
+class Strict(BaseModel):
+    """Base of all parts of a suite file: an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Claim(Strict):
+    """A published statement with its test. `kind` decides which fields are read (see benchmark.analysis.claims)."""
+
+    id: str
+    statement: str
+    source: str
+    kind: Literal["at_least", "better", "share_at_most"]
+    measure: Measure = "final"
+    variant: str
+    task: str | None = None
+    value: float | None = None
+    than: str | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Claim:
+        needed = {"at_least": ("value",), "better": ("than",), "share_at_most": ("value", "than")}[self.kind]
+        for name in needed:
+            if getattr(self, name) is None:
+                raise ValueError(f"a claim of kind {self.kind} needs '{name}'")
+        if self.kind == "share_at_most" and self.measure != "final":
+            raise ValueError("a claim of kind share_at_most is about final scores; it has no other measure")
+        return self
+
+
+class Ablation(Strict):
+    """One thing is changed at a time: `variants` beside the `base` they differ from, on `task` or on every task.
+
+    `expected`: what `source`, a paper or a specification, predicts. `measure`: what they are compared by.
+    """
+
+    id: str
+    title: str
+    question: str
+    base: str
+    variants: tuple[str, ...] = Field(min_length=1)
+    expected: str
+    source: str
+    measure: Measure = "final"
+    task: str | None = None
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Ablation:
+        named = (self.base, *self.variants)
+        twice = next((name for name in named if named.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"'{twice}' stands twice among base and variants")
+        return self

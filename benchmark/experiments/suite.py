@@ -1,0 +1,256 @@
+"""Suites: tasks x variants x seeds, with claims and ablations. One YAML file each, checked on load.
+
+The files lie in benchmark/papers/<paper>/suites; those that belong to no single paper in benchmark/suites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from algorithms.plugins import unknown
+from algorithms.team import Regime
+from benchmark.environments.interface import Backend
+from benchmark.experiments.record import SettingsOrigin, Tuning
+from benchmark.experiments.run_spec import MAXIMUM_BUDGET, EvaluationSchedule, RunSpec, get_algorithm, resolve
+from benchmark.experiments.settings_layers import merged
+from benchmark.experiments.statements import Ablation, Claim, Strict
+from benchmark.experiments.validation import nearest, problems, read_yaml
+
+_BENCHMARK = Path(__file__).parents[1]
+SUITE_FOLDER = _BENCHMARK / "suites"
+
+
+class SuiteError(ValueError):
+    """A suite file that cannot be used. The message names file, place and what is allowed."""
+
+
+class SuiteTask(Strict):
+    """A task of a suite and the environment steps each run gets on it."""
+
+    task: str
+    budget: int = Field(ge=1, le=MAXIMUM_BUDGET)
+    backend: Backend | None = None
+    published: dict[str, float] = Field(default_factory=dict)
+    """Published final mean return by variant name, shown beside what is found."""
+    published_source: str = ""
+
+
+class Variant(Strict):
+    """An algorithm with its reward regime and the settings that differ from its defaults, nested ones as dictionaries."""
+
+    algorithm: str
+    regime: Regime = "team"
+    settings: dict[str, Any] = Field(default_factory=dict)
+    title: str = ""
+    published_iqm: float | None = None
+    """Published interquartile mean of normalised scores over the tasks of the suite, shown beside what is found."""
+
+
+class Override(Strict):
+    """Settings for the runs whose task and variant match the patterns (fnmatch); later overrides win, key by key."""
+
+    task: str = "*"
+    variant: str = "*"
+    settings: dict[str, Any]
+
+
+class Suite(Strict):
+    """What is run and compared together."""
+
+    name: str
+    title: str
+    description: str
+    smoke: bool = False
+    """Shown as 'smoke, not evidence', never ranked."""
+    always_train: bool = False
+    """Committed reference records are not used: the pipeline trains."""
+    tasks: tuple[SuiteTask, ...] = Field(min_length=1)
+    variants: dict[str, Variant] = Field(min_length=1)
+    preset: str = ""
+    """The algorithms' preset of this name lies below the settings of their variants; one without it has its defaults."""
+    overrides: tuple[Override, ...] = ()
+    seeds: tuple[int, ...] = Field(min_length=1)
+    evaluation: EvaluationSchedule = EvaluationSchedule()
+    time_limit: Literal["terminal", "bootstrap"] = "terminal"
+    parallel_episodes: int = Field(default=128, ge=1, le=4096)
+    settings_source: str = ""
+    """Where the settings come from: defaults, a publication, tuning (with trials, steps and seeds)."""
+    published_source: str = ""
+    """Where the `published_iqm` of its variants stand."""
+    tuning: Tuning | None = None
+    """What finding the settings, defaults included, has cost on the tasks of this suite; None: they were not tuned on them."""
+    core_hours: float | None = Field(default=None, ge=0)
+    """What training all its runs takes, by measurement or by estimate."""
+    claims: tuple[Claim, ...] = ()
+    ablations: tuple[Ablation, ...] = ()
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) != len(seeds):
+            raise ValueError("seeds must be distinct")
+        return seeds
+
+    @field_validator("variants")
+    @classmethod
+    def _printable(cls, variants: dict[str, Variant]) -> dict[str, Variant]:
+        for name in variants:
+            if not name or name != name.strip() or not name.isprintable():
+                raise ValueError(f"{name!r} cannot be a name: it needs characters that print, and no spaces at its ends")
+        return variants
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Suite:
+        """Every task and variant that is spoken of is one of the suite."""
+        tasks = [entry.task for entry in self.tasks]
+        if len(set(tasks)) != len(tasks):
+            raise ValueError("tasks must be distinct")
+        for entry in self.tasks:
+            for name in entry.published:
+                _must_be("variant", name, self.variants, f"published of {entry.task}")
+        for override in self.overrides:
+            for kind, pattern, names in (("task", override.task, tasks), ("variant", override.variant, list(self.variants))):
+                if not any(fnmatchcase(name, pattern) for name in names):
+                    raise ValueError(f"overrides: no {kind} of the suite matches '{pattern}'.{nearest(pattern, names)}")
+        for claim in self.claims:
+            place = f"claim {claim.id}"
+            _must_be("variant", claim.variant, self.variants, place)
+            if claim.than is not None:
+                _must_be("variant", claim.than, self.variants, place)
+            if claim.task is not None:
+                _must_be("task", claim.task, tasks, place)
+        for ablation in self.ablations:
+            place = f"ablation {ablation.id}"
+            for name in (ablation.base, *ablation.variants):
+                _must_be("variant", name, self.variants, place)
+            if ablation.task is not None:
+                _must_be("task", ablation.task, tasks, place)
+        for kind, ids in (("claims", [c.id for c in self.claims]), ("ablations", [a.id for a in self.ablations])):
+            if len(set(ids)) != len(ids):
+                raise ValueError(f"the ids of {kind} must be distinct")
+        return self
+
+    def runs(self) -> Iterator[PlannedRun]:
+        """Every run of the suite. Raises SuiteError, which says what of the suite cannot be, before any is yielded."""
+        planned = []
+        for task in self.tasks:
+            for name, variant in self.variants.items():
+                for seed in self.seeds:
+                    try:
+                        spec = self._spec(task, name, variant, seed)
+                    except ValueError as error:
+                        raise SuiteError(f"suite {self.name}, task {task.task}, variant {name}: {error}") from error
+                    planned.append(PlannedRun(self.name, name, spec))
+        self._refuse_unknown_preset()
+        yield from planned
+
+    @property
+    def origin(self) -> SettingsOrigin:
+        """Where the settings of the suite's runs come from: part of every record."""
+        return SettingsOrigin(source=self.settings_source or "defaults", tuning=self.tuning)
+
+    def run(self, task: str, variant: str, seed: int) -> PlannedRun:
+        """One run by its names. Raises SuiteError with what there is, UnknownName or ImpossibleRun."""
+        chosen = {entry.task: entry for entry in self.tasks}
+        for kind, name, names in (("task", task, chosen), ("variant", variant, self.variants)):
+            if name not in names:
+                known = f"{nearest(name, names)} It has {', '.join(names)}."
+                raise SuiteError(f"suite {self.name} has no {kind} '{name}'.{known}")
+        found = PlannedRun(self.name, variant, self._spec(chosen[task], variant, self.variants[variant], seed))
+        self._refuse_unknown_preset()
+        return found
+
+    def _spec(self, task: SuiteTask, name: str, variant: Variant, seed: int) -> RunSpec:
+        preset = get_algorithm(variant.algorithm).presets.get(self.preset, {})
+        overrides = [
+            override.settings
+            for override in self.overrides
+            if fnmatchcase(task.task, override.task) and fnmatchcase(name, override.variant)
+        ]
+        return resolve(
+            task=task.task,
+            algorithm=variant.algorithm,
+            regime=variant.regime,
+            seed=seed,
+            budget=task.budget,
+            settings=merged(preset, variant.settings, *overrides),
+            backend=task.backend,
+            parallel_episodes=self.parallel_episodes,
+            time_limit=self.time_limit,
+            evaluation=self.evaluation,
+        )
+
+    def _refuse_unknown_preset(self) -> None:
+        """An algorithm may lack the preset, but not all of them."""
+        entries = [get_algorithm(variant.algorithm) for variant in self.variants.values()]
+        offered = sorted({preset for entry in entries for preset in entry.presets})
+        if self.preset and self.preset not in offered:
+            known = f"They offer {', '.join(offered)}." if offered else "They offer none."
+            hint = nearest(self.preset, offered)
+            raise SuiteError(f"suite {self.name}: none of its algorithms offers the preset '{self.preset}'.{hint} {known}")
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run under the names that a suite gives it. Two suites that name the same run share its spec and its files."""
+
+    suite: str
+    variant: str
+    spec: RunSpec
+
+
+def _must_be(kind: str, name: str, names: Iterable[str], place: str) -> None:
+    if name not in names:
+        raise ValueError(f"{place}: the suite has no {kind} '{name}'.{nearest(name, names)}")
+
+
+def _suite_files() -> dict[str, Path]:
+    files = (*SUITE_FOLDER.glob("*.yaml"), *_BENCHMARK.glob("papers/*/suites/*.yaml"))
+    return {path.stem: path for path in sorted(files, key=lambda path: path.stem)}
+
+
+def suite_names() -> list[str]:
+    """The suites that come with CreditBench, sorted."""
+    return list(_suite_files())
+
+
+def load_suite(name: str) -> Suite:
+    """A suite by name, or by the path of a YAML file. Raises UnknownName or SuiteError (file, place, allowed)."""
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name)
+        if not path.is_file():
+            raise SuiteError(f"there is no suite file {path}")
+    else:
+        files = _suite_files()
+        if name not in files:
+            raise unknown("suite", name, files)
+        path = files[name]
+    try:
+        suite = Suite.model_validate(read_yaml(path))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise SuiteError(f"{path} cannot be read as YAML: {error}") from error
+    except ValidationError as error:
+        found = problems(error, Suite, SuiteTask, Variant, Override, Claim, Ablation, EvaluationSchedule)
+        raise SuiteError(f"{path}:\n{found}") from error
+    if suite.name != path.stem:
+        raise SuiteError(f"{path}: name is '{suite.name}', but must be '{path.stem}' as the file is called")
+    return suite
+
+
+def load_suites(names: Iterable[str]) -> dict[str, Suite]:
+    """Suites by what they were asked for as, each once. Raises as `load_suite`, and SuiteError for two of one name."""
+    found: dict[str, Suite] = {}
+    for name in dict.fromkeys(names):
+        suite = load_suite(name)
+        twin = next((other for other, loaded in found.items() if loaded.name == suite.name), None)
+        if twin is not None:
+            raise SuiteError(f"{twin} and {name} are both called {suite.name}: their results could not be told apart")
+        found[name] = suite
+    return found

@@ -1,0 +1,1 @@
+"""The studies of dependence graphs, one file each."""

@@ -1,0 +1,1 @@
+"""The studies of STAS, one file each."""

@@ -1,0 +1,1 @@
+"""The studies of TAR2, one file each."""

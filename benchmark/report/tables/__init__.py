@@ -1,0 +1,1 @@
+"""The tables of the report, one file a subject; `table` has what they share."""

@@ -1,9 +1,0 @@
-"""Writes the schema files anew."""
-
-from __future__ import annotations
-
-from benchmark.schemas import FOLDER, MODELS, schema_text
-
-for name, model in MODELS.items():
-    (FOLDER / name).write_text(schema_text(model))
-    print(FOLDER / name)

@@ -1,0 +1,67 @@
+"""One episode of a trained policy as an animation, for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from algorithms.interface import Memory
+from algorithms.seeds import derive, episode_seeds
+from benchmark.environments.interface import BatchedEnvironment, NothingToShow
+from benchmark.environments.rendering import episode_gif
+from benchmark.environments.scene import Scene
+from benchmark.environments.tasks.registry import get_task
+from benchmark.experiments.atomic_write import write_atomically
+from benchmark.experiments.record import read_record
+from benchmark.experiments.run_spec import ImpossibleRun
+from benchmark.training.components import build_algorithm, refuse_other_versions
+from benchmark.training.policy_files import BEST_POLICY, read_policy
+from benchmark.training.rollout import Choice, play
+
+
+class SceneRecorder:
+    """Keeps what row 0 looks like before every step and at the end, with step and return so far as the caption."""
+
+    def begin(self, environment: BatchedEnvironment, count: int, memory: Memory) -> None:
+        self.total = 0.0
+        self.frames: list[tuple[Scene, str]] = []
+        self._keep(0, environment)
+
+    def before(self, time: int, environment: BatchedEnvironment, actions: NDArray[np.int64], choice: Choice) -> None:
+        self._action = " ".join(map(str, actions[0]))
+
+    def after(self, time: int, environment: BatchedEnvironment) -> None:
+        self.total += float(environment.team_reward[0])
+        self._keep(time + 1, environment, f"  actions {self._action}")
+
+    def _keep(self, steps: int, environment: BatchedEnvironment, more: str = "") -> None:
+        self.frames.append((environment.scene(0), f"step {steps:3d}  return {self.total:8.3f}{more}"))
+
+
+def watch_run(run_dir: Path, out: Path, *, seed: int = 0) -> float:
+    """Plays one episode with the best policy of a finished run, acting as the run was evaluated, and writes it as a GIF.
+
+    Returns the episode's team return. Raises CorruptRecord, CorruptPolicy, ValueError for another ending than .gif, or
+    ImpossibleRun where task or algorithm are of another version now, or where the simulator has nothing to show.
+    """
+    record = read_record(run_dir / "record.json")
+    spec = record.spec
+    refuse_other_versions(spec)
+    environment = get_task(spec.task).build(1, spec.backend)
+    try:
+        device = torch.device("cpu")
+        algorithm = build_algorithm(spec, environment.team, device)
+        algorithm.load_policy_state(read_policy(run_dir / BEST_POLICY, algorithm.policy_state(), spec.fingerprint))
+        generator = torch.Generator(device).manual_seed(derive(seed, "watch", "acting"))
+        recorder = SceneRecorder()
+        episode = episode_seeds(derive(seed, "watch", "environment"), 0, 1)
+        play(environment, algorithm, episode, spec.evaluation.policy, generator, recorder)
+    except NothingToShow as error:
+        raise ImpossibleRun(str(error)) from error
+    finally:
+        environment.close()
+    write_atomically(out, episode_gif(recorder.frames))
+    return recorder.total

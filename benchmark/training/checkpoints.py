@@ -1,0 +1,185 @@
+"""Checkpoints of a run: one file with everything that the rest of the run depends on, written between whole episodes.
+
+A file is a torch archive (read without pickle's code) and its SHA-256. It is written beside and renamed; the one before it
+is kept until the next, so a torn or corrupt file costs a minute of work, never the run. One writer at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import pickle
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, cast
+
+import torch
+from filelock import FileLock, Timeout
+
+from benchmark.experiments.atomic_write import remove_leftovers, unwritten
+
+FORMAT = 2
+NAME = "checkpoint.pt"
+PREVIOUS = "checkpoint.previous.pt"
+_DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+class RefusedCheckpoint(RuntimeError):
+    """An intact checkpoint that must not be continued here. The message says why and what can be done."""
+
+
+class Checkpoints:
+    """The checkpoint folder of one run.
+
+    `conditions`: what else must be equal for the bits to be (versions, threads, device), by name.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str, conditions: dict[str, Any], say: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._fingerprint = fingerprint
+        self._conditions = conditions
+        self._say = say
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(folder / "lock")
+        self._proved = False
+
+    def acquire(self, give_up: Callable[[], bool]) -> None:
+        """Waits until no other process works on this run, saying so once. Returns without the lock when `give_up()`."""
+        waiting = False
+        while not give_up():
+            try:
+                self._lock.acquire(timeout=0)
+                break
+            except Timeout:
+                if not waiting:
+                    self._say(f"another process is training this run (it holds {self._folder / 'lock'}); waiting for it")
+                waiting = True
+                time.sleep(0.2)
+
+    def release(self) -> None:
+        """Lets the next writer in."""
+        self._lock.release()
+
+    def save(self, state: dict[str, Any], *, finished: bool = False) -> None:
+        """Writes a checkpoint; the file before becomes the previous one. What was there stays whole if this fails."""
+        content = {
+            "format": FORMAT,
+            "fingerprint": self._fingerprint,
+            "conditions": self._conditions,
+            "finished": finished,
+            "state": state,
+        }
+        path, beside = self._folder / NAME, self._folder / f".{NAME}.new"
+        try:
+            with beside.open("wb") as file:
+                writer = _HashingWriter(file)
+                torch.save(content, cast(IO[bytes], writer))
+                file.write(writer.digest())
+                file.flush()
+                os.fsync(file.fileno())
+            if not self._proved:
+                self._prove(beside)
+            if path.exists():
+                os.replace(path, self._folder / PREVIOUS)
+            os.replace(beside, path)
+        except BaseException as error:
+            beside.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise unwritten(error, path) from error
+            raise
+        if finished:
+            (self._folder / PREVIOUS).unlink(missing_ok=True)
+
+    def _prove(self, path: Path) -> None:
+        """Reads the first checkpoint back, so that a method whose state cannot be read is found now, not after a kill."""
+        try:
+            _read(path)
+        except _Unreadable as error:
+            raise TypeError(f"state_dict gave more than tensors, numbers, strings, lists and dictionaries: {error}") from error
+        self._proved = True
+
+    def load(self) -> dict[str, Any] | None:
+        """The state of the newest intact checkpoint; None, with a said reason if there was any, to start from scratch.
+
+        Raises RefusedCheckpoint for an intact one of another run, format or (unless the run is finished) other conditions.
+        """
+        remove_leftovers(self._folder / NAME)
+        damaged = False
+        for name in (NAME, PREVIOUS):
+            path = self._folder / name
+            if not path.exists():
+                continue
+            try:
+                content = _read(path)
+            except _Damaged as error:
+                damaged = True
+                self._say(f"{path} is damaged ({error})")
+                continue
+            except _Unreadable as error:
+                raise RefusedCheckpoint(f"{path} is whole but cannot be read: {error}") from error
+            self._check(path, content)
+            if name == PREVIOUS:
+                self._say(f"continuing from {path}, the checkpoint before")
+            state: dict[str, Any] = content["state"]
+            return state
+        if damaged:
+            self._say("no intact checkpoint is left: starting from scratch")
+        return None
+
+    def _check(self, path: Path, content: dict[str, Any]) -> None:
+        advice = f"Delete {self._folder} to train from scratch"
+        if content["format"] != FORMAT:
+            raise RefusedCheckpoint(f"{path} is of checkpoint format {content['format']}, here it is {FORMAT}. {advice}.")
+        if content["fingerprint"] != self._fingerprint:
+            raise RefusedCheckpoint(
+                f"{path} belongs to the run {content['fingerprint'][:12]}, not to {self._fingerprint[:12]}. {advice}."
+            )
+        if content["finished"]:
+            return
+        then, now = content["conditions"], self._conditions
+        differing = [f"{name} {then.get(name)} (now {now.get(name)})" for name in now if then.get(name) != now[name]]
+        if differing:
+            raise RefusedCheckpoint(
+                f"{path} was taken with {', '.join(differing)}: the result would not be that of an uninterrupted run. "
+                f"{advice}, or continue under the former conditions."
+            )
+
+
+class _Damaged(ValueError):
+    """A file that is not a whole checkpoint."""
+
+
+class _Unreadable(ValueError):
+    """A whole file that torch does not read as plain data."""
+
+
+class _HashingWriter:
+    """Passes bytes on to a file and hashes them on the way."""
+
+    def __init__(self, file: io.BufferedWriter) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+
+    def write(self, content: bytes) -> int:
+        self._hash.update(content)
+        return self._file.write(content)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def digest(self) -> bytes:
+        return self._hash.digest()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content = path.read_bytes()
+    archive = memoryview(content)[:-_DIGEST_BYTES]
+    if hashlib.sha256(archive).digest() != content[-_DIGEST_BYTES:]:
+        raise _Damaged("its checksum does not fit")
+    try:
+        loaded: dict[str, Any] = torch.load(io.BytesIO(archive), map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError) as error:
+        raise _Unreadable(str(error)) from error
+    return loaded

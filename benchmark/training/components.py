@@ -1,0 +1,38 @@
+"""From a RunSpec to the parts that carry it out, provided that they are still the ones it names."""
+
+from __future__ import annotations
+
+import torch
+
+from algorithms.interface import Algorithm, Problem, TeamShape
+from algorithms.seeds import derive
+from benchmark.environments.tasks.registry import get_task, package_version
+from benchmark.experiments.run_spec import PROTOCOL_VERSION, ImpossibleRun, RunSpec
+
+
+def build_algorithm(spec: RunSpec, team: TeamShape, device: torch.device) -> Algorithm:
+    """The run's algorithm for the team, before any learning."""
+    problem = Problem(
+        team=team,
+        regime=spec.regime,
+        budget=spec.budget,
+        seed=derive(spec.seed, "network"),
+        time_limit=spec.time_limit,
+        device=device,
+    )
+    return spec.entry().build(spec.resolved_settings(), problem)
+
+
+def refuse_other_versions(spec: RunSpec) -> None:
+    """Raises ImpossibleRun where task, algorithm, package or protocol are not of the version that the run names."""
+    task, entry = get_task(spec.task), spec.entry()
+    parts: list[tuple[str, str, int | str, int | str]] = [
+        ("task", spec.task, spec.task_version, task.version),
+        ("algorithm", spec.algorithm, spec.algorithm_version, entry.version),
+        ("protocol", "training and evaluation", spec.protocol_version, PROTOCOL_VERSION),
+    ]
+    if spec.package is not None:
+        parts.append(("package", spec.package.name, spec.package.version, package_version(spec.package.name)))
+    for kind, name, wanted, here in parts:
+        if wanted != here:
+            raise ImpossibleRun(f"The run names version {wanted} of the {kind} {name}; here it has version {here}.")

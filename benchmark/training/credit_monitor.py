@@ -1,0 +1,74 @@
+"""Looks at what a method claims about credit while it is trained, on episodes of its own.
+
+Environment, seeds and random numbers are nobody else's, so a run is the same, bit for bit, whether it is looked at or not.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from algorithms.interface import Algorithm, Episodes, Mode
+from algorithms.seeds import derive, episode_seeds
+from benchmark.credit.graphs import measure_graph
+from benchmark.environments.interface import NotForkable
+from benchmark.environments.tasks.registry import Task, get_task
+from benchmark.experiments.credit_measurements import GraphMeasurement
+from benchmark.experiments.run_spec import RunSpec
+from benchmark.training.rollout import EpisodeRecorder, play
+
+EPISODES = 16
+ORACLE = "oracle_graph"
+
+
+def measuring_points(spec: RunSpec) -> frozenset[int]:
+    """The numbers of the evaluations at which the run is looked at: the first, each at or after a quarter, the last.
+
+    None for a method that claims no influence, and none on real packages, whose states cannot be copied.
+    """
+    if spec.backend != "native" or not spec.entry().claims_influence:
+        return frozenset()
+    last = spec.evaluation.points - 1
+    return frozenset(-(-last * quarter // 4) for quarter in range(5))
+
+
+def measure_influence(
+    spec: RunSpec, algorithm: Algorithm, number: int, steps_done: int, device: torch.device
+) -> GraphMeasurement | None:
+    """What `algorithm` claims at evaluation `number` beside what interventions show; None if it says nothing after all, or if
+    the simulator (a plug-in's, say) cannot be copied.
+
+    The episodes are played as in training, exploration included: these are what credit is given on. (A greedy team that blocks
+    itself stands still, and has another graph.) The last measurement of a run has the pictures.
+    """
+    schedule = spec.evaluation
+    probes = tuple(dict.fromkeys((ORACLE, *spec.entry().requires)))
+    seed = derive(spec.seed, "influence", number)
+    try:
+        episodes = observed_episodes(get_task(spec.task), algorithm, "train", probes, seed, device)
+    except NotForkable:
+        return None
+    influence = algorithm.influence(episodes)
+    if influence is None:
+        return None
+    return measure_graph(
+        influence,
+        episodes,
+        step=schedule.due(number, spec.budget),
+        steps_done=steps_done,
+        pictures=number == schedule.points - 1,
+    )
+
+
+def observed_episodes(
+    task: Task, algorithm: Algorithm, mode: Mode, probes: tuple[str, ...], seed: int, device: torch.device
+) -> Episodes:
+    """Fresh episodes, which depend on the policy and on `seed` alone, with what the probes saw in `privileged`."""
+    environment = task.build(EPISODES, "native")
+    try:
+        seeds = episode_seeds(derive(seed, "environment"), 0, EPISODES)
+        generator = torch.Generator(device).manual_seed(derive(seed, "acting"))
+        recorder = EpisodeRecorder(EPISODES, environment.team, probes)
+        length = play(environment, algorithm, seeds, mode, generator, recorder)
+        return recorder.episodes(environment, length, seeds)
+    finally:
+        environment.close()

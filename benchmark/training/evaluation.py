@@ -1,0 +1,93 @@
+"""One evaluator for all algorithms: plays episodes of its own, on an environment, generator and seeds of its own.
+
+Nothing here touches what training depends on, so a training curve is the same with evaluation on or off.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from algorithms.interface import Algorithm, Memory
+from algorithms.seeds import derive, episode_seeds
+from benchmark.environments.interface import Backend, BatchedEnvironment
+from benchmark.environments.tasks.registry import Task, get_task
+from benchmark.experiments.record import EvaluationPoint, read_record
+from benchmark.training.components import build_algorithm, refuse_other_versions
+from benchmark.training.policy_files import BEST_POLICY, read_policy
+from benchmark.training.rollout import Choice, play
+
+MAXIMUM_ROWS = 128
+
+
+class ReturnRecorder:
+    """Keeps the undiscounted team return of every episode, its length and its success."""
+
+    def begin(self, environment: BatchedEnvironment, count: int, memory: Memory) -> None:
+        self.returns = np.zeros(environment.batch_size, np.float64)
+        self.lengths = np.zeros(environment.batch_size, np.int64)
+
+    def before(self, time: int, environment: BatchedEnvironment, actions: NDArray[np.int64], choice: Choice) -> None:
+        self.lengths += environment.running
+
+    def after(self, time: int, environment: BatchedEnvironment) -> None:
+        self.returns += environment.team_reward
+
+
+class Evaluator:
+    """Plays evaluation episodes in waves of at most `MAXIMUM_ROWS`."""
+
+    def __init__(self, task: Task, backend: Backend, episodes: int, device: torch.device) -> None:
+        self._episodes = episodes
+        self._environment = task.build(min(episodes, MAXIMUM_ROWS), backend)
+        self._generator = torch.Generator(device)
+        self.team = self._environment.team
+
+    def evaluate(
+        self, algorithm: Algorithm, mode: Literal["greedy", "sample"], seed: int, step: int, steps_done: int
+    ) -> EvaluationPoint:
+        """Fresh episodes, which depend on the policy and on `seed` alone. `step`, `steps_done`: see EvaluationPoint."""
+        self._generator.manual_seed(derive(seed, "acting"))
+        seeds = episode_seeds(derive(seed, "environment"), 0, self._episodes)
+        recorder = ReturnRecorder()
+        returns: list[float] = []
+        successes: list[bool] = []
+        lengths: list[int] = []
+        for start in range(0, self._episodes, self._environment.batch_size):
+            wave = seeds[start : start + self._environment.batch_size]
+            play(self._environment, algorithm, wave, mode, self._generator, recorder)
+            returns += recorder.returns[: len(wave)].tolist()
+            lengths += recorder.lengths[: len(wave)].tolist()
+            successes += self._environment.success[: len(wave)].tolist()
+        return EvaluationPoint(
+            step=step, steps_done=steps_done, returns=tuple(returns), successes=tuple(successes), lengths=tuple(lengths)
+        )
+
+    def close(self) -> None:
+        """Ends the environment."""
+        self._environment.close()
+
+
+def evaluate_run(
+    run_dir: Path, episodes: int, seed: int, policy: Literal["greedy", "sample"] | None = None, device: str = "cpu"
+) -> EvaluationPoint:
+    """Plays `episodes` fresh episodes with the best policy of a finished run; without a `policy`, acting as the run did.
+
+    `run_dir` holds record.json and policy.safetensors. Raises CorruptRecord, CorruptPolicy, or ImpossibleRun where the
+    task or the algorithm is of another version now.
+    """
+    record = read_record(run_dir / "record.json")
+    spec = record.spec
+    refuse_other_versions(spec)
+    evaluator = Evaluator(get_task(spec.task), spec.backend, episodes, torch.device(device))
+    try:
+        algorithm = build_algorithm(spec, evaluator.team, torch.device(device))
+        algorithm.load_policy_state(read_policy(run_dir / BEST_POLICY, algorithm.policy_state(), spec.fingerprint))
+        steps = record.outcome.steps_done
+        return evaluator.evaluate(algorithm, policy or spec.evaluation.policy, derive(seed, "evaluate"), steps, steps)
+    finally:
+        evaluator.close()

@@ -1,0 +1,243 @@
+"""Playing whole episodes with an algorithm: the begin / act / step loop, and recording it as `Episodes`.
+
+The loop is shared by training and evaluation; what is kept of it is the recorder's affair. Shape letters as in
+algorithms.interface; R rows of the environment, of which the first B play.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from algorithms.interface import CONTEXT_PREFIX, Algorithm, Episodes, Memory, Mode, Step, TeamShape
+from algorithms.seeds import episode_seeds
+from benchmark.credit.probes import build_probes
+from benchmark.environments.interface import Backend, BatchedEnvironment
+from benchmark.environments.tasks.registry import Task
+from benchmark.experiments.probe_names import PROBES
+
+
+class Recorder(Protocol):
+    """What is kept of a wave of episodes. Called in this order: begin, then before and after each step."""
+
+    def begin(self, environment: BatchedEnvironment, count: int, memory: Memory) -> None:
+        """Episodes start in rows 0..count-1."""
+
+    def before(self, time: int, environment: BatchedEnvironment, actions: NDArray[np.int64], choice: Choice) -> None:
+        """The environment shows what `choice` was made on, and is about to take `actions` [R, N]."""
+
+    def after(self, time: int, environment: BatchedEnvironment) -> None:
+        """The environment shows what came of it."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A decision and the rows [K] that it was made for, in order; rows that are not among them have ended."""
+
+    rows: NDArray[np.int64]
+    step: Step
+
+
+@torch.no_grad()
+def play(
+    environment: BatchedEnvironment,
+    algorithm: Algorithm,
+    seeds: NDArray[np.uint64],
+    mode: Mode,
+    generator: torch.Generator,
+    recorder: Recorder,
+) -> int:
+    """Plays one episode per seed, at most R, all at once. Returns the length of the longest.
+
+    Acting is asked for fewer rows whenever half of those it was asked for have ended. Raises RuntimeError if the
+    environment goes on past its team's horizon.
+    """
+    team, device = environment.team, generator.device
+    actions = np.zeros((environment.batch_size, team.n_agents), np.int64)
+    environment.reset(seeds)
+    memory = algorithm.begin(len(seeds), mode, generator)
+    recorder.begin(environment, len(seeds), memory)
+    rows = np.arange(len(seeds))
+    shown = [environment.observation, environment.available, environment.alive]
+    whole = [torch.from_numpy(array[: len(seeds)]) for array in shown]
+    for time in range(team.horizon):
+        inputs = whole if len(rows) == len(seeds) else [torch.from_numpy(array[rows]) for array in shown]
+        if device.type != "cpu":
+            inputs = [tensor.to(device) for tensor in inputs]
+        observation, available, alive = inputs
+        step = algorithm.act(observation, available, alive, memory, mode, generator)
+        memory = step.memory
+        actions[rows] = step.action.cpu().numpy()
+        recorder.before(time, environment, actions, Choice(rows, step))
+        environment.step(actions)
+        recorder.after(time, environment)
+        going_on = environment.running[rows]
+        left = np.count_nonzero(going_on)
+        if left == 0:
+            return time + 1
+        if 2 * left <= len(rows):
+            actions[rows] = 0
+            rows = rows[going_on]
+            kept = torch.from_numpy(np.flatnonzero(going_on)).to(device)
+            memory = {name: value[kept] for name, value in memory.items()}
+    raise RuntimeError(f"{type(environment).__name__} goes on past its horizon of {team.horizon} steps")
+
+
+class EpisodeRecorder:
+    """Records everything of up to R episodes at once, in arrays that are allocated once; `episodes` copies them out.
+
+    `probes`: names of those (benchmark/experiments/probe_names.py) that look at every step, for `Episodes.privileged`.
+    """
+
+    def __init__(self, rows: int, team: TeamShape, probes: Sequence[str] = ()) -> None:
+        t, n = team.horizon, team.n_agents
+        self._before = {
+            "observation": np.zeros((rows, t + 1, n, team.observation_size), np.float32),
+            "state": np.zeros((rows, t + 1, team.state_size), np.float32),
+            "available": np.zeros((rows, t + 1, n, team.action_size), np.bool_),
+            "alive": np.zeros((rows, t + 1, n), np.bool_),
+            "running": np.zeros((rows, t + 1), np.bool_),
+        }
+        self._after = {
+            "team_reward": np.zeros((rows, t), np.float32),
+            "individual_reward": np.zeros((rows, t, n), np.float32),
+        }
+        self._action = np.zeros((rows, t, n), np.int64)
+        self._horizon = t
+        self._probes = build_probes(probes)
+        self._privileged = {name: np.zeros((rows, t, n, n), np.bool_) for probe in probes for name in PROBES[probe].fills}
+        self._chosen: dict[str, Tensor] = {}
+        self._context: dict[str, Tensor] = {}
+
+    def begin(self, environment: BatchedEnvironment, count: int, memory: Memory) -> None:
+        self._count = count
+        self._chosen = {}
+        self._context = {
+            name.removeprefix(CONTEXT_PREFIX): value.clone()
+            for name, value in memory.items()
+            if name.startswith(CONTEXT_PREFIX)
+        }
+
+    def before(self, time: int, environment: BatchedEnvironment, actions: NDArray[np.int64], choice: Choice) -> None:
+        self._look(time, environment)
+        self._action[:, time] = actions
+        rows_left = choice.rows[environment.running[choice.rows]]
+        for probe in self._probes:
+            for name, graph in probe.look(environment, actions, rows_left).items():
+                self._privileged[name][:, time] = False
+                self._privileged[name][rows_left, time] = graph
+        decision = self._decision(choice.step)
+        if time == 0:
+            self._chosen = {name: self._room(value) for name, value in decision}
+        if len(choice.rows) == self._count:
+            for name, value in decision:
+                self._chosen[name][:, time] = value
+        else:
+            rows = torch.from_numpy(choice.rows)
+            for name, value in decision:
+                self._chosen[name][:, time].index_copy_(0, rows.to(value.device), value)
+
+    def after(self, time: int, environment: BatchedEnvironment) -> None:
+        for name, values in self._after.items():
+            values[:, time] = getattr(environment, name)
+
+    def episodes(self, environment: BatchedEnvironment, length: int, seeds: NDArray[np.uint64]) -> Episodes:
+        """The episodes that have just been played, of `length` steps at most, as copies."""
+        self._look(length, environment)
+        count = self._count
+        recorded: dict[str, Any] = {name: _copied(values[:count, : length + 1]) for name, values in self._before.items()}
+        recorded |= {name: _copied(values[:count, :length]) for name, values in self._after.items()}
+        running = recorded.pop("running")[:, :-1].contiguous()
+        lengths = running.sum(1)
+        last = torch.arange(length) == (lengths - 1)[:, None]
+        chosen = {name: _cleared(values[:, :length].clone(), ~running) for name, values in self._chosen.items()}
+        return Episodes(
+            **recorded,
+            action=_copied(self._action[:count, :length]),
+            log_probability=chosen.pop(_LOG_PROBABILITY),
+            running=running,
+            terminated=last & torch.from_numpy(environment.terminated[:count])[:, None],
+            truncated=last & torch.from_numpy(environment.truncated[:count])[:, None],
+            success=_copied(environment.success[:count]),
+            length=lengths,
+            seed=_copied(seeds.astype(np.int64)),
+            extras=chosen,
+            context=self._context,
+            privileged={name: _copied(values[:count, :length]) for name, values in self._privileged.items()},
+        )
+
+    def _look(self, time: int, environment: BatchedEnvironment) -> None:
+        for name, values in self._before.items():
+            values[:, time] = getattr(environment, name)
+
+    def _room(self, value: Tensor) -> Tensor:
+        return value.new_zeros(value.shape[0], self._horizon, *value.shape[1:])
+
+    @staticmethod
+    def _decision(step: Step) -> list[tuple[str, Tensor]]:
+        return [(_LOG_PROBABILITY, step.log_probability), *step.extras.items()]
+
+
+_LOG_PROBABILITY = ""
+"""Stands for the log-probability among the extras; no extra has an empty name."""
+
+
+def _cleared(values: Tensor, places: Tensor) -> Tensor:
+    """Sets values [B, T, …] to 0 in places [B, T]; acting may still have been asked for rows that had just ended."""
+    return values.masked_fill_(places.to(values.device).view(*places.shape, *[1] * (values.dim() - 2)), 0)
+
+
+def _copied(values: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(values.copy())
+
+
+class Collector:
+    """Plays training episodes in waves of at most `parallel_episodes`, on an environment of its own.
+
+    `probes`: names of those that look at every step, for `Episodes.privileged`.
+    """
+
+    def __init__(self, task: Task, backend: Backend, parallel_episodes: int, probes: Sequence[str] = ()) -> None:
+        self._task = task
+        self._backend = backend
+        self._parallel_episodes = parallel_episodes
+        self._probes = probes
+        self._environment: BatchedEnvironment | None = None
+
+    def collect(
+        self, algorithm: Algorithm, episodes: int, first: int, environment_seed: int, generator: torch.Generator
+    ) -> Episodes:
+        """Episodes number first, first + 1, … of the run, on the generator's device.
+
+        Each starts from its own seed, derived from `environment_seed` and its number; `generator` is what acting draws from.
+        """
+        rows = min(episodes, self._parallel_episodes)
+        environment = self._at_least(rows)
+        seeds = episode_seeds(environment_seed, first, episodes)
+        waves = []
+        for start in range(0, episodes, rows):
+            wave = seeds[start : start + rows]
+            length = play(environment, algorithm, wave, "train", generator, self._recorder)
+            waves.append(self._recorder.episodes(environment, length, wave))
+        collected = Episodes.concatenate(waves)
+        return collected if generator.device.type == "cpu" else collected.to(generator.device)
+
+    def _at_least(self, rows: int) -> BatchedEnvironment:
+        """The environment, rebuilt where it has fewer rows: no episode depends on how many there are."""
+        if self._environment is None or self._environment.batch_size < rows:
+            self.close()
+            self._environment = self._task.build(rows, self._backend)
+            self._recorder = EpisodeRecorder(rows, self._environment.team, self._probes)
+        return self._environment
+
+    def close(self) -> None:
+        """Ends the environment."""
+        if self._environment is not None:
+            self._environment.close()
+            self._environment = None

@@ -1,0 +1,102 @@
+"""Who a method says influences whom: that it is what credit is shared by, and that asking changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from algorithms.advantages.dependence_graph.estimator import DependenceGraphAdvantage
+from algorithms.advantages.dependence_graph.world_model import WorldModel
+from algorithms.interface import Episodes, Influence
+from algorithms.policy_gradient.learner import PolicyGradient
+from algorithms.registry import BUILT_IN, AlgorithmEntry, algorithms
+from tests.fixtures.toy_team import random_episodes, toy_problem, toy_team
+from tests.fixtures.train_toy import same
+
+TEAM = toy_team(n_agents=3, horizon=5)
+LOOPS = torch.eye(3, dtype=torch.bool)
+
+
+def learner(**dependence: Any) -> PolicyGradient:
+    """`ippo+dg` after an update, so that its models predict something."""
+    entry = algorithms()["ippo+dg"]
+    algorithm = entry.build(entry.settings(hidden_size=8, dependence=dependence), toy_problem(TEAM, regime="individual"))
+    assert isinstance(algorithm, PolicyGradient)
+    algorithm.update(random_episodes(TEAM, 8, seed=0))
+    return algorithm
+
+
+def claim(algorithm: PolicyGradient, episodes: Episodes) -> Influence:
+    found = algorithm.influence(episodes)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_learned_graph_rests_on_minus_the_entropy_ratio(transposed: bool) -> None:
+    algorithm, episodes = learner(transposed=transposed, threshold=1.0), random_episodes(TEAM, 6, seed=1)
+    estimator = algorithm.estimator
+    assert isinstance(estimator, DependenceGraphAdvantage)
+    assert isinstance(estimator.source, WorldModel)
+    found = claim(algorithm, episodes)
+    assert torch.equal(found.graph, estimator.graph(episodes)[0])
+    assert found.graph.diagonal(dim1=-2, dim2=-1).all()
+    assert (found.graph & ~LOOPS).any()
+    ratio, own = estimator.source.entropy_ratio(episodes)
+    assert (own[episodes.running] > 0.05).all()
+    score = found.score
+    assert score is not None
+    graph = found.graph
+    if transposed:
+        score, graph = score.transpose(-1, -2), graph.transpose(-1, -2)
+    asked = ratio.isfinite()
+    assert asked.any()
+    assert not asked.all()
+    assert torch.equal(score[asked], -ratio[asked])
+    assert score[~asked].isnan().all()
+    assert torch.equal(graph | LOOPS, (torch.where(asked, score, -torch.inf) > -1.0) | LOOPS)
+
+
+@pytest.mark.parametrize(("source", "edges"), [("full", 1.0), ("self", 0.0), ("random", 0.7)])
+def test_a_graph_that_nobody_learned_has_no_score(source: str, edges: float) -> None:
+    episodes = random_episodes(TEAM, 64, seed=1)
+    found = claim(learner(source=source), episodes)
+    assert found.score is None
+    assert found.graph.diagonal(dim1=-2, dim2=-1).all()
+    assert float(found.graph[..., ~LOOPS].float().mean()) == pytest.approx(edges, abs=0.05)
+
+
+@pytest.mark.parametrize("dependence", [{}, {"source": "random"}, {"batch_steps": 4, "gradient_steps": 2}])
+def test_asking_changes_nothing_bit_for_bit(dependence: dict[str, Any]) -> None:
+    asked, left_alone = learner(**dependence), learner(**dependence)
+    first, second = random_episodes(TEAM, 6, seed=1), random_episodes(TEAM, 6, seed=2)
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    found = claim(asked, first)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not found.graph.requires_grad
+    assert found.score is None or not found.score.requires_grad
+    assert same(asked.state_dict(), left_alone.state_dict())
+    again = claim(asked, first)
+    assert torch.equal(found.graph, again.graph)
+    assert found.score is None or torch.equal(found.score.nan_to_num(9.0), again.score.nan_to_num(9.0))
+    assert asked.update(second) == left_alone.update(second)
+    assert same(asked.state_dict(), left_alone.state_dict())
+
+
+def with_every_probe(entry: AlgorithmEntry) -> Episodes:
+    episodes = random_episodes(TEAM, 6, seed=1)
+    graph = LOOPS.expand(6, 5, 3, 3)
+    names = {"observation_graph", "state_graph", "reward_graph", *entry.requires}
+    return replace(episodes, privileged=dict.fromkeys(names, graph))
+
+
+@pytest.mark.parametrize("entry", BUILT_IN, ids=lambda entry: entry.name)
+def test_a_method_says_who_influences_whom_if_and_only_if_its_entry_claims_so(entry: AlgorithmEntry) -> None:
+    algorithm = entry.build(entry.settings(), toy_problem(TEAM, regime=entry.regimes[0]))
+    found = algorithm.influence(with_every_probe(entry))
+    assert (found is not None) == entry.claims_influence
+    assert entry.claims_influence == (entry.family == "dependence graph")

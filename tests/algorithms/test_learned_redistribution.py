@@ -1,0 +1,297 @@
+"""The shell of the learned redistributions: schedule, scale, pay, monitors and state, with a model of one linear layer."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from algorithms.interface import Episodes
+from algorithms.policy_gradient.learner import PolicyGradient
+from algorithms.redistribution.models.learned import LearnedRedistributor, RewardModel, explained_return
+from algorithms.redistribution.models.trajectories import Trajectories
+from algorithms.registry import algorithms
+from algorithms.settings.redistribution import RewardModelSettings
+from tests.fixtures.reward_models import KnownCredit, fitted
+from tests.fixtures.toy_team import random_episodes, toy_problem, toy_team
+
+TEAM = toy_team()
+BATCH = {
+    "buffer_episodes": 40,
+    "warm_up_episodes": 0,
+    "batch_episodes": 8,
+    "gradient_steps_per_episode": 0.5,
+    "fit_interval": 4,
+}
+METHODS = ["uniform", "ircr", "arel", "tar2", "tar2-raw"]
+
+
+class Linear(RewardModel):
+    """c_{t,i} = w o_{t,i} + noise, the noise from `draw`; notes how it is asked."""
+
+    def __init__(self, settings: RewardModelSettings, noise: float = 0.0) -> None:
+        super().__init__(settings)
+        self.weight = nn.Parameter(torch.zeros(TEAM.observation_size))
+        self.noise = noise
+        self.batches: list[list[float]] = []
+
+    def scores(self, trajectories: Trajectories, draw: torch.Generator, training: bool) -> Tensor:
+        if training:
+            self.batches.append(trajectories.returns.tolist())
+        noise = self.noise * torch.randn(trajectories.acting.shape, generator=draw)
+        return (trajectories.observation[:, :-1] @ self.weight + noise) * trajectories.acting
+
+
+def shell(noise: float = 0.0, **settings: Any) -> LearnedRedistributor:
+    chosen = RewardModelSettings(**(BATCH | settings))
+    return LearnedRedistributor(chosen, toy_problem(TEAM), 0.99, Linear(chosen, noise))
+
+
+def episodes(count: int, seed: int = 0) -> Episodes:
+    return random_episodes(TEAM, count, seed)
+
+
+def gradient_steps(redistributor: LearnedRedistributor) -> int:
+    assert isinstance(redistributor.model, Linear)
+    return len(redistributor.model.batches)
+
+
+def pay(redistributor: LearnedRedistributor, played: Episodes) -> Tensor:
+    with torch.no_grad():
+        return redistributor.redistribute(played).reward
+
+
+def test_nothing_is_fitted_before_the_buffer_holds_a_batch() -> None:
+    redistributor = shell()
+    redistributor.observe(episodes(7))
+    assert redistributor.fit() == {}
+    redistributor.observe(episodes(1))
+    assert redistributor.fit().keys() == {"reward_model_loss", "reward_model_gradient_norm"}
+    assert gradient_steps(redistributor) == 4  # the seven episodes before are owed half a step each as well
+
+
+def test_fits_come_at_their_interval_and_make_up_for_all_episodes_since() -> None:
+    redistributor = shell(fit_interval=10, gradient_steps_per_episode=0.3)
+    found = []
+    for _ in range(10):
+        redistributor.observe(episodes(4))
+        redistributor.fit()
+        found.append(gradient_steps(redistributor))
+    # 12, 24 and 36 episodes: 3.6, 7.2 and 10.8 steps are owed by then.
+    assert found == [0, 0, 3, 3, 3, 7, 7, 7, 10, 10]
+
+
+def test_a_part_of_a_step_is_kept_for_later() -> None:
+    redistributor = shell(gradient_steps_per_episode=0.0625, fit_interval=1)
+    for _ in range(12):
+        redistributor.observe(episodes(4))
+        redistributor.fit()
+    assert gradient_steps(redistributor) == 3
+
+
+def test_the_policy_waits_for_the_warm_up_and_for_a_first_fit() -> None:
+    redistributor = shell(warm_up_episodes=20)
+    for _ in range(4):
+        redistributor.observe(episodes(4))
+        redistributor.fit()
+    assert gradient_steps(redistributor) > 0
+    assert not redistributor.ready()  # 16 episodes
+    redistributor.observe(episodes(4))
+    assert redistributor.ready()
+    unfitted = shell()
+    unfitted.observe(episodes(4))
+    assert not unfitted.ready()  # no warm-up asked for, but a model that has not learned a thing
+
+
+def test_batches_are_drawn_from_the_newest_episodes() -> None:
+    redistributor = shell(buffer_episodes=8, gradient_steps_per_episode=1.0)
+    for seed in range(4):
+        redistributor.observe(episodes(4, seed))
+    redistributor.fit()
+    assert isinstance(redistributor.model, Linear)
+    newest = sorted([*Trajectories.of(episodes(4, 2)).returns.tolist(), *Trajectories.of(episodes(4, 3)).returns.tolist()])
+    assert len(redistributor.model.batches) == 16
+    assert all(sorted(batch) == newest for batch in redistributor.model.batches)
+
+
+@pytest.mark.parametrize("scaling", [True, False])
+def test_returns_are_scaled_by_their_deviation_in_the_buffer_and_shares_scaled_back(scaling: bool) -> None:
+    redistributor, played = shell(return_scaling=scaling), episodes(20)
+    redistributor.observe(played)
+    redistributor.fit()
+    trajectories = Trajectories.of(played)
+    scale = trajectories.returns.double().std(correction=0).item() if scaling else 1.0
+    with torch.no_grad():
+        scores = redistributor.model.scores(trajectories, torch.Generator(), training=False)
+    assert scores.abs().max() > 0
+    assert torch.allclose(pay(redistributor, played), scores * scale, rtol=1e-5)
+
+
+def test_the_scale_takes_effect_with_the_first_gradient_step() -> None:
+    """One step of Adam from weights of 0: what it sees is the gradient, whose size clipping reports."""
+    played = episodes(8)
+    trajectories = Trajectories.of(played)
+    scale = trajectories.returns.std(correction=0)
+    sums = (trajectories.observation[:, :-1] * trajectories.acting[..., None]).sum((1, 2))
+    gradient = (-2 * (trajectories.returns / scale)[:, None] * sums).mean(0)
+    redistributor = shell(loss="squared", gradient_steps_per_episode=0.125)
+    redistributor.observe(played)
+    monitors = redistributor.fit()
+    assert gradient_steps(redistributor) == 1
+    assert float(monitors["reward_model_gradient_norm"]) == pytest.approx(float(gradient.norm()), rel=1e-4)
+    squares = (trajectories.returns / scale).square()
+    assert float(monitors["reward_model_loss"]) == pytest.approx(float(squares.mean()), rel=1e-4)
+
+
+def test_returns_that_hardly_vary_are_not_blown_up() -> None:
+    redistributor, played = shell(), episodes(8)
+    redistributor.observe(replace(played, team_reward=torch.zeros_like(played.team_reward)))
+    assert redistributor.fit()["reward_model_loss"] == 0
+
+
+@pytest.mark.parametrize("loss", ["huber", "squared"])
+def test_the_regression_is_the_mean_of_a_plain_loop(loss: str) -> None:
+    model = Linear(RewardModelSettings(loss=loss))
+    errors = [0.5, -0.2, 3.0, -1.5]
+    found = model.regression(torch.tensor(errors) + 7.0, torch.full((4,), 7.0))
+    each = [e * e if loss == "squared" else (e * e / 2 if abs(e) < 1 else abs(e) - 0.5) for e in errors]
+    assert float(found) == pytest.approx(sum(each) / 4, rel=1e-5)
+
+
+def test_the_reported_fit_is_that_of_the_prediction_for_the_episodes_at_hand() -> None:
+    redistributor = shell()
+    redistributor.observe(episodes(20))
+    redistributor.fit()
+    fresh = episodes(16, seed=5)
+    with torch.no_grad():
+        found = redistributor.redistribute(fresh)
+    returns, predicted = Trajectories.of(fresh).returns, found.shares.sum((1, 2))
+    wanted = 1 - ((returns - predicted) ** 2).sum() / ((returns - returns.mean()) ** 2).sum()
+    assert float(found.monitors["return_r2"]) == pytest.approx(float(wanted), rel=1e-4)
+    assert float(wanted) < 0.99
+
+
+def test_explained_return_by_hand() -> None:
+    returns = torch.tensor([1.0, 3.0, 5.0])
+    assert explained_return(returns, returns) == 1
+    assert explained_return(torch.full((3,), 3.0), returns) == 0
+    assert explained_return(returns + 4, returns) == pytest.approx(1 - 16 / (8 / 3))
+    assert explained_return(torch.tensor([1.0, 2.0]), torch.tensor([5.0, 5.0])) == 0
+    assert explained_return(torch.tensor([1.0, 2.0]), torch.tensor([-0.7, -0.70000005])) == 0  # equal but for rounding
+
+
+def test_paying_changes_nothing_and_repeats_itself() -> None:
+    redistributor, played = shell(noise=1.0), episodes(12)
+    redistributor.observe(played)
+    redistributor.fit()
+    before = saved(redistributor.state_dict())
+    first = pay(redistributor, played)
+    assert torch.equal(pay(redistributor, played), first)
+    assert saved(redistributor.state_dict()) == before
+    assert not torch.equal(first[0], first[1])
+
+
+def test_the_noise_of_the_training_goes_on_from_step_to_step() -> None:
+    redistributor = shell(noise=1.0, learning_rate=1e-12, gradient_steps_per_episode=0.125, batch_episodes=8)
+    losses = []
+    for _ in range(3):
+        redistributor.observe(episodes(8))  # the same every time, and the buffer holds nothing else
+        losses.append(float(redistributor.fit()["reward_model_loss"]))
+    assert len(set(losses)) == 3
+
+
+def test_a_linear_model_finds_the_true_credit_of_a_linear_return() -> None:
+    redistributor = shell(buffer_episodes=500, batch_episodes=64, gradient_steps_per_episode=1.0, learning_rate=0.05)
+    truth = torch.tensor([1.0, -2.0, 0.5, 0.0])
+    for seed in range(8):
+        played = episodes(64, seed)
+        credit = (played.observation[:, :-1] @ truth) * played.acting
+        played = replace(played, team_reward=credit.sum(-1))
+        redistributor.observe(played)
+        redistributor.fit()
+    with torch.no_grad():
+        found = redistributor.redistribute(played)
+    assert torch.allclose(found.shares, credit, atol=0.02)
+    assert float(found.monitors["return_r2"]) > 0.999
+    assert float(found.monitors["sum_error_max"]) < 0.05
+
+
+def test_a_return_that_is_no_number_is_reported_and_not_hidden() -> None:
+    redistributor, played = shell(), episodes(8)
+    reward = played.team_reward.clone()
+    reward[2, 0] = math.nan
+    broken = replace(played, team_reward=reward)
+    redistributor.observe(broken)
+    assert math.isnan(redistributor.fit()["reward_model_loss"])
+    with torch.no_grad():
+        assert math.isnan(redistributor.redistribute(played).monitors["return_r2"])
+
+
+def test_known_credit_is_found_by_no_model_that_does_not_learn() -> None:
+    """The world on which models are tried must be able to fail one."""
+    assert fitted(Linear(RewardModelSettings()), steps=1, learning_rate=1e-9).return_r2 < 0.1
+    assert KnownCredit(10, seed=0).credit.shape == (10, 6, 2)
+
+
+def saved(state: dict[str, Any]) -> bytes:
+    """As a checkpoint has it."""
+    file = io.BytesIO()
+    torch.save(state, file)
+    return file.getvalue()
+
+
+def paid_learner(method: str) -> PolicyGradient:
+    entry = algorithms()[f"ippo+{method}"]
+    small = {"width": 8, "heads": 2, "depth": 1, "learning_rate": 1e-2} | BATCH
+    redistribution = small if entry.presets else {}
+    settings = entry.settings(hidden_size=8, redistribution=redistribution)
+    algorithm = entry.build(settings, toy_problem(TEAM, regime="episodic"))
+    assert isinstance(algorithm, PolicyGradient)
+    return algorithm
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_resumes_bit_for_bit(method: str) -> None:
+    straight, interrupted, resumed = (paid_learner(method) for _ in range(3))
+    for seed in range(2):
+        straight.update(episodes(8, seed))
+        interrupted.update(episodes(8, seed))
+    state = torch.load(io.BytesIO(saved(interrupted.state_dict())), weights_only=True)
+    resumed.load_state_dict(state)
+    for seed in range(2, 4):
+        wanted = straight.update(episodes(8, seed))
+        assert resumed.update(episodes(8, seed)) == wanted
+        assert "policy_loss" in wanted
+    assert saved(resumed.state_dict()) == saved(straight.state_dict())
+    ours, theirs = straight.credit(episodes(5, 9)), resumed.credit(episodes(5, 9))
+    assert ours is not None
+    assert theirs is not None
+    assert torch.equal(ours.values, theirs.values)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_nothing_is_drawn_from_the_global_random_state(method: str) -> None:
+    before = torch.get_rng_state()
+    algorithm = paid_learner(method)
+    for seed in range(2):
+        algorithm.update(episodes(8, seed))
+    algorithm.credit(episodes(4))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("method", METHODS)
+def test_it_runs_on_a_gpu(method: str) -> None:
+    entry = algorithms()[f"ippo+{method}"]
+    small = {"width": 8, "heads": 2, "depth": 1} | BATCH if entry.presets else {}
+    algorithm = entry.build(
+        entry.settings(redistribution=small), toy_problem(TEAM, regime="episodic", device=torch.device("cuda"))
+    )
+    for seed in range(2):
+        monitors = algorithm.update(episodes(8, seed))
+    assert all(map(math.isfinite, monitors.values()))

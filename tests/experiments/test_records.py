@@ -1,0 +1,277 @@
+"""The record format: what is written is read back, and nothing else is believed."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from benchmark.experiments.atomic_write import remove_leftovers, write_atomically
+from benchmark.experiments.credit_measurements import MAXIMUM_AGENTS_SHOWN, MAXIMUM_STEPS_DRAWN, DrawnGraph, GraphMeasurement
+from benchmark.experiments.record import (
+    MAXIMUM_BYTES,
+    CorruptRecord,
+    EvaluationPoint,
+    Execution,
+    Outcome,
+    Provenance,
+    Record,
+    SettingsOrigin,
+    TrainingInterval,
+    make_record,
+    read_record,
+    write_record,
+)
+from benchmark.experiments.run_spec import PROTOCOL_VERSION, EvaluationSchedule, RunSpec
+from benchmark.experiments.schemas import FOLDER, MODELS, schema_text
+from tests.fixtures.made_up_graphs import made_up_measurement
+
+SPEC = RunSpec(
+    task="lbf/8x8-2p-2f-coop",
+    task_version=1,
+    backend="native",
+    package=None,
+    algorithm="mappo",
+    algorithm_version=1,
+    settings={"hidden_size": 32},
+    regime="team",
+    seed=3,
+    budget=1000,
+    parallel_episodes=16,
+    time_limit="terminal",
+    evaluation=EvaluationSchedule(points=2, episodes=2, absolute_episodes=2),
+    protocol_version=PROTOCOL_VERSION,
+)
+PROVENANCE = Provenance(
+    commit=None,
+    dirty=None,
+    lock_sha256="0" * 64,
+    python="3.11",
+    torch="2",
+    numpy="2",
+    processor="some",
+    threads=1,
+    device="cpu",
+)
+EXECUTION = Execution(seconds={"total": 1.5}, steps_per_second=10.0, peak_memory_bytes=1, resumes=0, provenance=PROVENANCE)
+POINT = EvaluationPoint(step=0, steps_done=0, returns=(0.25, 1.0), successes=(False, True), lengths=(50, 7))
+OUTCOME = Outcome(
+    status="ok",
+    reason=None,
+    steps_done=1010,
+    evaluations=(POINT, POINT.model_copy(update={"step": 1000, "steps_done": 1010})),
+    absolute=POINT,
+    training=(TrainingInterval(step=1000, episodes=20, mean_return=0.5, success_rate=0.1, mean_length=40.0),),
+    monitors={"loss": (0.125,), "late": (None,)},
+)
+
+
+def record(**changes: Any) -> Record:
+    return make_record(SPEC, SettingsOrigin(source="defaults"), OUTCOME.model_copy(update=changes), EXECUTION)
+
+
+def test_a_record_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    write_record(tmp_path / "record.json", record())
+    assert read_record(tmp_path / "record.json") == record()
+
+
+def test_equal_records_are_equal_bytes(tmp_path: Path) -> None:
+    write_record(tmp_path / "a", record())
+    write_record(tmp_path / "b", Record.model_validate_json(record().model_dump_json()))
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_execution_takes_no_part_in_the_hash_of_the_outcome() -> None:
+    slower = EXECUTION.model_copy(update={"steps_per_second": 1.0, "resumes": 4})
+    other = make_record(SPEC, SettingsOrigin(source="elsewhere"), OUTCOME, slower)
+    assert other.outcome_sha256 == record().outcome_sha256
+
+
+def test_every_part_of_the_outcome_takes_part_in_its_hash() -> None:
+    changes: dict[str, Any] = {
+        "steps_done": 1011,
+        "evaluations": (POINT,),
+        "absolute": None,
+        "training": (),
+        "monitors": {"loss": (0.25,), "late": (None,)},
+        "reason": "other",
+        "credit": (made_up_measurement(0),),
+    }
+    hashes = {record(**{name: value}).outcome_sha256 for name, value in changes.items()}
+    assert len(hashes | {record().outcome_sha256}) == len(changes) + 1
+
+
+def test_the_hash_of_records_that_measured_no_credit_is_as_it_was_before_there_was_any() -> None:
+    """Those that are committed say so themselves; their hash is checked as they are read."""
+    found = sorted((Path(__file__).parents[2] / "results" / "reference").rglob("record.json"))
+    assert found
+    for path in found[:: max(1, len(found) // 10)]:
+        assert read_record(path).outcome_sha256 == json.loads(path.read_text())["outcome_sha256"]
+    assert OUTCOME.canonical.startswith('{"absolute":{"lengths":[50,7],')
+    assert '"credit":[],' in OUTCOME.canonical
+
+
+def content() -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(record().model_dump_json())
+    return value
+
+
+def forge(value: dict[str, Any], *places: Any, to: Any) -> dict[str, Any]:
+    target: Any = value
+    for place in places[:-1]:
+        target = target[place]
+    target[places[-1]] = to
+    return value
+
+
+@pytest.mark.parametrize(
+    ("places", "value", "message"),
+    [
+        (("outcome", "evaluations", 0, "returns", 0), 0.75, "outcome_sha256 does not belong"),
+        (("spec", "seed"), 4, "fingerprint does not belong"),
+        (("outcome", "evaluations", 0, "returns"), [0.25], "one entry per episode"),
+        (("outcome", "status"), "splendid", "status"),
+        (("schema_version",), 2, "schema_version"),
+        (("surplus",), 1, "surplus"),
+        (("execution", "steps_per_second"), float("inf"), "finite"),
+    ],
+)
+def test_an_altered_record_is_refused_with_the_reason(tmp_path: Path, places: Any, value: Any, message: str) -> None:
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(forge(content(), *places, to=value)))
+    with pytest.raises(CorruptRecord, match=message):
+        read_record(path)
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe", b"[]"])
+def test_what_is_no_record_is_refused(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "record.json"
+    path.write_bytes(damage)
+    with pytest.raises(CorruptRecord, match=r"record\.json"):
+        read_record(path)
+
+
+def test_a_file_larger_than_a_record_is_not_even_read(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    path.write_bytes(b" " * (MAXIMUM_BYTES + 2))
+    with pytest.raises(CorruptRecord, match="larger than"):
+        read_record(path)
+
+
+def test_a_missing_record_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CorruptRecord, match="No such file"):
+        read_record(tmp_path / "record.json")
+
+
+def test_an_oversized_record_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="may have"):
+        write_record(tmp_path / "record.json", record(monitors={"loss": (0.123456789,) * 20000}))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_largest_allowed_schedule_fits_a_record(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="a record holds"):
+        EvaluationSchedule(points=41, episodes=73, absolute_episodes=340)
+    write_record(tmp_path / "record.json", large(episodes=72, absolute_episodes=340))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "kept"), [({}, True), ({"episodes": 72, "absolute_episodes": 340}, False)], ids=["default", "largest"]
+)
+def test_measurements_of_credit_fit_a_record_if_need_be_without_their_pictures(
+    tmp_path: Path, schedule: dict[str, int], kept: bool
+) -> None:
+    mean = ((0.1234,) * MAXIMUM_AGENTS_SHOWN,) * MAXIMUM_AGENTS_SHOWN
+    edges = (tuple(range(1001, 1011)),) * MAXIMUM_STEPS_DRAWN
+    drawn = DrawnGraph(claimed=edges, true=edges)
+    third, places = 1 / 3, [10**7 - k for k in range(5)][::-1]
+    plain = [made_up_measurement(step, numbers=(third,) * 4, true_density=third) for step in places]
+    last = made_up_measurement(
+        places[-1], numbers=(third,) * 4, true_density=third, mean_claimed=mean, mean_true=mean, drawn=drawn
+    )
+    full = (*plain[:-1], last)
+    found = large(**schedule, credit=full)
+    assert found.outcome.credit == (full if kept else tuple(plain))
+    write_record(tmp_path / "record.json", found)
+
+
+def large(episodes: int = 32, absolute_episodes: int = 320, credit: tuple[GraphMeasurement, ...] = ()) -> Record:
+    """As many evaluations, intervals and monitors as a long run has, in as many digits as there can be."""
+    schedule = EvaluationSchedule(points=41, episodes=episodes, absolute_episodes=absolute_episodes)
+
+    def point(count: int) -> EvaluationPoint:
+        return EvaluationPoint(
+            step=10**7,
+            steps_done=10**7,
+            returns=(-123.45678901234567,) * count,
+            successes=(False,) * count,
+            lengths=(1000,) * count,
+        )
+
+    interval = TrainingInterval(step=10**7, episodes=1000, mean_return=-1 / 3, success_rate=1 / 3, mean_length=100 / 3)
+    outcome = Outcome(
+        status="ok",
+        reason=None,
+        steps_done=10**7,
+        evaluations=(point(episodes),) * 41,
+        absolute=point(absolute_episodes),
+        training=(interval,) * 40,
+        monitors={f"a_monitor_{number}": (-1 / 3,) * 40 for number in range(18)},
+        credit=credit,
+    ).fitting_a_record()
+    spec = SPEC.model_copy(update={"evaluation": schedule})
+    return make_record(spec, SettingsOrigin(source="defaults"), outcome, EXECUTION)
+
+
+@pytest.mark.parametrize("changes", [{"task": "nowhere/nothing"}, {"task_version": 99}], ids=["unknown", "another version"])
+def test_the_team_of_a_task_that_is_not_known_here_is_not_checked(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """Such a record is stale, not corrupt."""
+    square = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    outcome = OUTCOME.model_copy(update={"credit": (made_up_measurement(0, mean_claimed=square, mean_true=square),)})
+    for spec in (SPEC, SPEC.model_copy(update=changes)):
+        path = tmp_path / f"{spec.task_version}-{Path(spec.task).name}.json"
+        write_record(path, make_record(spec, SettingsOrigin(source="defaults"), outcome, EXECUTION))
+        if spec is SPEC:
+            with pytest.raises(CorruptRecord, match="a mean graph is not of the 2 agents of lbf/8x8-2p-2f-coop"):
+                read_record(path)
+        else:
+            assert read_record(path).outcome == outcome
+
+
+def test_a_full_disk_leaves_what_was_there_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "record.json"
+    write_atomically(path, b"before")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device.*record\.json"):
+        write_atomically(path, b"after")
+    assert path.read_bytes() == b"before"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["record.json"]
+
+
+def test_leftovers_of_killed_writers_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".record.json.ab12", "record.json", ".other.json.ab12"):
+        (tmp_path / name).write_text("")
+    remove_leftovers(tmp_path / "record.json")
+    assert {entry.name for entry in tmp_path.iterdir()} == {"record.json", ".other.json.ab12"}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_schema_files_are_current(name: str) -> None:
+    assert (FOLDER / name).read_text() == schema_text(MODELS[name]), "run `python -m benchmark.experiments.schemas`"
+
+
+def test_the_schema_accepts_a_record_and_refuses_a_wrong_one() -> None:
+    schema = json.loads((FOLDER / "record.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(content(), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(forge(content(), "outcome", "status", to="splendid"), schema)

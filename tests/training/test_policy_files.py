@@ -1,0 +1,55 @@
+"""The policy files of a finished run, and evaluating it again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from benchmark.training.evaluation import evaluate_run
+from benchmark.training.policy_files import CorruptPolicy, write_policy
+from tests.fixtures.known_toys import known_toys  # noqa: F401
+from tests.fixtures.train_toy import toy_spec, trained
+
+pytestmark = pytest.mark.usefixtures("known_toys")
+
+
+def test_a_finished_run_can_be_evaluated_on_fresh_episodes(tmp_path: Path) -> None:
+    trained(tmp_path, toy_spec(6000))
+    first = evaluate_run(tmp_path / "out", episodes=50, seed=1)
+    assert evaluate_run(tmp_path / "out", episodes=50, seed=1) == first
+    assert evaluate_run(tmp_path / "out", episodes=50, seed=2).lengths != first.lengths
+    greedy = evaluate_run(tmp_path / "out", episodes=50, seed=1, policy="greedy")
+    assert greedy.lengths == first.lengths
+    assert greedy.mean_return > first.mean_return
+    untrained = trained(tmp_path / "untrained", toy_spec(1)).outcome.evaluations[0]
+    assert first.mean_return > untrained.mean_return
+
+
+def test_policy_files_hold_the_fingerprint_and_foreign_ones_are_refused(tmp_path: Path) -> None:
+    record = trained(tmp_path)
+    path = tmp_path / "out" / "policy.safetensors"
+    with safe_open(path, framework="pt") as file:
+        assert file.metadata() == {"fingerprint": record.fingerprint}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    wrong: list[tuple[dict[str, torch.Tensor], str, str]] = [
+        (tensors, "0" * 64, "the policy of another run"),
+        (tensors | {"more": torch.zeros(1)}, record.fingerprint, "unknown tensors.*more"),
+        ({"weight": tensors["weight"]}, record.fingerprint, "missing tensors.*bias"),
+        (tensors | {"bias": torch.zeros(3)}, record.fingerprint, r"bias is torch.float32 \[3\]"),
+        (tensors | {"bias": tensors["bias"].double()}, record.fingerprint, "bias is torch.float64"),
+        (tensors | {"bias": torch.full_like(tensors["bias"], float("nan"))}, record.fingerprint, "not all of its numbers"),
+        (tensors | {"bias": torch.zeros(1_000_000)}, record.fingerprint, "bytes, where this policy takes"),
+    ]
+    for content, fingerprint, match in wrong:
+        write_policy(path, content, fingerprint)
+        with pytest.raises(CorruptPolicy, match=match):
+            evaluate_run(tmp_path / "out", 4, 0)
+    path.write_bytes(b"\x80\x04K\x01.")
+    with pytest.raises(CorruptPolicy, match=r"policy\.safetensors"):
+        evaluate_run(tmp_path / "out", 4, 0)
+    path.unlink()
+    with pytest.raises(CorruptPolicy, match="No such file"):
+        evaluate_run(tmp_path / "out", 4, 0)
