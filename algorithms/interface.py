@@ -24,9 +24,9 @@ __all__ = [
     "Credit",
     "Episodes",
     "Influence",
+    "LearnerContext",
     "Memory",
     "Mode",
-    "Problem",
     "Regime",
     "StateField",
     "Step",
@@ -44,7 +44,7 @@ CONTEXT_PREFIX = "context/"
 
 
 @dataclass(frozen=True)
-class Problem:
+class LearnerContext:
     """What an algorithm is built for.
 
     `budget`: environment steps of the whole run, for schedules. `seed`: of this run's networks and of whatever

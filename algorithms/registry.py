@@ -41,12 +41,12 @@ from algorithms.settings.redistribution import (
     TAR2RawSettings,
     TAR2Settings,
     UniformSettings,
-    paid_by,
+    with_redistribution,
 )
 from algorithms.team import REGIMES, Regime
 
 if TYPE_CHECKING:
-    from algorithms.interface import Algorithm, Problem
+    from algorithms.interface import Algorithm, LearnerContext
 
 Sharing = Literal["all", "by_type", "none"]
 
@@ -79,7 +79,7 @@ class AlgorithmEntry:
     claims_influence: bool = False
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
 
-    def build(self, settings: Settings, problem: Problem) -> Algorithm:
+    def build(self, settings: Settings, problem: LearnerContext) -> Algorithm:
         """The algorithm, ready to act. Imports torch."""
         module, _, attribute = self.factory.partition(":")
         algorithm: Algorithm = getattr(import_module(module), attribute)(settings, problem)
@@ -192,7 +192,7 @@ def _under(ppo: AlgorithmEntry, method: _Redistribution) -> AlgorithmEntry:
         source=method.source,
         summary=method.summary,
         factory=f"algorithms.redistribution.{module}:build",
-        settings=paid_by(ppo.settings, method.settings),  # type: ignore[arg-type]
+        settings=with_redistribution(ppo.settings, method.settings),  # type: ignore[arg-type]
         regimes=("episodic",),
         presets=MappingProxyType(presets),
     )

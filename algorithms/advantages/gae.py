@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from algorithms.interface import Episodes, Problem
+from algorithms.interface import Episodes, LearnerContext
 from algorithms.networks.perceptrons import Network, NetworkShape, TeamNetworks
 from algorithms.optimisation.minibatches import minibatches, step_places, take
 from algorithms.optimisation.optimiser import Optimiser
@@ -32,7 +32,7 @@ from algorithms.settings.policy_gradient import PPOSettings
 class LocalCritic(nn.Module):
     """V^i of agent i's own observation (and the time, and its identity where it shares the network)."""
 
-    def __init__(self, problem: Problem, settings: PPOSettings, generator: torch.Generator) -> None:
+    def __init__(self, problem: LearnerContext, settings: PPOSettings, generator: torch.Generator) -> None:
         super().__init__()
         self._horizon = problem.team.horizon if settings.critic_sees_time else None
         self.networks = TeamNetworks(
@@ -64,7 +64,7 @@ class LocalCritic(nn.Module):
 class CentralCritic(nn.Module):
     """V^1 … V^N of the state (and the time): one network, N outputs."""
 
-    def __init__(self, problem: Problem, settings: PPOSettings, generator: torch.Generator) -> None:
+    def __init__(self, problem: LearnerContext, settings: PPOSettings, generator: torch.Generator) -> None:
         super().__init__()
         team = problem.team
         self._horizon = team.horizon if settings.critic_sees_time else None
@@ -88,7 +88,7 @@ class CentralCritic(nn.Module):
 class IdentityCritic(nn.Module):
     """V^i of the state, the time and the identity of i: one network with one output, asked once for each agent."""
 
-    def __init__(self, problem: Problem, settings: PPOSettings, generator: torch.Generator) -> None:
+    def __init__(self, problem: LearnerContext, settings: PPOSettings, generator: torch.Generator) -> None:
         super().__init__()
         team = problem.team
         self._horizon = team.horizon if settings.critic_sees_time else None
@@ -133,7 +133,7 @@ class GAE(AdvantageEstimator):
     """
 
     def __init__(
-        self, settings: PPOSettings, problem: Problem, critic: type[Critic] | None = None, name: str = "critic"
+        self, settings: PPOSettings, problem: LearnerContext, critic: type[Critic] | None = None, name: str = "critic"
     ) -> None:
         self._settings = settings
         self._bootstraps = problem.time_limit == "bootstrap"
@@ -244,6 +244,6 @@ def _shape(settings: PPOSettings) -> NetworkShape:
     return NetworkShape(settings.hidden_size, settings.hidden_layers, settings.activation)
 
 
-def build(settings: PPOSettings, problem: Problem) -> PolicyGradient:
+def build(settings: PPOSettings, problem: LearnerContext) -> PolicyGradient:
     """IPPO or MAPPO, as the settings say."""
     return PolicyGradient(settings, problem, GAE(settings, problem))

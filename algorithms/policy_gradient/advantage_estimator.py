@@ -14,13 +14,13 @@ class AdvantageEstimator(ABC):
     """Judges actions. Owns its critics, world models, normalisers, optimisers and random state.
 
     One update calls, with the same arguments:
-        estimate, the actors' epochs, fit      unless `fits_first`: PPO, where values are those of before the update
-        fit, estimate, the actors' epochs      with `fits_first`: COMA and SeCA, whose critic learns before it judges
+        estimate, the actors' epochs, fit      unless `critic_before_actor`: PPO, where values are those of before the update
+        fit, estimate, the actors' epochs      with `critic_before_actor`: COMA and SeCA, whose critic learns before it judges
     `fit` runs whatever epochs and minibatches it likes. Actors and critics share no parameters, so epochs of their own
     give the same gradients as interleaved ones, and each can drop and shuffle the rows that it needs.
     """
 
-    fits_first: ClassVar[bool] = False
+    critic_before_actor: ClassVar[bool] = False
     needs_policy: ClassVar[bool] = False
     """Whether `policy` is computed: one more forward pass of the actors over the batch."""
 

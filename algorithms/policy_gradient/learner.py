@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from algorithms.interface import Algorithm, Collection, Credit, Episodes, Influence, Memory, Mode, Problem, Step
+from algorithms.interface import Algorithm, Collection, Credit, Episodes, Influence, LearnerContext, Memory, Mode, Step
 from algorithms.networks.perceptrons import NetworkShape, TeamNetworks, masked_logits
 from algorithms.optimisation.minibatches import minibatches
 from algorithms.optimisation.optimiser import Optimiser
@@ -37,7 +37,7 @@ class PolicyGradient(Algorithm):
     def __init__(
         self,
         settings: PolicyGradientSettings,
-        problem: Problem,
+        problem: LearnerContext,
         estimator: AdvantageEstimator,
         redistributor: Redistributor | None = None,
     ) -> None:
@@ -179,7 +179,7 @@ class PolicyGradient(Algorithm):
 
     def _learn(self, episodes: Episodes, reward: Tensor) -> dict[str, Tensor | float]:
         policy = self._policy(episodes)
-        if self.estimator.fits_first:
+        if self.estimator.critic_before_actor:
             losses = self.estimator.fit(episodes, reward, policy)
             return losses | self._improve(episodes, self._estimate(episodes, reward, policy))
         monitors = self._improve(episodes, self._estimate(episodes, reward, policy))

@@ -29,21 +29,21 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from algorithms.interface import Problem, TeamShape
+from algorithms.interface import LearnerContext, TeamShape
 from algorithms.networks.attention import EncoderLayer, EncoderShape, causal_mask, uniform_linear
 from algorithms.policy_gradient.learner import PolicyGradient
-from algorithms.redistribution.models.learned import RewardModel, paid_by_model
+from algorithms.redistribution.models.learned import RewardModel, ppo_with_reward_model
 from algorithms.redistribution.models.tokens import TokenEmbedding
 from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.seeds import derived_seed
 from algorithms.settings.redistribution import ARELSettings, RedistributedPPOSettings, RewardModelSettings
 
 
-def build(settings: RedistributedPPOSettings, problem: Problem) -> PolicyGradient:
+def build(settings: RedistributedPPOSettings, problem: LearnerContext) -> PolicyGradient:
     """PPO paid by AREL."""
     assert isinstance(settings.redistribution, ARELSettings)
     generator = torch.Generator().manual_seed(derived_seed(problem.seed, "reward model"))
-    return paid_by_model(settings, problem, AREL(settings.redistribution, problem.team, generator))
+    return ppo_with_reward_model(settings, problem, AREL(settings.redistribution, problem.team, generator))
 
 
 class AREL(RewardModel):

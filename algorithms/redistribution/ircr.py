@@ -16,17 +16,17 @@ from typing import Any
 from torch import Tensor
 
 from algorithms.advantages.gae import GAE
-from algorithms.interface import Episodes, Problem
+from algorithms.interface import Episodes, LearnerContext
 from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.policy_gradient.redistributor import Redistribution, Redistributor
-from algorithms.redistribution.models.reward_assignment import paid
+from algorithms.redistribution.models.reward_assignment import assign_rewards
 from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.settings.redistribution import IRCRSettings, RedistributedPPOSettings
 
 SMALLEST_RANGE = 1e-6
 
 
-def build(settings: RedistributedPPOSettings, problem: Problem) -> PolicyGradient:
+def build(settings: RedistributedPPOSettings, problem: LearnerContext) -> PolicyGradient:
     """PPO guided by the episode's scaled return."""
     assert isinstance(settings.redistribution, IRCRSettings)
     redistributor = IRCR(settings.redistribution, settings.discount)
@@ -53,7 +53,7 @@ class IRCR(Redistributor):
         trajectories = Trajectories.of(episodes)
         guidance = (trajectories.returns - self._lowest) / max(self._highest - self._lowest, SMALLEST_RANGE)
         shares = trajectories.acting * (guidance / trajectories.length)[:, None, None]
-        return paid(shares, trajectories, self._settings, self._discount)
+        return assign_rewards(shares, trajectories, self._settings, self._discount)
 
     def fit(self) -> dict[str, Tensor | float]:
         return {}

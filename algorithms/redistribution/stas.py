@@ -29,22 +29,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from algorithms.interface import Problem, TeamShape
+from algorithms.interface import LearnerContext, TeamShape
 from algorithms.networks.attention import EncoderLayer, EncoderShape, causal_mask, drop, uniform_linear
 from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.redistribution.models.coalition_layer import CoalitionLayer
-from algorithms.redistribution.models.learned import RewardModel, paid_by_model
+from algorithms.redistribution.models.learned import RewardModel, ppo_with_reward_model
 from algorithms.redistribution.models.tokens import TokenEmbedding
 from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.seeds import derived_seed
 from algorithms.settings.redistribution import RedistributedPPOSettings, STASSettings
 
 
-def build(settings: RedistributedPPOSettings, problem: Problem) -> PolicyGradient:
+def build(settings: RedistributedPPOSettings, problem: LearnerContext) -> PolicyGradient:
     """PPO paid by STAS."""
     assert isinstance(settings.redistribution, STASSettings)
     generator = torch.Generator().manual_seed(derived_seed(problem.seed, "reward model"))
-    return paid_by_model(settings, problem, STAS(settings.redistribution, problem.team, generator))
+    return ppo_with_reward_model(settings, problem, STAS(settings.redistribution, problem.team, generator))
 
 
 class STAS(RewardModel):

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import torch
 
-from algorithms.interface import Problem
+from algorithms.interface import LearnerContext
 from algorithms.policy_gradient.learner import PolicyGradient
-from algorithms.redistribution.models.learned import paid_by_model
+from algorithms.redistribution.models.learned import ppo_with_reward_model
 from algorithms.redistribution.stas import STAS
 from algorithms.seeds import derived_seed
 from algorithms.settings.redistribution import RedistributedPPOSettings, STASMLSettings
 
 
-def build(settings: RedistributedPPOSettings, problem: Problem) -> PolicyGradient:
+def build(settings: RedistributedPPOSettings, problem: LearnerContext) -> PolicyGradient:
     """PPO paid by STAS-ML."""
     assert isinstance(settings.redistribution, STASMLSettings)
     generator = torch.Generator().manual_seed(derived_seed(problem.seed, "reward model"))
     model = STAS(settings.redistribution, problem.team, generator, agent_layers=settings.redistribution.depth)
-    return paid_by_model(settings, problem, model)
+    return ppo_with_reward_model(settings, problem, model)

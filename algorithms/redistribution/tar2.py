@@ -27,7 +27,7 @@ sqrt(2/D) from three layers on, maps of the attentions times 0.5 sqrt(2/D), the 
 
 `scores`, ours, replaces what is normalised: "inverted" is -c; "stale" the scores of the untrained network; "random" noise,
 fresh for every entry of a batch; "attention" the product of the attention that the step receives and that the agent receives
-at it, as weights that need no normaliser (`attention_received`). Shares then still sum to the return, and the model is trained
+at it, as weights that need no normaliser (`attention_weights`). Shares then still sum to the return, and the model is trained
 as ever; only `return_r2` is that of the replacement.
 """
 
@@ -41,12 +41,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from algorithms.interface import Problem, TeamShape
+from algorithms.interface import LearnerContext, TeamShape
 from algorithms.networks.attention import EncoderLayer, EncoderShape, causal_mask
 from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.redistribution.models.attention_weights import by_agents, by_steps, product_of_parts
 from algorithms.redistribution.models.coalition_layer import CoalitionLayer
-from algorithms.redistribution.models.learned import RewardModel, paid_by_model
+from algorithms.redistribution.models.learned import RewardModel, ppo_with_reward_model
 from algorithms.redistribution.models.normaliser import normalised_rewards
 from algorithms.redistribution.models.tar2_parts import (
     GELUNetwork,
@@ -66,11 +66,11 @@ TABLE_SCALE = 0.01
 HEAD_SCALE = 0.05
 
 
-def build(settings: RedistributedPPOSettings, problem: Problem) -> PolicyGradient:
+def build(settings: RedistributedPPOSettings, problem: LearnerContext) -> PolicyGradient:
     """PPO paid by TAR2."""
     assert isinstance(settings.redistribution, TAR2Settings)
     generator = torch.Generator().manual_seed(derived_seed(problem.seed, "reward model"))
-    return paid_by_model(settings, problem, TAR2(settings.redistribution, problem.team, generator))
+    return ppo_with_reward_model(settings, problem, TAR2(settings.redistribution, problem.team, generator))
 
 
 class TAR2(RewardModel):
@@ -94,7 +94,7 @@ class TAR2(RewardModel):
         if kind == "random":
             return torch.randn(acting.shape, generator=draw).to(acting.device).masked_fill(~acting, 0.0)
         if kind == "attention":
-            return self.network.attention_received(trajectories, draw)
+            return self.network.attention_weights(trajectories, draw)
         network = self.network if self.untrained is None else self.untrained
         scores: Tensor = network(trajectories, draw, training)
         return -scores if kind == "inverted" else scores
@@ -165,7 +165,7 @@ class TAR2Network(nn.Module):
         scores: Tensor = self.head(features)
         return scores.squeeze(-1) * acting
 
-    def attention_received(self, trajectories: Trajectories, draw: torch.Generator) -> Tensor:
+    def attention_weights(self, trajectories: Trajectories, draw: torch.Generator) -> Tensor:
         """Weights [B, T, N] that sum to 1: what steps and agents receive at reward time, averaged over the layers."""
         acting = trajectories.acting
         x, earlier = self.tokens(trajectories), causal_mask(acting.new_ones(1, acting.shape[1]))

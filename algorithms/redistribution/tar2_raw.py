@@ -22,10 +22,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from algorithms.interface import Problem, TeamShape
+from algorithms.interface import LearnerContext, TeamShape
 from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.redistribution.arel import WideAttention
-from algorithms.redistribution.models.learned import RewardModel, paid_by_model
+from algorithms.redistribution.models.learned import RewardModel, ppo_with_reward_model
 from algorithms.redistribution.models.tar2_parts import (
     GELUNetwork,
     action_loss,
@@ -40,11 +40,11 @@ from algorithms.seeds import derived_seed
 from algorithms.settings.redistribution import RedistributedPPOSettings, TAR2RawSettings
 
 
-def build(settings: RedistributedPPOSettings, problem: Problem) -> PolicyGradient:
+def build(settings: RedistributedPPOSettings, problem: LearnerContext) -> PolicyGradient:
     """PPO paid by the first version of TAR2."""
     assert isinstance(settings.redistribution, TAR2RawSettings)
     generator = torch.Generator().manual_seed(derived_seed(problem.seed, "reward model"))
-    return paid_by_model(settings, problem, TAR2Raw(settings.redistribution, problem.team, generator))
+    return ppo_with_reward_model(settings, problem, TAR2Raw(settings.redistribution, problem.team, generator))
 
 
 class TAR2Raw(RewardModel):

@@ -12,15 +12,15 @@ from typing import Any
 from torch import Tensor
 
 from algorithms.advantages.gae import GAE
-from algorithms.interface import Episodes, Problem
+from algorithms.interface import Episodes, LearnerContext
 from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.policy_gradient.redistributor import Redistribution, Redistributor
-from algorithms.redistribution.models.reward_assignment import paid
+from algorithms.redistribution.models.reward_assignment import assign_rewards
 from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.settings.redistribution import RedistributedPPOSettings, UniformSettings
 
 
-def build(settings: RedistributedPPOSettings, problem: Problem) -> PolicyGradient:
+def build(settings: RedistributedPPOSettings, problem: LearnerContext) -> PolicyGradient:
     """PPO paid in equal parts."""
     assert isinstance(settings.redistribution, UniformSettings)
     redistributor = Uniform(settings.redistribution, settings.discount)
@@ -45,7 +45,7 @@ class Uniform(Redistributor):
         split = self._settings.share == "split"
         parts = trajectories.acting.sum((1, 2)) if split else trajectories.length
         shares = trajectories.acting * (trajectories.returns / parts.clamp(min=1))[:, None, None]
-        return paid(shares, trajectories, self._settings, self._discount)
+        return assign_rewards(shares, trajectories, self._settings, self._discount)
 
     def fit(self) -> dict[str, Tensor | float]:
         return {}

@@ -219,7 +219,7 @@ class RedistributedPPOSettings(PPOSettings):
         return self.redistribution.refusal(n_agents)
 
 
-def paid_by(base: type[PPOSettings], method: type[RedistributionSettings]) -> type[RedistributedPPOSettings]:
+def with_redistribution(base: type[PPOSettings], method: type[RedistributionSettings]) -> type[RedistributedPPOSettings]:
     """The settings of `base` (IPPO or MAPPO) under a method of redistribution."""
     field: Any = (method, setting(method(), "how the return is redistributed", OURS))
     found = create_model(

@@ -8,9 +8,9 @@ from typing import Any
 from benchmark.analysis import statistics
 from benchmark.analysis.claims import superiority
 from benchmark.analysis.cost import reward_model_share
-from benchmark.analysis.eligibility import cell_notes
+from benchmark.analysis.eligibility import group_notes
 from benchmark.analysis.monitors import last_values
-from benchmark.analysis.run_table import Cell, SuiteRuns, total_seconds
+from benchmark.analysis.run_table import RunGroup, SuiteRuns, total_seconds
 from benchmark.analysis.schema import AblationReport, AblationRow, AblationTask, Comparison, Estimate, Verdict
 from benchmark.analysis.settings import changed, named, resolved
 from benchmark.analysis.suite_summary import interval_estimate
@@ -27,7 +27,9 @@ def ablations(runs: SuiteRuns) -> tuple[AblationReport, ...]:
         AblationReport(
             **ablation.model_dump(exclude={"task"}),
             tasks=tuple(
-                _on_task(ablation, runs.cell(task, ablation.base), [runs.cell(task, name) for name in ablation.variants], runs)
+                _on_task(
+                    ablation, runs.group(task, ablation.base), [runs.group(task, name) for name in ablation.variants], runs
+                )
                 for task in runs.tasks
                 if ablation.task in (None, task.id)
             ),
@@ -36,38 +38,38 @@ def ablations(runs: SuiteRuns) -> tuple[AblationReport, ...]:
     )
 
 
-def _on_task(ablation: Ablation, base: Cell, others: Sequence[Cell], runs: SuiteRuns) -> AblationTask:
-    rows = tuple(_row(cell, base, runs, ablation.measure) for cell in (base, *others))
+def _on_task(ablation: Ablation, base: RunGroup, others: Sequence[RunGroup], runs: SuiteRuns) -> AblationTask:
+    rows = tuple(_row(group, base, runs, ablation.measure) for group in (base, *others))
     return AblationTask(task=base.task.id, rows=rows, found=_finding(rows, ablation.measure))
 
 
-def _row(cell: Cell, base: Cell, runs: SuiteRuns, measure: Measure) -> AblationRow:
-    decision = None if cell is base else superiority([cell], [base], measure, smoke=runs.suite.smoke)
-    records = [state.found.record for state in cell.scored if state.found.record is not None]
+def _row(group: RunGroup, base: RunGroup, runs: SuiteRuns, measure: Measure) -> AblationRow:
+    decision = None if group is base else superiority([group], [base], measure, smoke=runs.suite.smoke)
+    records = [state.found.record for state in group.scored if state.found.record is not None]
     return AblationRow(
-        variant=cell.variant,
-        differs=tuple(differences(cell.states[0].spec, base.states[0].spec, runs.suite.variants[cell.variant].settings)),
-        n_planned=len(cell.states),
-        n_found=len(cell.scores),
-        n_failed=sum(state.failed for state in cell.states),
-        final=summary(cell.final, cell.counts),
-        area=summary(cell.area, cell.counts),
-        difference=None if cell is base else _difference(cell, base, measure),
+        variant=group.variant,
+        differs=tuple(differences(group.states[0].spec, base.states[0].spec, runs.suite.variants[group.variant].settings)),
+        n_planned=len(group.states),
+        n_found=len(group.scores),
+        n_failed=sum(state.failed for state in group.states),
+        final=summary(group.final, group.counts),
+        area=summary(group.area, group.counts),
+        difference=None if group is base else _difference(group, base, measure),
         improvement=decision.found if decision else None,
-        monitors=last_values(cell),
+        monitors=last_values(group),
         reward_model_share=reward_model_share(
             (record.execution.seconds, total_seconds(record.execution)) for record in records
         ),
         comparison=_COMPARISONS[decision.verdict] if decision else "base",
         reason=decision.reason if decision else "",
-        notes=tuple(cell_notes(cell)),
+        notes=tuple(group_notes(group)),
     )
 
 
-def _difference(cell: Cell, base: Cell, measure: Measure) -> Estimate | None:
-    if not (cell.comparable and base.comparable):
+def _difference(group: RunGroup, base: RunGroup, measure: Measure) -> Estimate | None:
+    if not (group.comparable and base.comparable):
         return None
-    difference = statistics.difference_of_means(cell.of(measure), base.of(measure), cell.counts, base.counts)
+    difference = statistics.difference_of_means(group.of(measure), base.of(measure), group.counts, base.counts)
     return interval_estimate(*difference)
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from benchmark.analysis import statistics
 from benchmark.analysis.ablations import ablations
-from benchmark.analysis.claims import judge
+from benchmark.analysis.claims import evaluate_claims
 from benchmark.analysis.cost import core_hours, costs
 from benchmark.analysis.csv_tables import write_tables
 from benchmark.analysis.dependence_graphs import graphs
@@ -123,7 +123,7 @@ def _suite_report(runs: SuiteRuns, reader: Reader, *, retrain: bool) -> SuiteRep
         variants=variants,
         tasks=tuple(task_report(runs, entry, task) for entry, task in zip(suite.tasks, runs.tasks, strict=True)),
         overall=overall(runs, {variant.variant: variant.status for variant in variants}),
-        claims=judge(runs),
+        claims=evaluate_claims(runs),
         ablations=ablations(runs),
         monitor_curves=tuple(curves(runs)),
         graphs=tuple(graphs(runs)),

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from benchmark.analysis import statistics
-from benchmark.analysis.run_table import Cell, SuiteRuns
+from benchmark.analysis.run_table import RunGroup, SuiteRuns
 from benchmark.analysis.schema import ClaimVerdict, Estimate, Verdict
 from benchmark.analysis.scoring import normalised
 from benchmark.analysis.suite_summary import improvement, interval_estimate
@@ -50,7 +50,7 @@ class Decision:
     reason: str
 
 
-def judge(runs: SuiteRuns) -> tuple[ClaimVerdict, ...]:
+def evaluate_claims(runs: SuiteRuns) -> tuple[ClaimVerdict, ...]:
     """The verdict on each of a suite's claims, from its runs."""
     kinds = {"at_least": _at_least, "better": _better, "share_at_most": _share_at_most}
     return tuple(kinds[claim.kind](claim, runs) for claim in runs.suite.claims)
@@ -58,35 +58,35 @@ def judge(runs: SuiteRuns) -> tuple[ClaimVerdict, ...]:
 
 def _at_least(claim: Claim, runs: SuiteRuns) -> ClaimVerdict:
     assert claim.value is not None
-    cells = _cells(claim, claim.variant, runs)
-    decisions = [_reaches(cell, claim.value, claim.measure) for cell in cells]
-    scores = " or ".join(sorted({cell.task.score for cell in cells}))
+    groups = _groups(claim, claim.variant, runs)
+    decisions = [_reaches(group, claim.value, claim.measure) for group in groups]
+    scores = " or ".join(sorted({group.task.score for group in groups}))
     return _worst_of(
         claim,
-        cells,
+        groups,
         decisions,
         expected=f"mean {_MEASURES[claim.measure]} {scores} of {claim.value:g} or more",
-        shown=[f"{_shown(one.found)}, {_seeds([cell])}" for one, cell in zip(decisions, cells, strict=True)],
-        doubt=doubt(cells, smoke=runs.suite.smoke),
+        shown=[f"{_shown(one.found)}, {_seeds([group])}" for one, group in zip(decisions, groups, strict=True)],
+        undecided_reason=undecided_reason(groups, smoke=runs.suite.smoke),
         estimator=T_INTERVAL,
     )
 
 
-def _reaches(cell: Cell, threshold: float, measure: Measure) -> Decision:
-    found = summary(cell.of(measure), cell.counts).mean
+def _reaches(group: RunGroup, threshold: float, measure: Measure) -> Decision:
+    found = summary(group.of(measure), group.counts).mean
     return Decision(found, *decide(found, threshold, "at least"))
 
 
 def _better(claim: Claim, runs: SuiteRuns) -> ClaimVerdict:
     assert claim.than is not None
-    cells, rivals = _cells(claim, claim.variant, runs), _cells(claim, claim.than, runs)
-    decision = superiority(cells, rivals, claim.measure, smoke=runs.suite.smoke)
+    groups, rivals = _groups(claim, claim.variant, runs), _groups(claim, claim.than, runs)
+    decision = superiority(groups, rivals, claim.measure, smoke=runs.suite.smoke)
     by = "" if claim.measure == "final" else " by area under the curve"
-    over = f" over {len(cells)} tasks" if len(cells) > 1 else ""
+    over = f" over {len(groups)} tasks" if len(groups) > 1 else ""
     return ClaimVerdict(
         **_named(claim),
         expected=f"probability of improvement on {claim.than}{by} above 0.5{over}",
-        found=f"{_shown(decision.found)}, {_seeds([*cells, *rivals])} a side",
+        found=f"{_shown(decision.found)}, {_seeds([*groups, *rivals])} a side",
         estimate=decision.found,
         threshold=0.5,
         verdict=decision.verdict,
@@ -95,18 +95,18 @@ def _better(claim: Claim, runs: SuiteRuns) -> ClaimVerdict:
     )
 
 
-def superiority(cells: Sequence[Cell], rivals: Sequence[Cell], measure: Measure, *, smoke: bool) -> Decision:
-    """Whether the runs of one variant score higher than those of another, each given by its cells on the same tasks.
+def superiority(groups: Sequence[RunGroup], rivals: Sequence[RunGroup], measure: Measure, *, smoke: bool) -> Decision:
+    """Whether the runs of one variant score higher than those of another, each given by its groups on the same tasks.
 
     Supported: they do; not supported: they score lower.
     """
-    pair = improvement(cells, rivals, measure)
+    pair = improvement(groups, rivals, measure)
     found = None if pair is None else pair.probability
     verdict, reason = decide(found, 0.5, "above")
-    both = [*cells, *rivals]
-    why = doubt(both, smoke=smoke)
-    if not why and pair is not None and pair.n_tasks < len(cells):
-        why = f"only {pair.n_tasks} of {len(cells)} tasks can be compared"
+    both = [*groups, *rivals]
+    why = undecided_reason(both, smoke=smoke)
+    if not why and pair is not None and pair.n_tasks < len(groups):
+        why = f"only {pair.n_tasks} of {len(groups)} tasks can be compared"
     if not why:
         why = _too_few(both, SMALLEST_SAMPLE)
     return Decision(found, "undecided", why) if why else Decision(found, verdict, reason)
@@ -115,30 +115,30 @@ def superiority(cells: Sequence[Cell], rivals: Sequence[Cell], measure: Measure,
 def _share_at_most(claim: Claim, runs: SuiteRuns) -> ClaimVerdict:
     assert claim.value is not None
     assert claim.than is not None
-    cells, rivals = _cells(claim, claim.variant, runs), _cells(claim, claim.than, runs)
-    decisions = [_share(cell, rival, claim.value) for cell, rival in zip(cells, rivals, strict=True)]
-    both = [*cells, *rivals]
+    groups, rivals = _groups(claim, claim.variant, runs), _groups(claim, claim.than, runs)
+    decisions = [_share(group, rival, claim.value) for group, rival in zip(groups, rivals, strict=True)]
+    both = [*groups, *rivals]
     return _worst_of(
         claim,
-        cells,
+        groups,
         decisions,
         expected=f"normalised final score at most {claim.value:g} times that of {claim.than}",
         shown=[
-            f"{_shown(one.found) if one.found else 'no ratio'}, {_seeds([cell, rival])} a side"
-            for one, cell, rival in zip(decisions, cells, rivals, strict=True)
+            f"{_shown(one.found) if one.found else 'no ratio'}, {_seeds([group, rival])} a side"
+            for one, group, rival in zip(decisions, groups, rivals, strict=True)
         ],
-        doubt=doubt(both, smoke=runs.suite.smoke) or _too_few(both, SMALLEST_SHARE),
+        undecided_reason=undecided_reason(both, smoke=runs.suite.smoke) or _too_few(both, SMALLEST_SHARE),
         estimator=RATIO,
     )
 
 
-def _share(cell: Cell, rival: Cell, threshold: float) -> Decision:
-    if cell.task.reference_scores is None:
+def _share(group: RunGroup, rival: RunGroup, threshold: float) -> Decision:
+    if group.task.reference_scores is None:
         return Decision(None, "undecided", "the task has no reference scores to normalise by")
-    if not (cell.comparable and rival.comparable):
+    if not (group.comparable and rival.comparable):
         return Decision(None, "undecided", "there is no number to judge by")
-    own, theirs = normalised(cell.task, cell.final), normalised(cell.task, rival.final)
-    ratio = statistics.ratio_of_means(own, theirs, cell.counts, rival.counts)
+    own, theirs = normalised(group.task, group.final), normalised(group.task, rival.final)
+    ratio = statistics.ratio_of_means(own, theirs, group.counts, rival.counts)
     if ratio is None:
         reason = f"{rival.variant} itself is not surely above the random policy: {theirs.mean():.4g} normalised"
         return Decision(None, "undecided", reason)
@@ -167,48 +167,48 @@ def decide(found: Estimate | None, threshold: float, wanted: Literal["above", "a
     return "undecided", f"{interval} holds {threshold:g}"
 
 
-def doubt(cells: Sequence[Cell], *, smoke: bool) -> str:
+def undecided_reason(groups: Sequence[RunGroup], *, smoke: bool) -> str:
     """Why nothing can be decided by these runs, empty if it can."""
     if smoke:
         return "smoke suite, not evidence"
-    planned = sum(len(cell.states) for cell in cells)
-    absent = planned - sum(len(cell.scores) for cell in cells)
+    planned = sum(len(group.states) for group in groups)
+    absent = planned - sum(len(group.scores) for group in groups)
     return f"{absent} of {planned} runs are not there" if absent else ""
 
 
-def _too_few(cells: Sequence[Cell], needed: int) -> str:
-    few = min(len(cell.scores) for cell in cells) < needed
-    return f"{_seeds(cells)} a side cannot decide it; {needed} can" if few else ""
+def _too_few(groups: Sequence[RunGroup], needed: int) -> str:
+    few = min(len(group.scores) for group in groups) < needed
+    return f"{_seeds(groups)} a side cannot decide it; {needed} can" if few else ""
 
 
 def _worst_of(
     claim: Claim,
-    cells: Sequence[Cell],
+    groups: Sequence[RunGroup],
     decisions: Sequence[Decision],
     *,
     expected: str,
     shown: Sequence[str],
-    doubt: str,
+    undecided_reason: str,
     estimator: str,
 ) -> ClaimVerdict:
     """Over several tasks a claim is as good as its worst task, whose numbers are the verdict's."""
     assert claim.value is not None
-    worst = min(range(len(cells)), key=lambda place: _ORDER.index(decisions[place].verdict))
-    places = [f"{cell.task.id}: " if len(cells) > 1 else "" for cell in cells]
+    worst = min(range(len(groups)), key=lambda place: _ORDER.index(decisions[place].verdict))
+    places = [f"{group.task.id}: " if len(groups) > 1 else "" for group in groups]
     return ClaimVerdict(
         **_named(claim),
         expected=expected,
         found="; ".join(f"{place}{words}" for place, words in zip(places, shown, strict=True)),
         estimate=decisions[worst].found,
         threshold=claim.value,
-        verdict="undecided" if doubt else decisions[worst].verdict,
-        reason=doubt or f"{places[worst]}{decisions[worst].reason}",
+        verdict="undecided" if undecided_reason else decisions[worst].verdict,
+        reason=undecided_reason or f"{places[worst]}{decisions[worst].reason}",
         estimator=estimator,
     )
 
 
-def _cells(claim: Claim, variant: str, runs: SuiteRuns) -> list[Cell]:
-    return [runs.cell(task, variant) for task in runs.tasks if claim.task in (None, task.id)]
+def _groups(claim: Claim, variant: str, runs: SuiteRuns) -> list[RunGroup]:
+    return [runs.group(task, variant) for task in runs.tasks if claim.task in (None, task.id)]
 
 
 def _named(claim: Claim) -> dict[str, Any]:
@@ -223,7 +223,7 @@ def _shown(found: Estimate | None) -> str:
     return f"{found.value:.4g} [{found.interval.low:.4g}, {found.interval.high:.4g}]"
 
 
-def _seeds(cells: Sequence[Cell]) -> str:
-    counts = sorted({len(cell.scores) for cell in cells})
+def _seeds(groups: Sequence[RunGroup]) -> str:
+    counts = sorted({len(group.scores) for group in groups})
     few = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]}-{counts[-1]}"
     return f"{few} seed{'s' if counts[-1] != 1 else ''}"

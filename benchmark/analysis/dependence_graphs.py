@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.analysis.run_table import Cell, SuiteRuns
+from benchmark.analysis.run_table import RunGroup, SuiteRuns
 from benchmark.analysis.schema import GraphPoint, GraphReport, MeanGraphs, OracleAgreement, Spread
 from benchmark.experiments.credit_measurements import CHIEF_ORACLE, ORACLES, GraphAgreement, GraphMeasurement, OracleName
 
@@ -31,16 +31,16 @@ class _Measured:
 def graphs(runs: SuiteRuns) -> Iterator[GraphReport]:
     """One for each task and variant of which some run has a measurement."""
     for task in runs.tasks:
-        for cell in runs.column(task):
-            found = _measured(cell)
+        for group in runs.column(task):
+            found = _measured(group)
             if found:
-                yield _report(cell, found)
+                yield _report(group, found)
 
 
-def _measured(cell: Cell) -> list[_Measured]:
+def _measured(group: RunGroup) -> list[_Measured]:
     """The runs that have measurements, in the order of their seeds."""
     found = []
-    for state in cell.scored:
+    for state in group.scored:
         assert state.found.record is not None
         measurements = state.found.record.outcome.credit
         if measurements:
@@ -48,15 +48,15 @@ def _measured(cell: Cell) -> list[_Measured]:
     return found
 
 
-def _report(cell: Cell, runs: Sequence[_Measured]) -> GraphReport:
+def _report(group: RunGroup, runs: Sequence[_Measured]) -> GraphReport:
     last = [run.last for run in runs]
     steps = sorted({measurement.step for run in runs for measurement in run.measurements})
     asked = {agreement.oracle for measurement in last for agreement in measurement.agreement}
     drawn = next(((run.seed, run.last.drawn) for run in runs if run.last.drawn is not None), None)
     return GraphReport(
-        task=cell.task.id,
-        variant=cell.variant,
-        n_found=len(cell.scored),
+        task=group.task.id,
+        variant=group.variant,
+        n_found=len(group.scored),
         n_measured=len(runs),
         n_failed=sum(run.failed for run in runs),
         episodes=(min(found.episodes for found in last), max(found.episodes for found in last)),

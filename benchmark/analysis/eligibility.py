@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from benchmark.analysis.run_table import Cell, RunState, SuiteRuns, coverage
+from benchmark.analysis.run_table import RunGroup, RunState, SuiteRuns, coverage
 from benchmark.analysis.schema import Status, VariantSummary
 from benchmark.analysis.settings import changed
 
@@ -16,11 +16,11 @@ RANKED_SEED_RANGE = range(100)
 
 def variant_summary(runs: SuiteRuns, name: str) -> VariantSummary:
     """A variant of the suite with its status."""
-    cells = runs.row(name)
-    states = [state for cell in cells for state in cell.states]
+    groups = runs.row(name)
+    states = [state for group in groups for state in group.states]
     spec, entry = states[0].spec, states[0].spec.entry()
-    settings, by_task = _common({cell.task.id: changed(cell.states[0].spec) for cell in cells})
-    unranked, preliminary = _unranked(runs, cells, entry.requires), _preliminary(runs.suite.seeds)
+    settings, by_task = _common({group.task.id: changed(group.states[0].spec) for group in groups})
+    unranked, preliminary = _unranked(runs, groups, entry.requires), _preliminary(runs.suite.seeds)
     status: Status = "unranked" if unranked else "preliminary" if preliminary else "ranked"
     return VariantSummary(
         variant=name,
@@ -40,7 +40,7 @@ def variant_summary(runs: SuiteRuns, name: str) -> VariantSummary:
     )
 
 
-def _unranked(runs: SuiteRuns, cells: Sequence[Cell], privileged: Sequence[str]) -> list[str]:
+def _unranked(runs: SuiteRuns, groups: Sequence[RunGroup], privileged: Sequence[str]) -> list[str]:
     reasons = []
     if runs.suite.smoke:
         reasons.append("smoke, not evidence")
@@ -49,12 +49,12 @@ def _unranked(runs: SuiteRuns, cells: Sequence[Cell], privileged: Sequence[str])
     outside = [seed for seed in runs.suite.seeds if seed not in RANKED_SEED_RANGE]
     if outside:
         reasons.append(f"seeds that do not rank (only 0-99 do): {listed(outside)}")
-    counts = coverage([state for cell in cells for state in cell.states])
+    counts = coverage([state for group in groups for state in group.states])
     for word in ("missing", "crashed", "corrupt"):
         number = getattr(counts, word)
         if number:
             reasons.append(f"{number} of {counts.planned} runs {word}")
-    if any(scores.final != scores.final for cell in cells for scores in cell.scores):
+    if any(scores.final != scores.final for group in groups for scores in group.scores):
         reasons.append("a run diverged where the random policy's score, which it would get, is not known")
     return reasons
 
@@ -81,27 +81,27 @@ def notes(runs: SuiteRuns) -> Iterator[str]:
     if unscored:
         yield f"Without reference scores, so in no normalised aggregate: {', '.join(unscored)}."
     for task in runs.tasks:
-        for cell in runs.column(task):
-            for sentence in cell_notes(cell):
-                yield f"{task.id}, {cell.variant}: {sentence}"
+        for group in runs.column(task):
+            for sentence in group_notes(group):
+                yield f"{task.id}, {group.variant}: {sentence}"
 
 
-def cell_notes(cell: Cell) -> Iterator[str]:
+def group_notes(group: RunGroup) -> Iterator[str]:
     """What must be said beside the numbers of one variant on one task."""
-    total = len(cell.states)
+    total = len(group.states)
     for presence in ("missing", "crashed", "corrupt"):
-        absent = [state for state in cell.states if state.found.presence == presence]
+        absent = [state for state in group.states if state.found.presence == presence]
         if absent:
             said = sorted({state.found.reason for state in absent if state.found.reason})
             why = f" ({'; '.join(said)})" if said else ""
             yield f"{len(absent)} of {total} runs {presence}: {_seeds(absent)}{why}."
-    diverged = [state for state in cell.states if state.failed]
+    diverged = [state for state in group.states if state.failed]
     if diverged:
         steps = ", ".join(f"seed {state.spec.seed} at step {state.scores.failed_at}" for state in diverged if state.scores)
-        known = cell.task.reference_scores is not None
+        known = group.task.reference_scores is not None
         how = "scored as the random policy from there on" if known else "without a score, for the random policy's is not known"
         yield f"{len(diverged)} of {total} runs failed ({steps}), {how}."
-    if len(cell.scores) == 1:
+    if len(group.scores) == 1:
         yield "one run, so no interval."
 
 

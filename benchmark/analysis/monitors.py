@@ -8,7 +8,7 @@ from statistics import median
 import numpy as np
 
 from benchmark.analysis import statistics
-from benchmark.analysis.run_table import Cell, RunState, SuiteRuns
+from benchmark.analysis.run_table import RunGroup, RunState, SuiteRuns
 from benchmark.analysis.schema import Estimate, MonitorCurve
 from benchmark.analysis.task_summary import estimate
 
@@ -20,11 +20,11 @@ LARGEST = 1e100
 """No loss of a sound run comes near it; a record of a stranger may, and its square would be no number."""
 
 
-def last_values(cell: Cell) -> dict[str, Estimate]:
+def last_values(group: RunGroup) -> dict[str, Estimate]:
     """By monitor, the mean over the runs that have it of the last value of each; monitors that no run has are left out."""
     found = {}
     for name in MONITORS:
-        known = [values for state in cell.scored if (values := list(_values(state, name).values()))]
+        known = [values for state in group.scored if (values := list(_values(state, name).values()))]
         if known:
             found[name] = estimate(statistics.mean_over_runs(np.array([values[-1] for values in known])))
     return found
@@ -35,17 +35,17 @@ def curves(runs: SuiteRuns) -> Iterator[MonitorCurve]:
     schedule = runs.suite.evaluation
     for planned, task in zip(runs.suite.tasks, runs.tasks, strict=True):
         steps = [schedule.due(point, planned.budget) for point in range(1, schedule.points)]
-        for cell in runs.column(task):
+        for group in runs.column(task):
             for name in CURVES:
-                known = [values for state in cell.scored if (values := _values(state, name))]
+                known = [values for state in group.scored if (values := _values(state, name))]
                 if known:
-                    yield _curve(cell, name, [[values[step] for values in known if step in values] for step in steps])
+                    yield _curve(group, name, [[values[step] for values in known if step in values] for step in steps])
 
 
-def _curve(cell: Cell, name: str, points: list[list[float]]) -> MonitorCurve:
+def _curve(group: RunGroup, name: str, points: list[list[float]]) -> MonitorCurve:
     return MonitorCurve(
-        task=cell.task.id,
-        variant=cell.variant,
+        task=group.task.id,
+        variant=group.variant,
         monitor=name,
         n=tuple(map(len, points)),
         median=tuple(median(values) if values else None for values in points),

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from benchmark.analysis import statistics
-from benchmark.analysis.run_table import Cell, SuiteRuns, number
+from benchmark.analysis.run_table import RunGroup, SuiteRuns, number
 from benchmark.analysis.schema import Interval, Reproduction
 from benchmark.analysis.scoring import without_noise
 from benchmark.analysis.statistics import Array
@@ -20,17 +20,17 @@ def reproduction(committed: SuiteRuns, own: SuiteRuns) -> tuple[Reproduction, ..
 
     `committed`: the suite's runs as they are taken for the report; `own`: the same without the committed records.
     """
-    cells = [
+    groups = [
         (theirs, ours)
         for task in committed.tasks
         for theirs, ours in zip(committed.column(task), own.column(task), strict=True)
     ]
-    rows = [_compare(committed.suite.name, theirs, ours) for theirs, ours in cells]
+    rows = [_compare(committed.suite.name, theirs, ours) for theirs, ours in groups]
     return tuple(row for row in rows if row is not None)
 
 
-def _compare(suite: str, theirs: Cell, ours: Cell) -> Reproduction | None:
-    """Own runs against all committed ones of the cell; None if no run has both."""
+def _compare(suite: str, theirs: RunGroup, ours: RunGroup) -> Reproduction | None:
+    """Own runs against all committed ones of the group; None if no run has both."""
     pairs = [
         (old.found.record, new)
         for old, new in zip(theirs.states, ours.states, strict=True)

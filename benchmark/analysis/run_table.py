@@ -176,7 +176,7 @@ def coverage(states: Sequence[RunState]) -> Coverage:
 
 
 @dataclass(frozen=True)
-class Cell:
+class RunGroup:
     """The runs of one variant on one task, in the order of their seeds; `scored`: those with a record."""
 
     task: Task
@@ -232,20 +232,20 @@ class SuiteRuns:
         grouped: dict[tuple[str, str], list[RunState]] = {}
         for state in states:
             grouped.setdefault((state.spec.task, state.variant), []).append(state)
-        self._cells = {
-            (task.id, variant): Cell(task, variant, tuple(sorted(grouped[task.id, variant], key=lambda s: s.spec.seed)))
+        self._groups = {
+            (task.id, variant): RunGroup(task, variant, tuple(sorted(grouped[task.id, variant], key=lambda s: s.spec.seed)))
             for task in self.tasks
             for variant in suite.variants
         }
 
-    def cell(self, task: Task, variant: str) -> Cell:
+    def group(self, task: Task, variant: str) -> RunGroup:
         """The runs of one variant on one task."""
-        return self._cells[task.id, variant]
+        return self._groups[task.id, variant]
 
-    def row(self, variant: str) -> list[Cell]:
+    def row(self, variant: str) -> list[RunGroup]:
         """The runs of one variant, by task."""
-        return [self.cell(task, variant) for task in self.tasks]
+        return [self.group(task, variant) for task in self.tasks]
 
-    def column(self, task: Task) -> list[Cell]:
+    def column(self, task: Task) -> list[RunGroup]:
         """The runs on one task, by variant."""
-        return [self.cell(task, variant) for variant in self.suite.variants]
+        return [self.group(task, variant) for variant in self.suite.variants]

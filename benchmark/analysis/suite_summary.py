@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from benchmark.analysis import statistics
-from benchmark.analysis.run_table import Cell, SuiteRuns
+from benchmark.analysis.run_table import RunGroup, SuiteRuns
 from benchmark.analysis.schema import (
     Estimate,
     Improvement,
@@ -28,9 +28,9 @@ from benchmark.experiments.statements import Measure
 def overall(runs: SuiteRuns, standing: Mapping[str, Status]) -> Overall:
     """Everything over the tasks. `standing`: each variant's status, in the suite's order."""
     tasks = [task for task in runs.tasks if task.reference_scores is not None]
-    cells = {variant: [runs.cell(task, variant) for task in tasks] for variant in standing}
-    lacking = {variant: _lacking(row) for variant, row in cells.items()}
-    scores = {variant: _scores(row) for variant, row in cells.items() if lacking[variant] is None}
+    groups = {variant: [runs.group(task, variant) for task in tasks] for variant in standing}
+    lacking = {variant: _lacking(row) for variant, row in groups.items()}
+    scores = {variant: _scores(row) for variant, row in groups.items() if lacking[variant] is None}
     aggregates = {variant: statistics.over_tasks(found) for variant, found in scores.items()}
     points = runs.suite.evaluation.points
     published = any(variant.published_iqm is not None for variant in runs.suite.variants.values())
@@ -45,30 +45,32 @@ def overall(runs: SuiteRuns, standing: Mapping[str, Status]) -> Overall:
         efficiency=tuple(_variant_band(variant, found.efficiency) for variant, found in aggregates.items()),
         improvement=improvements([runs.row(variant) for variant in standing]),
         ranks=_ranks(scores, aggregates, standing),
-        before_normalisation=tuple(_before_normalisation(variant, cells[variant]) for variant in (scores if published else ())),
+        before_normalisation=tuple(
+            _before_normalisation(variant, groups[variant]) for variant in (scores if published else ())
+        ),
     )
 
 
-def _lacking(row: Sequence[Cell]) -> str | None:
+def _lacking(row: Sequence[RunGroup]) -> str | None:
     """Why a variant has no aggregate, None if it has."""
     if not row:
         return "no task of the suite has reference scores"
-    empty = [cell.task.id for cell in row if not cell.comparable]
+    empty = [group.task.id for group in row if not group.comparable]
     return f"no runs to score on {', '.join(empty)}" if empty else None
 
 
-def _before_normalisation(variant: str, row: Sequence[Cell]) -> VariantEstimate:
+def _before_normalisation(variant: str, row: Sequence[RunGroup]) -> VariantEstimate:
     """The IQM of final scores as they are, as papers give it where all tasks have one scale."""
-    value, ends = statistics.iqm_over_tasks([cell.final for cell in row], [cell.counts for cell in row])
+    value, ends = statistics.iqm_over_tasks([group.final for group in row], [group.counts for group in row])
     return VariantEstimate(variant=variant, estimate=interval_estimate(value, ends))
 
 
-def _scores(row: Sequence[Cell]) -> VariantScores:
+def _scores(row: Sequence[RunGroup]) -> VariantScores:
     return VariantScores(
-        final=tuple(normalised(cell.task, cell.final) for cell in row),
-        absolute=tuple(normalised(cell.task, np.array([scores.absolute for scores in cell.scores])) for cell in row),
-        curves=tuple(normalised(cell.task, np.array([scores.curve for scores in cell.scores])) for cell in row),
-        counts=tuple(cell.counts for cell in row),
+        final=tuple(normalised(group.task, group.final) for group in row),
+        absolute=tuple(normalised(group.task, np.array([scores.absolute for scores in group.scores])) for group in row),
+        curves=tuple(normalised(group.task, np.array([scores.curve for scores in group.scores])) for group in row),
+        counts=tuple(group.counts for group in row),
     )
 
 
@@ -98,8 +100,8 @@ def _variant_band(variant: str, band: Band) -> VariantBand:
     return VariantBand(variant=variant, values=tuple(band.value.tolist()), low=low, high=high)
 
 
-def improvements(rows: Sequence[Sequence[Cell]]) -> tuple[Improvement, ...]:
-    """Every ordered pair of variants, each given by its cells on the same tasks; over the tasks on which both have scores.
+def improvements(rows: Sequence[Sequence[RunGroup]]) -> tuple[Improvement, ...]:
+    """Every ordered pair of variants, each given by its groups on the same tasks; over the tasks on which both have scores.
 
     A pair without such a task is left out.
     """
@@ -112,7 +114,7 @@ def improvements(rows: Sequence[Sequence[Cell]]) -> tuple[Improvement, ...]:
     return tuple(found[pair] for pair in sorted(found))
 
 
-def improvement(better: Sequence[Cell], than: Sequence[Cell], measure: Measure = "final") -> Improvement | None:
+def improvement(better: Sequence[RunGroup], than: Sequence[RunGroup], measure: Measure = "final") -> Improvement | None:
     """P(a run of `better` scores higher than one of `than`) over the tasks on which both have scores; None without any.
 
     It compares scores of one task with each other and so needs no normalisation.

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.analysis import statistics
-from benchmark.analysis.eligibility import cell_notes
-from benchmark.analysis.run_table import Cell, SuiteRuns, number
+from benchmark.analysis.eligibility import group_notes
+from benchmark.analysis.run_table import RunGroup, SuiteRuns, number
 from benchmark.analysis.schema import (
     Curve,
     Estimate,
@@ -31,7 +31,7 @@ from benchmark.experiments.suite import SuiteTask
 
 def task_report(runs: SuiteRuns, planned: SuiteTask, task: Task) -> TaskReport:
     """One task of a suite, with all its variants in the suite's order."""
-    cells = runs.column(task)
+    groups = runs.column(task)
     schedule = runs.suite.evaluation
     scores = task.reference_scores
     return TaskReport(
@@ -47,27 +47,27 @@ def task_report(runs: SuiteRuns, planned: SuiteTask, task: Task) -> TaskReport:
         note=task.note,
         score=task.score,
         reference=None if scores is None else ReferenceSummary(**vars(scores)),
-        backend=cells[0].states[0].spec.backend,
+        backend=groups[0].states[0].spec.backend,
         budget=planned.budget,
         steps=tuple(schedule.due(point, planned.budget) for point in range(schedule.points)),
-        curves=tuple(_curves(cell, schedule.points) for cell in cells),
-        table=tuple(_table_row(cell, planned) for cell in cells),
-        improvement=improvements([[cell] for cell in cells]),
+        curves=tuple(_curves(group, schedule.points) for group in groups),
+        table=tuple(_table_row(group, planned) for group in groups),
+        improvement=improvements([[group] for group in groups]),
     )
 
 
-def _curves(cell: Cell, points: int) -> VariantCurves:
+def _curves(group: RunGroup, points: int) -> VariantCurves:
     return VariantCurves(
-        variant=cell.variant,
-        returns=_curve(cell, points, lambda scores: scores.returns),
-        successes=_curve(cell, points, lambda scores: scores.successes),
+        variant=group.variant,
+        returns=_curve(group, points, lambda scores: scores.returns),
+        successes=_curve(group, points, lambda scores: scores.successes),
     )
 
 
-def _curve(cell: Cell, points: int, of: Callable[[RunScores], Array]) -> Curve:
-    values = np.array([of(scores) for scores in cell.scores], np.float64).reshape(-1, points)
+def _curve(group: RunGroup, points: int, of: Callable[[RunScores], Array]) -> Curve:
+    values = np.array([of(scores) for scores in group.scores], np.float64).reshape(-1, points)
     if len(values):
-        mean, iqm = statistics.mean_over_runs(values), statistics.iqm_over_runs(values, cell.counts)
+        mean, iqm = statistics.mean_over_runs(values), statistics.iqm_over_runs(values, group.counts)
     else:
         mean = iqm = Band(np.full(points, np.nan), None, None)
     return Curve(
@@ -79,7 +79,7 @@ def _curve(cell: Cell, points: int, of: Callable[[RunScores], Array]) -> Curve:
         iqm_high=_numbers(iqm.high, points),
         seeds=tuple(
             SeedCurve(seed=state.spec.seed, values=_numbers(row, points), failed_at=scores.failed_at)
-            for state, scores, row in zip(cell.scored, cell.scores, values, strict=True)
+            for state, scores, row in zip(group.scored, group.scores, values, strict=True)
         ),
     )
 
@@ -88,31 +88,31 @@ def _numbers(values: Array | None, points: int) -> Numbers:
     return (None,) * points if values is None else tuple(number(value) for value in values.tolist())
 
 
-def _table_row(cell: Cell, planned: SuiteTask) -> TableRow:
+def _table_row(group: RunGroup, planned: SuiteTask) -> TableRow:
     def over_runs(of: Callable[[RunScores], float]) -> Summary:
-        return summary(np.array([of(scores) for scores in cell.scores], np.float64), cell.counts)
+        return summary(np.array([of(scores) for scores in group.scores], np.float64), group.counts)
 
     def over_normalised(of: Callable[[RunScores], float]) -> Summary | None:
-        if cell.task.reference_scores is None:
+        if group.task.reference_scores is None:
             return None
-        values = np.array([of(scores) for scores in cell.scores], np.float64)
-        return summary(normalised(cell.task, values), cell.counts)
+        values = np.array([of(scores) for scores in group.scores], np.float64)
+        return summary(normalised(group.task, values), group.counts)
 
     return TableRow(
-        variant=cell.variant,
-        n_planned=len(cell.states),
-        n_found=len(cell.scores),
-        n_failed=sum(state.failed for state in cell.states),
+        variant=group.variant,
+        n_planned=len(group.states),
+        n_found=len(group.scores),
+        n_failed=sum(state.failed for state in group.states),
         final_return=over_runs(lambda scores: float(scores.returns[-1])),
         final_success=over_runs(lambda scores: float(scores.successes[-1])),
         absolute_return=over_runs(lambda scores: scores.absolute_return),
         absolute_success=over_runs(lambda scores: scores.absolute_success),
         normalised_final=over_normalised(lambda scores: scores.final),
         normalised_absolute=over_normalised(lambda scores: scores.absolute),
-        area=summary(cell.area, cell.counts),
-        published=planned.published.get(cell.variant),
-        published_source=planned.published_source if cell.variant in planned.published else "",
-        notes=tuple(cell_notes(cell)),
+        area=summary(group.area, group.counts),
+        published=planned.published.get(group.variant),
+        published_source=planned.published_source if group.variant in planned.published else "",
+        notes=tuple(group_notes(group)),
     )
 
 

@@ -46,10 +46,10 @@ def study(
     path = out / f"{name}.json"
     if quick and path.exists() and not read_study(path).quick:
         raise BadInput(f"{path} is a whole study, whose place a quick one shall not take; give another --out")
-    from benchmark.papers.runner import carry_out
+    from benchmark.papers.runner import run_study
 
     with _shown(name) as progress:
-        result = carry_out(STUDIES[name], quick=quick, progress=progress)
+        result = run_study(STUDIES[name], quick=quick, progress=progress)
     write_study(path, result)
     for prediction in result.predictions:
         print(f"expected: {prediction.expected}")

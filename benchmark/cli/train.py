@@ -117,12 +117,12 @@ def _carry_out(
 ) -> None:
     a_device(device)
     from benchmark.training.checkpoints import RefusedCheckpoint
-    from benchmark.training.loop import train as carry_out
+    from benchmark.training.loop import train as run_study
 
     if tensorboard is not None and find_spec("tensorboard") is None:
         raise BadInput("--tensorboard needs the package tensorboard: uv sync --extra tensorboard")
     try:
-        made = carry_out(
+        made = run_study(
             spec,
             record_path=record,
             checkpoint_folder=checkpoint,

@@ -104,7 +104,7 @@ class DistanceGraph(Probe):
     """
 
     def look(self, environment: BatchedEnvironment, actions: NDArray[np.int64], rows: NDArray[np.int64]) -> Graphs:
-        places, alive, reach = environment.places()[rows], environment.alive[rows], environment.reach
+        places, alive, reach = environment.agent_positions()[rows], environment.alive[rows], environment.reach
         agents = alive.shape[1]
         apart = np.abs(places[:, :, None] - places[:, None])
         distance = (apart**2).sum(-1) if reach is None else apart.sum(-1)

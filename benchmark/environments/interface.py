@@ -132,7 +132,7 @@ class BatchedEnvironment(ABC):
         """[B] a hash of each row's complete state, random state included: equal rows behave equally ever after."""
         raise NotForkable(f"{type(self).__name__} cannot see its complete state; use the task's native backend")
 
-    def places(self) -> NDArray[np.float64]:
+    def agent_positions(self) -> NDArray[np.float64]:
         """[B, N, 2] where each agent stands, dead ones where they fell, in the units of the game; a copy.
 
         Raises NoPlaces in a game without space, and where the simulator does not say.

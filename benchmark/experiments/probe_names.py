@@ -10,13 +10,13 @@ class ProbeEntry:
     """One probe, by the name that an algorithm's `requires` holds.
 
     `fills`: the names of what it puts into `Episodes.privileged`. `factory` ("module:callable") is called without
-    arguments. `needs_places`: whether the agents must stand somewhere (`Task.places`).
+    arguments. `needs_positions`: whether the agents must stand somewhere (`Task.has_positions`).
     """
 
     name: str
     fills: tuple[str, ...]
     factory: str
-    needs_places: bool = False
+    needs_positions: bool = False
 
 
 PROBES = {
@@ -31,7 +31,7 @@ PROBES = {
             name="distance_graph",
             fills=("distance_graph",),
             factory="benchmark.credit.probes:DistanceGraph",
-            needs_places=True,
+            needs_positions=True,
         ),
     )
 }

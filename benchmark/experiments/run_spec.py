@@ -173,7 +173,7 @@ def resolve(
     entry = get_algorithm(algorithm)
     values = validated_settings(entry, settings or {})
     chosen, simulator = found.simulator(backend)
-    refuse_impossible(found, entry, values, regime, chosen)
+    validate_combination(found, entry, values, regime, chosen)
     package = None
     if simulator.package is not None:
         package = Package(name=simulator.package, version=package_version(simulator.package))
@@ -198,7 +198,7 @@ def resolve(
         raise ImpossibleRun(_problems(error)) from error
 
 
-def refuse_impossible(task: Task, entry: AlgorithmEntry, settings: Settings, regime: Regime, backend: Backend) -> None:
+def validate_combination(task: Task, entry: AlgorithmEntry, settings: Settings, regime: Regime, backend: Backend) -> None:
     """Raises ImpossibleRun for a pair that cannot run: a regime, several agent types or sharing that is not supported, or
     privileged data that no probe provides of this task and backend."""
     if regime not in REGIMES:
@@ -209,7 +209,7 @@ def refuse_impossible(task: Task, entry: AlgorithmEntry, settings: Settings, reg
         )
     if task.n_agent_types > 1 and not entry.several_agent_types:
         raise ImpossibleRun(f"{entry.name} supports one agent type; {task.id} has {task.n_agent_types}.")
-    _refuse_without_probes(task, entry, backend)
+    _validate_probes(task, entry, backend)
     sharing = getattr(settings, "sharing", None)
     if sharing is not None and sharing not in entry.sharing:
         raise ImpossibleRun(f"{entry.name} cannot share parameters '{sharing}'; it supports: {', '.join(entry.sharing)}.")
@@ -218,7 +218,7 @@ def refuse_impossible(task: Task, entry: AlgorithmEntry, settings: Settings, reg
         raise ImpossibleRun(f"{entry.name} cannot be trained on {task.id}: {refusal}.")
 
 
-def _refuse_without_probes(task: Task, entry: AlgorithmEntry, backend: Backend) -> None:
+def _validate_probes(task: Task, entry: AlgorithmEntry, backend: Backend) -> None:
     for name in entry.requires:
         if name not in PROBES:
             raise ImpossibleRun(f"{entry.name} requires {name}, which no probe provides; there are: {', '.join(PROBES)}.")
@@ -227,5 +227,5 @@ def _refuse_without_probes(task: Task, entry: AlgorithmEntry, backend: Backend) 
                 f"{entry.name} requires {name}, for which the simulator must be copied and looked into: that needs the native "
                 f"backend, and {task.id} would be simulated by its {backend} backend."
             )
-        if PROBES[name].needs_places and not task.places:
+        if PROBES[name].needs_positions and not task.has_positions:
             raise ImpossibleRun(f"{entry.name} requires {name}, but the agents of {task.id} have no places to measure from.")

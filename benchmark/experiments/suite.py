@@ -148,7 +148,7 @@ class Suite(Strict):
                     except ValueError as error:
                         raise SuiteError(f"suite {self.name}, task {task.task}, variant {name}: {error}") from error
                     planned.append(PlannedRun(self.name, name, spec))
-        self._refuse_unknown_preset()
+        self._validate_preset()
         yield from planned
 
     @property
@@ -164,7 +164,7 @@ class Suite(Strict):
                 known = f"{nearest(name, names)} It has {', '.join(names)}."
                 raise SuiteError(f"suite {self.name} has no {kind} '{name}'.{known}")
         found = PlannedRun(self.name, variant, self._spec(chosen[task], variant, self.variants[variant], seed))
-        self._refuse_unknown_preset()
+        self._validate_preset()
         return found
 
     def _spec(self, task: SuiteTask, name: str, variant: Variant, seed: int) -> RunSpec:
@@ -187,7 +187,7 @@ class Suite(Strict):
             evaluation=self.evaluation,
         )
 
-    def _refuse_unknown_preset(self) -> None:
+    def _validate_preset(self) -> None:
         """An algorithm may lack the preset, but not all of them."""
         entries = [get_algorithm(variant.algorithm) for variant in self.variants.values()]
         offered = sorted({preset for entry in entries for preset in entry.presets})

@@ -14,7 +14,7 @@ THREADS = 1
 """One thread, as in training: the same sums in the same order wherever it runs."""
 
 
-def carry_out(study: Study, *, quick: bool, progress: Progress) -> StudyResult:
+def run_study(study: Study, *, quick: bool, progress: Progress) -> StudyResult:
     """Carries out the study; `quick` makes it small enough for a try. Sets torch's threads for this process."""
     device = set_up_torch("cpu", THREADS)
     started = time.perf_counter()

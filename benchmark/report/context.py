@@ -30,7 +30,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Workshop:
+class ReportContext:
     """One rendering. Pages, figures and tables are written below `folder` as they are made."""
 
     folder: Path
@@ -168,7 +168,7 @@ class Workshop:
     def page(self, path: str, template: str, title: str, *, within: str | None = None, **content: Any) -> None:
         """Writes a page. `within`: the page whose entry in the navigation is marked."""
         text = self._templates.get_template(template).render(
-            workshop=self, title=title, path=path, within=within or path, formatting=formatting, **content
+            context=self, title=title, path=path, within=within or path, formatting=formatting, **content
         )
         (self.folder / path).write_text(text, encoding="utf-8")
 

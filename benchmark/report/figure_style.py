@@ -30,7 +30,7 @@ WIDTH = 9.4
 
 INK, MUTED, RULE, FAINT = "#1d2329", "#59636e", "#d3d9df", "#eef1f4"
 
-LOOK: dict[str, Any] = {
+RC_STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 8.5,
     "axes.titlesize": 9,
@@ -109,11 +109,11 @@ class Plate:
 
 
 @contextmanager
-def look() -> Iterator[None]:
+def rc_style() -> Iterator[None]:
     """The look of all figures, for both drawing and saving. Settings of the caller and of the machine do not reach in."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(LOOK)  # type: ignore[arg-type]
+        mpl.rcParams.update(RC_STYLE)  # type: ignore[arg-type]
         yield
 
 
@@ -130,7 +130,7 @@ def save(plate: Plate, folder: Path) -> None:
     (data / f"{plate.name}.csv").write_text(plate.data.csv(), encoding="utf-8")
 
 
-def sheet(
+def subplots(
     rows: int,
     columns: int,
     *,

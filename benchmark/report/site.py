@@ -11,8 +11,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from benchmark.analysis.schema import Aggregate, Manifest
-from benchmark.report.context import HERE, Workshop
-from benchmark.report.figure_style import look
+from benchmark.report.context import HERE, ReportContext
+from benchmark.report.figure_style import rc_style
 from benchmark.report.pages import about, experiments, results
 
 MARKER = ".creditbench-report"
@@ -47,25 +47,25 @@ def render(aggregate_folder: Path, out_folder: Path) -> Path:
     aggregate = _read(aggregate_folder / "aggregate.json", Aggregate)
     manifest = _read(aggregate_folder / "manifest.json", Manifest)
     out_folder = out_folder.absolute()
-    _refuse_foreign(out_folder)
+    _validate_destination(out_folder)
     out_folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out_folder.parent, prefix=f".{out_folder.name}.") as room:
         fresh, old = Path(room) / "fresh", Path(room) / "old"
-        write_site(Workshop(fresh, aggregate, manifest))
+        write_site(ReportContext(fresh, aggregate, manifest))
         if out_folder.exists():
             os.replace(out_folder, old)
         os.replace(fresh, out_folder)
     return out_folder / "index.html"
 
 
-def write_site(shop: Workshop) -> None:
+def write_site(context: ReportContext) -> None:
     """Writes all pages that have content, and what they need."""
-    shop.folder.mkdir(parents=True)
-    (shop.folder / MARKER).write_text("This folder is written, and replaced whole, by the report.\n")
-    shutil.copytree(HERE / "assets", shop.folder / "assets")
-    with look():
-        for entry in shop.navigation:
-            PAGES[entry.path](shop)
+    context.folder.mkdir(parents=True)
+    (context.folder / MARKER).write_text("This folder is written, and replaced whole, by the report.\n")
+    shutil.copytree(HERE / "assets", context.folder / "assets")
+    with rc_style():
+        for entry in context.navigation:
+            PAGES[entry.path](context)
 
 
 def _read(path: Path, model: type[Model]) -> Model:
@@ -78,7 +78,7 @@ def _read(path: Path, model: type[Model]) -> Model:
         raise ReportError(f"{path}: {problems}; make it again with `creditbench aggregate`") from error
 
 
-def _refuse_foreign(folder: Path) -> None:
+def _validate_destination(folder: Path) -> None:
     if not folder.exists():
         return
     if not folder.is_dir():

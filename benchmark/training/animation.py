@@ -17,7 +17,7 @@ from benchmark.environments.tasks.registry import get_task
 from benchmark.experiments.atomic_write import write_atomically
 from benchmark.experiments.record import read_record
 from benchmark.experiments.run_spec import ImpossibleRun
-from benchmark.training.components import build_algorithm, refuse_other_versions
+from benchmark.training.components import build_algorithm, validate_versions
 from benchmark.training.policy_files import BEST_POLICY, read_policy
 from benchmark.training.rollout import Choice, play
 
@@ -49,7 +49,7 @@ def watch_run(run_dir: Path, out: Path, *, seed: int = 0) -> float:
     """
     record = read_record(run_dir / "record.json")
     spec = record.spec
-    refuse_other_versions(spec)
+    validate_versions(spec)
     environment = get_task(spec.task).build(1, spec.backend)
     try:
         device = torch.device("cpu")

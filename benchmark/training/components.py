@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from algorithms.interface import Algorithm, Problem, TeamShape
+from algorithms.interface import Algorithm, LearnerContext, TeamShape
 from algorithms.seeds import derive
 from benchmark.environments.tasks.registry import get_task, package_version
 from benchmark.experiments.run_spec import PROTOCOL_VERSION, ImpossibleRun, RunSpec
@@ -12,7 +12,7 @@ from benchmark.experiments.run_spec import PROTOCOL_VERSION, ImpossibleRun, RunS
 
 def build_algorithm(spec: RunSpec, team: TeamShape, device: torch.device) -> Algorithm:
     """The run's algorithm for the team, before any learning."""
-    problem = Problem(
+    problem = LearnerContext(
         team=team,
         regime=spec.regime,
         budget=spec.budget,
@@ -23,7 +23,7 @@ def build_algorithm(spec: RunSpec, team: TeamShape, device: torch.device) -> Alg
     return spec.entry().build(spec.resolved_settings(), problem)
 
 
-def refuse_other_versions(spec: RunSpec) -> None:
+def validate_versions(spec: RunSpec) -> None:
     """Raises ImpossibleRun where task, algorithm, package or protocol are not of the version that the run names."""
     task, entry = get_task(spec.task), spec.entry()
     parts: list[tuple[str, str, int | str, int | str]] = [

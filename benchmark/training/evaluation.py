@@ -17,7 +17,7 @@ from algorithms.seeds import derive, episode_seeds
 from benchmark.environments.interface import Backend, BatchedEnvironment
 from benchmark.environments.tasks.registry import Task, get_task
 from benchmark.experiments.record import EvaluationPoint, read_record
-from benchmark.training.components import build_algorithm, refuse_other_versions
+from benchmark.training.components import build_algorithm, validate_versions
 from benchmark.training.policy_files import BEST_POLICY, read_policy
 from benchmark.training.rollout import Choice, play
 
@@ -39,7 +39,7 @@ class ReturnRecorder:
 
 
 class Evaluator:
-    """Plays evaluation episodes in waves of at most `MAXIMUM_ROWS`."""
+    """Plays evaluation episodes in batches of at most `MAXIMUM_ROWS`."""
 
     def __init__(self, task: Task, backend: Backend, episodes: int, device: torch.device) -> None:
         self._episodes = episodes
@@ -58,11 +58,11 @@ class Evaluator:
         successes: list[bool] = []
         lengths: list[int] = []
         for start in range(0, self._episodes, self._environment.batch_size):
-            wave = seeds[start : start + self._environment.batch_size]
-            play(self._environment, algorithm, wave, mode, self._generator, recorder)
-            returns += recorder.returns[: len(wave)].tolist()
-            lengths += recorder.lengths[: len(wave)].tolist()
-            successes += self._environment.success[: len(wave)].tolist()
+            batch = seeds[start : start + self._environment.batch_size]
+            play(self._environment, algorithm, batch, mode, self._generator, recorder)
+            returns += recorder.returns[: len(batch)].tolist()
+            lengths += recorder.lengths[: len(batch)].tolist()
+            successes += self._environment.success[: len(batch)].tolist()
         return EvaluationPoint(
             step=step, steps_done=steps_done, returns=tuple(returns), successes=tuple(successes), lengths=tuple(lengths)
         )
@@ -82,7 +82,7 @@ def evaluate_run(
     """
     record = read_record(run_dir / "record.json")
     spec = record.spec
-    refuse_other_versions(spec)
+    validate_versions(spec)
     evaluator = Evaluator(get_task(spec.task), spec.backend, episodes, torch.device(device))
     try:
         algorithm = build_algorithm(spec, evaluator.team, torch.device(device))

@@ -65,7 +65,7 @@ def train(
     with StopRequest() as stop:
         checkpoints.acquire(lambda: stop.asked)
         try:
-            stop.leave()
+            stop.raise_if_requested()
             state = checkpoints.load()
             if state is None or "record" not in state:
                 made_with = provenance(chosen, threads)
@@ -147,14 +147,14 @@ class _Boundary:
         self._every = checkpoint_seconds
         self._taken = time.perf_counter()
 
-    def cross(self) -> None:
+    def checkpoint_if_due(self) -> None:
         """Raises Interrupted where a stop has been asked for."""
         if self._stop.asked or time.perf_counter() - self._taken >= self._every:
             with self._run.clock("checkpoint"):
                 state = {"run": self._run.state_dict(), "metrics_bytes": self._metrics.sync()}
                 self._checkpoints.save({**state, "provenance": self._made_with.model_dump(mode="json")})
             self._taken = time.perf_counter()
-        self._stop.leave()
+        self._stop.raise_if_requested()
 
 
 def _carry_out(run: Run, metrics: MetricsLog, boundary: _Boundary, progress: Progress) -> None:
@@ -165,7 +165,7 @@ def _carry_out(run: Run, metrics: MetricsLog, boundary: _Boundary, progress: Pro
             point = run.evaluate()
             metrics.evaluation(point)
             progress.evaluated(len(run.evaluations) - 1, point)
-            boundary.cross()
+            boundary.checkpoint_if_due()
         if run.steps_done >= run.spec.budget:
             break
         update = run.advance()
@@ -175,8 +175,8 @@ def _carry_out(run: Run, metrics: MetricsLog, boundary: _Boundary, progress: Pro
         if run.failure is not None:
             progress.say(f"the run has failed for good: {run.failure}")
             return
-        boundary.cross()
+        boundary.checkpoint_if_due()
     if phase == "warm-up":
         progress.say(f"the policy never learned: all {run.steps_done:,} steps were warm-up; see its warm-up and batch settings")
     run.evaluate_best()
-    boundary.cross()
+    boundary.checkpoint_if_due()

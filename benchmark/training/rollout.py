@@ -24,7 +24,7 @@ from benchmark.experiments.probe_names import PROBES
 
 
 class Recorder(Protocol):
-    """What is kept of a wave of episodes. Called in this order: begin, then before and after each step."""
+    """What is kept of a batch of episodes. Called in this order: begin, then before and after each step."""
 
     def begin(self, environment: BatchedEnvironment, count: int, memory: Memory) -> None:
         """Episodes start in rows 0..count-1."""
@@ -198,7 +198,7 @@ def _copied(values: NDArray[Any]) -> Tensor:
 
 
 class Collector:
-    """Plays training episodes in waves of at most `parallel_episodes`, on an environment of its own.
+    """Plays training episodes in batches of at most `parallel_episodes`, on an environment of its own.
 
     `probes`: names of those that look at every step, for `Episodes.privileged`.
     """
@@ -220,12 +220,12 @@ class Collector:
         rows = min(episodes, self._parallel_episodes)
         environment = self._at_least(rows)
         seeds = episode_seeds(environment_seed, first, episodes)
-        waves = []
+        batches = []
         for start in range(0, episodes, rows):
-            wave = seeds[start : start + rows]
-            length = play(environment, algorithm, wave, "train", generator, self._recorder)
-            waves.append(self._recorder.episodes(environment, length, wave))
-        collected = Episodes.concatenate(waves)
+            batch = seeds[start : start + rows]
+            length = play(environment, algorithm, batch, "train", generator, self._recorder)
+            batches.append(self._recorder.episodes(environment, length, batch))
+        collected = Episodes.concatenate(batches)
         return collected if generator.device.type == "cpu" else collected.to(generator.device)
 
     def _at_least(self, rows: int) -> BatchedEnvironment:

@@ -17,7 +17,7 @@ from benchmark.environments.tasks.registry import get_task
 from benchmark.experiments.credit_measurements import GraphMeasurement
 from benchmark.experiments.record import EvaluationPoint, Execution, Outcome, Provenance, Record
 from benchmark.experiments.run_spec import RunSpec
-from benchmark.training.components import build_algorithm, refuse_other_versions
+from benchmark.training.components import build_algorithm, validate_versions
 from benchmark.training.credit_monitor import measure_influence, measuring_points
 from benchmark.training.evaluation import Evaluator
 from benchmark.training.metrics import IntervalMeans, Update
@@ -29,7 +29,7 @@ class Run:
     """Everything that a run is between two updates, and the two things that move it on: `advance` and `evaluate`."""
 
     def __init__(self, spec: RunSpec, device: torch.device) -> None:
-        refuse_other_versions(spec)
+        validate_versions(spec)
         task = get_task(spec.task)
         self.spec = spec
         self.device = device

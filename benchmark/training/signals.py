@@ -41,7 +41,7 @@ class StopRequest:
         """Whether a stop has been asked for."""
         return self.signal is not None
 
-    def leave(self) -> None:
+    def raise_if_requested(self) -> None:
         """Raises Interrupted if a stop has been asked for."""
         if self.signal is not None:
             raise Interrupted(self.signal)

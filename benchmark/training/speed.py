@@ -94,7 +94,7 @@ def _simulation(task: Task, backend: Backend, seconds: float) -> dict[str, Any]:
     actions = np.zeros((rows, environment.team.n_agents), np.int64)
     streams = action_streams(episode_seeds(derive(0, "speed", "actions"), 0, rows))
 
-    def wave(number: int) -> int:
+    def batch(number: int) -> int:
         steps = 0
         environment.reset(episode_seeds(derive(0, "speed", "environment"), number * rows, rows))
         while running := int(np.count_nonzero(environment.running)):
@@ -104,10 +104,10 @@ def _simulation(task: Task, backend: Backend, seconds: float) -> dict[str, Any]:
         return steps
 
     try:
-        wave(0)  # compiles the kernels
+        batch(0)  # compiles the kernels
         steps, number, start = 0, 1, time.perf_counter()
         while (spent := time.perf_counter() - start) < seconds:
-            steps += wave(number)
+            steps += batch(number)
             number += 1
     finally:
         environment.close()

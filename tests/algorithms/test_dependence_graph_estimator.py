@@ -17,7 +17,7 @@ from algorithms.advantages.dependence_graph.estimator import DependenceGraphAdva
 from algorithms.advantages.dependence_graph.graph import multi_agent_advantage
 from algorithms.advantages.gae import GAE, IdentityCritic
 from algorithms.advantages.gae import build as build_plain
-from algorithms.interface import Episodes, Problem
+from algorithms.interface import Episodes, LearnerContext
 from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.settings.dependence_graph import (
     PAPER,
@@ -39,14 +39,14 @@ PLAIN = {"ippo": IPPOSettings, "mappo": MAPPOSettings}
 SMALL = {"hidden_size": 8, "encoder_hidden_size": 8, "latent_size": 4}
 
 
-def paid_apart(**changes: Any) -> Problem:
+def paid_apart(**changes: Any) -> LearnerContext:
     return toy_problem(TEAM, **({"regime": "individual"} | changes))
 
 
 def learner(
     kind: str = "ippo",
     graph: type[GraphSettings] = DependenceGraphSettings,
-    problem: Problem | None = None,
+    problem: LearnerContext | None = None,
     dependence: dict[str, Any] | None = None,
     **settings: Any,
 ) -> PolicyGradient:

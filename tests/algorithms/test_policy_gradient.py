@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from algorithms.advantages.gae import GAE, build, value_loss
-from algorithms.interface import Episodes, Problem
+from algorithms.interface import Episodes, LearnerContext
 from algorithms.policy_gradient.advantage_estimator import AdvantageEstimator
 from algorithms.policy_gradient.learner import PolicyGradient, policy_loss
 from algorithms.settings.policy_gradient import IPPOSettings, MAPPOSettings, PPOSettings
@@ -22,7 +22,7 @@ TEAM = toy_team(n_agents=3, agent_types=(0, 1, 0))
 KINDS = {"ippo": IPPOSettings, "mappo": MAPPOSettings}
 
 
-def learner(kind: str = "ippo", problem: Problem | None = None, **settings: Any) -> PolicyGradient:
+def learner(kind: str = "ippo", problem: LearnerContext | None = None, **settings: Any) -> PolicyGradient:
     return build(KINDS[kind](**({"hidden_size": 8} | settings)), problem or toy_problem(TEAM))
 
 

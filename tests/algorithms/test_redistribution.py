@@ -12,7 +12,7 @@ from torch import Tensor
 
 from algorithms.interface import Episodes
 from algorithms.redistribution.ircr import IRCR
-from algorithms.redistribution.models.reward_assignment import evenness, monitors, paid, repair
+from algorithms.redistribution.models.reward_assignment import assign_rewards, evenness, monitors, repair
 from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.redistribution.uniform import Uniform
 from algorithms.settings.redistribution import IRCRSettings, RedistributionSettings, UniformSettings
@@ -103,7 +103,7 @@ SHARES = expected([[1, 5], [2, 1], [3, 0]], [[-2, 0], [-4, 1]], [[2, -1]])
 
 
 def pay(discount: float = 0.5, **settings: Any) -> Tensor:
-    return paid(SHARES, trajectories(), RedistributionSettings(**settings), discount).reward
+    return assign_rewards(SHARES, trajectories(), RedistributionSettings(**settings), discount).reward
 
 
 def test_agents_are_paid_their_own_shares_by_default() -> None:

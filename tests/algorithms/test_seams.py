@@ -48,7 +48,7 @@ class Estimator(AdvantageEstimator):
 
 
 class FitsFirst(Estimator):
-    fits_first = True
+    critic_before_actor = True
 
 
 class TrueAdvantage(Estimator):

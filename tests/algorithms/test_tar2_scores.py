@@ -146,7 +146,7 @@ def test_attention_received_draws_what_the_scores_draw() -> None:
     of, trajectories = tar2(), made_up(TEAM)
     one, other = generator(3), generator(3)
     with torch.no_grad():
-        of.network.attention_received(trajectories, one)
+        of.network.attention_weights(trajectories, one)
         of.network(trajectories, other, training=False)
     assert torch.equal(one.get_state(), other.get_state())
 

@@ -16,7 +16,7 @@ from benchmark.environments.native.alice_and_bob.environment import AliceAndBob
 from benchmark.environments.native.base import NativeEnvironment
 from benchmark.environments.native.diagnostics.beacon import Beacon
 from benchmark.environments.native.diagnostics.rooms import COLUMNS, SwitchDoorRooms
-from benchmark.environments.native.diagnostics.spread_variants import SpreadToy, reward_dependence
+from benchmark.environments.native.diagnostics.spread_variants import SpreadVariant, reward_dependence
 from benchmark.environments.native.lbf.environment import LevelBasedForaging
 from benchmark.environments.native.random_actions import action_streams, random_available_actions
 from benchmark.environments.native.smaclite import constants as c
@@ -115,7 +115,7 @@ def test_copies_that_are_stepped_in_parts_show_the_same(task: str, monkeypatch: 
 
 @pytest.mark.parametrize(
     ("case", "probe"),
-    [(case, OracleGraph) for case in NATIVE] + [(case, DistanceGraph) for case in NATIVE if get_task(case.task).places],
+    [(case, OracleGraph) for case in NATIVE] + [(case, DistanceGraph) for case in NATIVE if get_task(case.task).has_positions],
     ids=lambda value: getattr(value, "task", None) or value.__name__,
 )
 def test_looking_changes_nothing_and_the_dead_have_no_edges(case: Case, probe: type[probes.Probe]) -> None:
@@ -144,7 +144,7 @@ def test_looking_changes_nothing_and_the_dead_have_no_edges(case: Case, probe: t
 @pytest.mark.parametrize("shape", ["star", "line", "cycle"])
 def test_the_spread_toys_show_their_known_graph(shape: str) -> None:
     """Who sees whom is at every step who is rewarded by whom at some: rewards go by who is nearest."""
-    environment = SpreadToy(200, shape=shape, n_agents=5)
+    environment = SpreadVariant(200, shape=shape, n_agents=5)
     environment.reset(seeds(200))
     found = everything(environment, random_actions(environment, 9))
     known = reward_dependence(shape, 5)
@@ -329,7 +329,7 @@ def test_the_nearest_of_a_foraging_game_are_at_most_three_and_within_three_cells
 def test_without_a_reach_everyone_living_has_three_neighbours_if_there_are_so_many(task: str) -> None:
     environment = after_some_steps(Case(task, "native"), 6, 20)
     found = everything(environment, random_actions(environment, 1), DistanceGraph())["distance_graph"]
-    places, died = environment.places(), False
+    places, died = environment.agent_positions(), False
     for place, row in enumerate(np.flatnonzero(environment.running)):
         living = np.flatnonzero(environment.alive[row]).tolist()
         died |= len(living) < environment.team.n_agents

@@ -12,7 +12,7 @@ from algorithms.plugins import UnknownName
 from benchmark.environments.native.diagnostics.beacon import Beacon
 from benchmark.environments.native.diagnostics.matrix import MatrixGame
 from benchmark.environments.native.diagnostics.rooms import COLUMNS, SwitchDoorRooms
-from benchmark.environments.native.diagnostics.spread_variants import SpreadToy, landmark_positions, reward_dependence
+from benchmark.environments.native.diagnostics.spread_variants import SpreadVariant, landmark_positions, reward_dependence
 from benchmark.environments.native.diagnostics.synergy import Synergy
 from benchmark.environments.reference_scores.random_policy import random_policy_returns
 from benchmark.environments.tasks.registry import get_task
@@ -63,7 +63,7 @@ def test_the_two_step_game_shows_its_stage_to_everyone() -> None:
 def test_the_known_graph_is_what_moving_one_agent_shows(shape: str, n: int) -> None:
     influence = np.zeros((n, n), np.bool_)
     for trial in range(200):
-        environment = SpreadToy(5, shape=shape, n_agents=n, noise=0.0)
+        environment = SpreadVariant(5, shape=shape, n_agents=n, noise=0.0)
         environment.reset(np.full(5, trial, np.uint64))
         for agent in range(n):
             actions = np.zeros((5, n), np.int64)
@@ -75,7 +75,7 @@ def test_the_known_graph_is_what_moving_one_agent_shows(shape: str, n: int) -> N
 
 
 def test_a_star_pays_hub_and_leaves_by_their_formulas() -> None:
-    environment = SpreadToy(1, shape="star", n_agents=3, noise=0.0)
+    environment = SpreadVariant(1, shape="star", n_agents=3, noise=0.0)
     environment.reset(SEEDS)
     environment.positions[0] = [[0.0, 0.0], [0.5, 0.0], [-1.0, 0.0]]
     environment.step(np.array([[0, 4, 3]]))  # the last one is clipped at the border
@@ -87,7 +87,7 @@ def test_a_star_pays_hub_and_leaves_by_their_formulas() -> None:
 
 
 def test_hidden_agents_are_zeros_in_the_observation() -> None:
-    environment = SpreadToy(1, shape="cycle", n_agents=4)
+    environment = SpreadVariant(1, shape="cycle", n_agents=4)
     environment.reset(SEEDS)
     seen = environment.observation[0, :, 2:10].reshape(4, 4, 2).any(-1)
     expected = np.eye(4, dtype=bool) | np.roll(np.eye(4, dtype=bool), -1, axis=1)
@@ -96,7 +96,7 @@ def test_hidden_agents_are_zeros_in_the_observation() -> None:
 
 def test_reward_noise_has_the_stated_spread() -> None:
     rows = 20_000
-    quiet, noisy = (SpreadToy(rows, shape="line", n_agents=3, noise=noise) for noise in (0.0, 1.0))
+    quiet, noisy = (SpreadVariant(rows, shape="line", n_agents=3, noise=noise) for noise in (0.0, 1.0))
     for environment in (quiet, noisy):
         environment.reset(np.arange(rows, dtype=np.uint64))
         environment.step(np.zeros((rows, 3), np.int64))
@@ -197,7 +197,7 @@ def test_synergy_in_blocks_multiplies_over_time() -> None:
     [
         (lambda: MatrixGame(1, game="penalty"), "needs `penalty`"),
         (lambda: MatrixGame(1, game="penalty", penalty=3.0), "at most 0"),
-        (lambda: SpreadToy(1, shape="ring", n_agents=3), "allowed: star, line, cycle"),
+        (lambda: SpreadVariant(1, shape="ring", n_agents=3), "allowed: star, line, cycle"),
         (lambda: SwitchDoorRooms(1, n_agents=3, real_switch=3), "allowed: 1..2"),
         (lambda: Beacon(1, action_gain=1.5), r"action_gain in \[0, 1\]"),
         (lambda: Synergy(1, n_agents=2, exponent=1.0, blocks=3), "must divide the horizon"),

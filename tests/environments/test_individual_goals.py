@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmark.environments.native.grids.individual_goals import MOVES, OwnGoals
+from benchmark.environments.native.grids.individual_goals import MOVES, IndividualGoals
 from benchmark.environments.native.random_actions import action_streams, random_available_actions
 from benchmark.environments.tasks.registry import get_task
 
@@ -18,13 +18,13 @@ SIDE = 5
 each_task = pytest.mark.parametrize("name", ["grid/two-goals", "grid/four-goals", "grid/five-goals"])
 
 
-def two_goals(rows: int) -> OwnGoals:
-    environment = OwnGoals(rows, side=SIDE, n_agents=2, horizon=25)
+def two_goals(rows: int) -> IndividualGoals:
+    environment = IndividualGoals(rows, side=SIDE, n_agents=2, horizon=25)
     environment.reset(np.arange(rows, dtype=np.uint64))
     return environment
 
 
-def placed(positions: list, goals: list) -> OwnGoals:
+def placed(positions: list, goals: list) -> IndividualGoals:
     environment = two_goals(1)
     environment.load_state(np.array([positions]), np.array([goals]))
     return environment
@@ -59,7 +59,7 @@ def test_standing_on_the_others_goal_counts_for_nobody() -> None:
 
 
 def test_all_of_five_agents_must_stand_on_their_goals() -> None:
-    environment = OwnGoals(2, side=10, n_agents=5, horizon=50)
+    environment = IndividualGoals(2, side=10, n_agents=5, horizon=50)
     environment.reset(np.arange(2, dtype=np.uint64))
     goals = np.array([[(i, 2 * i) for i in range(5)]] * 2)
     positions = goals.copy()
@@ -73,7 +73,7 @@ def test_all_of_five_agents_must_stand_on_their_goals() -> None:
 
 
 def test_positive_returns_are_larger_by_a_constant_and_never_negative() -> None:
-    plain, positive = (OwnGoals(256, SIDE, 2, 25, positive) for positive in (False, True))
+    plain, positive = (IndividualGoals(256, SIDE, 2, 25, positive) for positive in (False, True))
     returns, individual = np.zeros((2, 256)), np.zeros((2, 256, 2))
     for environment in (plain, positive):
         environment.reset(np.arange(256, dtype=np.uint64))
@@ -101,7 +101,7 @@ def test_agents_may_share_a_cell_and_walk_through_each_other() -> None:
 
 
 def test_an_agent_sees_itself_first_and_the_others_in_circular_order() -> None:
-    environment = OwnGoals(1, side=SIDE, n_agents=3, horizon=25)
+    environment = IndividualGoals(1, side=SIDE, n_agents=3, horizon=25)
     environment.reset(np.zeros(1, np.uint64))
     environment.load_state(np.array([[(0, 1), (4, 4), (2, 2)]]), np.array([[(2, 1), (4, 0), (0, 0)]]))
     zero, one, two = [0.0, 0.25, 0.5, 0.0], [1.0, 1.0, 0.0, -1.0], [0.5, 0.5, -0.5, -0.5]
@@ -158,7 +158,7 @@ def exact_random_return_and_success() -> tuple[float, float]:
     return totals[0] / count, totals[1] / count
 
 
-def random_episodes(environment: OwnGoals) -> NDArray[np.float64]:
+def random_episodes(environment: IndividualGoals) -> NDArray[np.float64]:
     """Returns [B] of the random policy from the start on."""
     streams = action_streams(np.arange(10**6, 10**6 + environment.batch_size, dtype=np.uint64))
     actions = np.zeros(environment.alive.shape, np.int64)
@@ -241,4 +241,4 @@ def test_no_plan_is_better_than_shortest_paths() -> None:
 @pytest.mark.parametrize("wrong", [{"horizon": 0}, {"side": 1}, {"n_agents": 1}, {"n_agents": 13}])
 def test_impossible_sizes_are_refused_with_what_is_needed(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=r"at most half as many agents as cells; got horizon"):
-        OwnGoals(1, **{"side": 5, "n_agents": 2, "horizon": 25} | wrong)
+        IndividualGoals(1, **{"side": 5, "n_agents": 2, "horizon": 25} | wrong)

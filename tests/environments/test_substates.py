@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from benchmark.environments.interface import BatchedEnvironment, NoPlaces
 from benchmark.environments.native.alice_and_bob.environment import AliceAndBob
-from benchmark.environments.native.diagnostics.spread_variants import SpreadToy
-from benchmark.environments.native.grids.individual_goals import OwnGoals
+from benchmark.environments.native.diagnostics.spread_variants import SpreadVariant
+from benchmark.environments.native.grids.individual_goals import IndividualGoals
 from benchmark.environments.native.lbf.environment import LevelBasedForaging
 from benchmark.environments.native.mpe.environment import SimpleSpread, SimpleTag
 from benchmark.environments.scene import Disc
@@ -104,15 +104,15 @@ def tag(other: tuple[float, float]) -> BatchedEnvironment:
 
 
 def toy(other: tuple[float, float]) -> BatchedEnvironment:
-    environment = SpreadToy(1, shape="star", n_agents=3)
+    environment = SpreadVariant(1, shape="star", n_agents=3)
     environment.reset(seeds(1))
     environment.positions[0, 1] = other
     environment.publish()
     return environment
 
 
-def own_goals(other: tuple[int, int]) -> BatchedEnvironment:
-    environment = OwnGoals(1, side=5, n_agents=2, horizon=25)
+def individual_goals(other: tuple[int, int]) -> BatchedEnvironment:
+    environment = IndividualGoals(1, side=5, n_agents=2, horizon=25)
     environment.reset(seeds(1))
     environment.load_state(np.array([[(1, 1), other]]), np.array([[(3, 3), (0, 4)]]))
     return environment
@@ -135,7 +135,7 @@ def alice(other: tuple[int, int]) -> BatchedEnvironment:
         (lambda place: spread(place, agent_order="x", observed_agents=1), (-0.1, 0.0), (-0.9, 0.9)),
         (tag, (0.1, 0.0), (-0.9, 0.9)),
         (toy, (0.1, 0.0), (-0.9, 0.9)),
-        (own_goals, (1, 2), (4, 4)),
+        (individual_goals, (1, 2), (4, 4)),
         (alice, (6, 4), (7, 6)),
     ],
     ids=["lbf", "lbf, short sight", "spread", "nearest", "leftmost", "tag", "star", "own goals", "alice"],
@@ -172,22 +172,22 @@ def test_what_a_healer_can_aim_at_is_about_its_allies(tmp_path: Path) -> None:
 def test_places_are_copies_and_known_where_the_task_says_so(case: Case) -> None:
     environment = case.build(3)
     environment.reset(seeds(3))
-    if not get_task(case.task).places:
+    if not get_task(case.task).has_positions:
         with pytest.raises(NoPlaces, match=type(environment).__name__):
-            environment.places()
+            environment.agent_positions()
         return
-    places, marks = environment.places(), environment.fingerprint()
+    places, marks = environment.agent_positions(), environment.fingerprint()
     assert (places.shape, places.dtype) == ((3, environment.team.n_agents, 2), np.float64)
     places += 1
     np.testing.assert_array_equal(environment.fingerprint(), marks)
-    np.testing.assert_array_equal(environment.places(), places - 1)
+    np.testing.assert_array_equal(environment.agent_positions(), places - 1)
 
 
 def distances(places: list[NDArray[np.float64]]) -> list[float]:
     return [float(np.abs(one - other).sum()) for one, other in combinations(places, 2)]
 
 
-@pytest.mark.parametrize("case", [case for case in NATIVE if get_task(case.task).places], ids=lambda case: case.task)
+@pytest.mark.parametrize("case", [case for case in NATIVE if get_task(case.task).has_positions], ids=lambda case: case.task)
 def test_places_are_as_far_apart_as_the_picture_shows(case: Case) -> None:
     environment = case.build(2)
     play(environment, seeds(2), steps=6)
@@ -195,7 +195,7 @@ def test_places_are_as_far_apart_as_the_picture_shows(case: Case) -> None:
         discs = [disc for disc in environment.scene(row).shapes if isinstance(disc, Disc) and disc.number is not None]
         drawn = {disc.number: np.array([disc.x, disc.y]) for disc in discs}
         assert len(drawn) == environment.alive[row].sum() > 1
-        told = environment.places()[row]
+        told = environment.agent_positions()[row]
         np.testing.assert_allclose(
             distances([told[number] for number in sorted(drawn)]),
             distances([drawn[number] for number in sorted(drawn)]),
@@ -204,12 +204,12 @@ def test_places_are_as_far_apart_as_the_picture_shows(case: Case) -> None:
 
 
 def test_places_are_row_and_column_in_lbf() -> None:
-    np.testing.assert_array_equal(lbf((6, 1), None).places(), [[(2, 3), (6, 1)]])
+    np.testing.assert_array_equal(lbf((6, 1), None).agent_positions(), [[(2, 3), (6, 1)]])
 
 
 @each_reference
 def test_a_package_does_not_say_where_agents_stand(case: Case) -> None:
     environment = case.build(1)
     with pytest.raises(NoPlaces):
-        environment.places()
+        environment.agent_positions()
     environment.close()

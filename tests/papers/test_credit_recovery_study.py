@@ -13,7 +13,7 @@ from torch import Tensor
 
 from algorithms.redistribution.models.learned import LearnedRedistributor
 from benchmark.experiments.run_spec import ImpossibleRun
-from benchmark.papers.runner import carry_out
+from benchmark.papers.runner import run_study
 from benchmark.papers.stas.studies.credit_recovery import findings
 from benchmark.papers.studies import STUDIES
 from benchmark.papers.toolkit.credit_fits import (
@@ -214,5 +214,5 @@ def test_games_are_called_as_tasks_are() -> None:
 
 
 def test_the_study_runs() -> None:
-    result = carry_out(STUDIES["credit-recovery"], quick=True, progress=lambda *told: None)
+    result = run_study(STUDIES["credit-recovery"], quick=True, progress=lambda *told: None)
     assert [len(table.rows) for table in result.tables] == [3 * (4 + 4), 3 * 4, 5, 5]

@@ -50,7 +50,7 @@ from benchmark.papers.dependence_graphs.world_model_fits import (
     teach,
     world_model,
 )
-from benchmark.papers.runner import carry_out
+from benchmark.papers.runner import run_study
 from benchmark.papers.studies import STUDIES
 
 
@@ -328,7 +328,7 @@ def test_every_world_of_the_specification_is_in_the_study() -> None:
 
 
 def test_the_study_runs() -> None:
-    result = carry_out(STUDIES["dependence-graph-recovery"], quick=True, progress=lambda *told: None)
+    result = run_study(STUDIES["dependence-graph-recovery"], quick=True, progress=lambda *told: None)
     agreement, oracles, curve = result.tables
     models = 3 + 4 + 4 + 4 + 1 + 1
     assert len(agreement.rows) == 3 * 2 + 5 * 4 + 4 + 4 + 1

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from algorithms.interface import Algorithm, Step
-from benchmark.environments.native.grids.individual_goals import MOVES, OwnGoals
+from benchmark.environments.native.grids.individual_goals import MOVES, IndividualGoals
 from benchmark.environments.tasks.registry import get_task
 from benchmark.experiments.record import CorruptRecord
 from benchmark.experiments.run_spec import EvaluationSchedule, ImpossibleRun
@@ -78,7 +78,7 @@ def test_the_optimal_joint_actions_are_those_that_are_optimal_for_each_agent() -
     positions, goals = every_state()
     states, joint = len(positions), list(itertools.product(range(5), repeat=2))
     number = {(*positions[k].ravel(), *goals[k].ravel()): k for k in range(states)}
-    environment = OwnGoals(states * 25, SIDE, 2, horizon=1000)
+    environment = IndividualGoals(states * 25, SIDE, 2, horizon=1000)
     environment.reset(np.arange(states * 25, dtype=np.uint64))
     environment.load_state(positions.repeat(25, 0), goals.repeat(25, 0))
     observation = torch.from_numpy(environment.observation.copy())[::25]

@@ -13,7 +13,7 @@ from algorithms.interface import Episodes
 from benchmark.environments.native.alice_and_bob.environment import AliceAndBob
 from benchmark.environments.native.alice_and_bob.maps import TWO_ROOMS
 from benchmark.environments.tasks.registry import get_task
-from benchmark.papers.runner import carry_out
+from benchmark.papers.runner import run_study
 from benchmark.papers.stas.demonstrations import TASK, Guide, guided_episodes, steps_to, takings
 from benchmark.papers.stas.studies.stas_pipeline import (
     BUFFERS,
@@ -236,7 +236,7 @@ def test_the_study_looks_at_500_gradient_steps() -> None:
 
 
 def test_the_study_runs() -> None:
-    result = carry_out(STUDIES["stas-pipeline"], quick=True, progress=lambda *told: None)
+    result = run_study(STUDIES["stas-pipeline"], quick=True, progress=lambda *told: None)
     kinds = len(BUFFERS) * len(COALITIONS)
     assert [len(table.rows) for table in result.tables] == [kinds, kinds, kinds + len(COALITIONS) + 1]
     assert "9 to 9 in all" in result.design

@@ -17,7 +17,7 @@ from algorithms.plugins import load
 from benchmark.cli import app
 from benchmark.experiments.record import MAXIMUM_BYTES, CorruptRecord, Provenance
 from benchmark.experiments.study_result import Findings, Prediction, StudyResult, Table, overall, read_study, write_study
-from benchmark.papers.runner import carry_out
+from benchmark.papers.runner import run_study
 from benchmark.papers.studies import STUDIES, Study
 from benchmark.papers.toolkit.estimators import Interval, above, below, cosine, mean_interval, power_law, share
 
@@ -144,7 +144,7 @@ def test_every_study_is_listed_with_the_function_that_carries_it_out(capsys: pyt
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [study.name for study in STUDIES.values() if not study.about_time])
 def test_a_study_repeats_itself(name: str) -> None:
-    first, second = (carry_out(STUDIES[name], quick=True, progress=lambda *told: None) for _ in range(2))
+    first, second = (run_study(STUDIES[name], quick=True, progress=lambda *told: None) for _ in range(2))
     assert first.sha256 == second.sha256
 
 
@@ -198,7 +198,7 @@ def test_the_command_writes_the_result_and_says_what_was_found(
 def test_a_quick_try_never_takes_the_place_of_a_whole_study(
     a_study: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_study(tmp_path / "made-up.json", carry_out(a_study, quick=False, progress=lambda *told: None))
+    write_study(tmp_path / "made-up.json", run_study(a_study, quick=False, progress=lambda *told: None))
     with pytest.raises(SystemExit) as ended:
         app.main(["study", "made-up", "--quick", "--out", str(tmp_path)])
     assert ended.value.code == 2

@@ -36,7 +36,7 @@ def blocks(section: str) -> list[Block]:
     return found
 
 
-def carry_out(checkout: Checkout, section: str) -> list[str]:
+def run_study(checkout: Checkout, section: str) -> list[str]:
     """Writes the files of a section and runs its commands; returns what each printed."""
     outputs = []
     for block in blocks(section):
@@ -75,7 +75,7 @@ def fresh(folder: Path) -> Checkout:
 @pytest.fixture(scope="module")
 def with_method(tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkout, list[str]]:
     checkout = fresh(tmp_path_factory.mktemp("method"))
-    return checkout, carry_out(checkout, "Add a method")
+    return checkout, run_study(checkout, "Add a method")
 
 
 def test_the_method_is_trained_and_compared(with_method: tuple[Checkout, list[str]]) -> None:
@@ -91,7 +91,7 @@ def test_the_method_is_trained_and_compared(with_method: tuple[Checkout, list[st
 @pytest.mark.slow
 def test_its_result_can_be_submitted(with_method: tuple[Checkout, list[str]]) -> None:
     checkout, _ = with_method
-    outputs = carry_out(checkout, "Submit a result")
+    outputs = run_study(checkout, "Submit a result")
     assert "0 of 2 runs to train" in outputs[-2]
     assert checkout.records("reference").keys() == checkout.records().keys()
     assert {run["presence"] for run in checkout.aggregated()["runs"]} == {"reference"}
@@ -102,6 +102,6 @@ def test_the_environment_can_be_played_and_trained_on(tmp_path: Path) -> None:
     simulator, task, _ = blocks("Add an environment")
     assert simulator.text == (EXAMPLE / "creditbench_example" / "environment.py").read_text()
     assert task.text in (EXAMPLE / "creditbench_example" / "__init__.py").read_text()
-    outputs = carry_out(checkout, "Add an environment")
+    outputs = run_study(checkout, "Add an environment")
     assert all('"task": "example/signals"' in output for output in outputs[1:3])
     assert '"episodes": 100' in outputs[-1]

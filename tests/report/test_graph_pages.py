@@ -11,14 +11,14 @@ import pytest
 from matplotlib.collections import LineCollection
 
 from benchmark.analysis.schema import SuiteReport
-from benchmark.report.figure_style import Plate, look, save
+from benchmark.report.figure_style import Plate, rc_style, save
 from benchmark.report.figures.episode_graph import KINDS, MOST_ARROWS, MOST_STEPS, ROW, busiest, drawn_graph, sorted_edges
 from benchmark.report.figures.graph_quality import mean_graphs, over_training
 from benchmark.report.palette import styles
 from benchmark.report.tables import graph_rows
 from tests.fixtures.made_up_aggregate import made_up_aggregate
 from tests.fixtures.made_up_graphs import made_up_graph_reports
-from tests.fixtures.read_site import Reader, files, one_page, rows, workshop
+from tests.fixtures.read_site import Reader, files, one_page, report_context, rows
 
 NOTHING = {"n": 0, "mean": None, "lowest": None, "highest": None}
 
@@ -39,20 +39,20 @@ def graphs_of(content: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def suite_of(folder: Path, content: dict[str, Any]) -> SuiteReport:
-    return workshop(folder, content).aggregate.suites[0]
+    return report_context(folder, content).aggregate.suites[0]
 
 
 def table_of(folder: Path, content: dict[str, Any]) -> list[list[str]]:
     """The texts of the cells of the table, row by row."""
-    shop = workshop(folder, content)
-    table = graph_rows.agreement(shop, shop.aggregate.suites[0], "method-a")
+    context = report_context(folder, content)
+    table = graph_rows.agreement(context, context.aggregate.suites[0], "method-a")
     assert table is not None
     return [[cell.html.striptags() for cell in row] for row in table.groups[0].rows]
 
 
 def plate_of(suite: SuiteReport, name: str) -> Plate:
     """One of the figures of the first variant."""
-    with look():
+    with rc_style():
         if name == "over training":
             plate = over_training(suite, "method-a", styles(["method-a"]))
         elif name == "mean":
@@ -285,7 +285,7 @@ def test_every_agent_has_its_line(tmp_path: Path) -> None:
 def test_equal_graphs_give_equal_bytes(tmp_path: Path) -> None:
     suite, written = suite_of(tmp_path, made_up(agents=4)), []
     for folder in (tmp_path / "a", tmp_path / "b"):
-        with look():
+        with rc_style():
             for name in ("over training", "mean", "episode"):
                 save(plate_of(suite, name), folder)
         written.append(files(folder))

@@ -13,12 +13,12 @@ from benchmark.analysis.aggregate import aggregate
 from benchmark.analysis.schema import Estimate, Interval
 from benchmark.experiments.store import Store
 from benchmark.report import ReportError, formatting, render
-from benchmark.report.figure_style import look, sheet
+from benchmark.report.figure_style import rc_style, subplots
 from benchmark.report.figures.comparison import improvement
 from benchmark.report.palette import COLOURS, MARK_PATHS, MARKS, shortened, styles
 from benchmark.report.table import Column, plain_column, table, text
 from tests.fixtures.made_up_aggregate import made_up_aggregate, write_aggregate
-from tests.fixtures.read_site import Reader, files, links, rows, site_of, workshop
+from tests.fixtures.read_site import Reader, files, links, report_context, rows, site_of
 from tests.fixtures.synthetic_records import synthetic_registry, synthetic_results
 
 
@@ -299,17 +299,17 @@ def test_a_task_that_is_scored_by_success_shows_success_rates(tmp_path: Path) ->
 
 
 def test_names_that_are_put_together_alike_get_files_of_their_own(tmp_path: Path) -> None:
-    shop = workshop(tmp_path, made_up_aggregate(1, 1, 1))
-    names = [shop.table(table("a-b-c", "One", "", [plain_column("x", "x")], [[text(value)]])).name for value in "12"]
+    context = report_context(tmp_path, made_up_aggregate(1, 1, 1))
+    names = [context.table(table("a-b-c", "One", "", [plain_column("x", "x")], [[text(value)]])).name for value in "12"]
     assert names == ["a-b-c", "a-b-c-2"]
     assert [(tmp_path / "site" / "data" / f"{name}.csv").read_text() for name in names] == ["x\n1\n", "x\n2\n"]
 
 
 def test_of_very_many_variants_the_pairs_of_the_best_are_drawn(tmp_path: Path) -> None:
-    shop = workshop(tmp_path, made_up_aggregate(1, 20, 2, long=True))
-    (suite,) = shop.aggregate.suites
-    with look():
-        plate = improvement(suite, shop.style, shop.aggregate.methods)
+    context = report_context(tmp_path, made_up_aggregate(1, 20, 2, long=True))
+    (suite,) = context.aggregate.suites
+    with rc_style():
+        plate = improvement(suite, context.style, context.aggregate.methods)
         assert plate is not None
         boxes = [axes.get_position() for axes in plate.figure.axes]
     assert boxes[0].x1 < boxes[1].x0
@@ -358,9 +358,9 @@ def test_file_names_differ_on_file_systems_that_ignore_case() -> None:
 
 @pytest.mark.parametrize("count", [1, 5, 8])
 def test_panels_lie_inside_the_sheet_and_do_not_overlap(count: int) -> None:
-    with look():
+    with rc_style():
         columns = min(4, count)
-        figure, panels = sheet(-(-count // columns), columns, height=1.5)
+        figure, panels = subplots(-(-count // columns), columns, height=1.5)
         boxes = [panel.get_position() for panel in panels]
         assert all(box.x0 >= 0 and box.x1 <= 1 and box.y0 >= 0 and box.y1 <= 1 for box in boxes)
         pairs = [(a, b) for i, a in enumerate(boxes) for b in boxes[i + 1 :]]

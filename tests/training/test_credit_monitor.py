@@ -22,8 +22,8 @@ from benchmark.environments.tasks.registry import get_task
 from benchmark.experiments.credit_measurements import GraphMeasurement
 from benchmark.experiments.record import EvaluationPoint, read_record
 from benchmark.experiments.run_spec import EvaluationSchedule, RunSpec, resolve
-from benchmark.training.credit_monitor import EPISODES, measuring_points, observed_episodes
 from benchmark.training import credit_monitor
+from benchmark.training.credit_monitor import EPISODES, measuring_points, observed_episodes
 from benchmark.training.run import Run
 from tests.fixtures import toys
 from tests.fixtures.train_toy import Crash, Quiet, files, same, trained

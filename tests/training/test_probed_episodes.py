@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from algorithms.interface import Episodes, Problem
+from algorithms.interface import Episodes, LearnerContext
 from algorithms.registry import algorithms
 from benchmark.credit.probes import build_probes
 from benchmark.environments.tasks.registry import Task, get_task
 from benchmark.experiments.probe_names import PROBES
 from benchmark.experiments.record import read_record
-from benchmark.experiments.run_spec import EvaluationSchedule, ImpossibleRun, RunSpec, refuse_impossible, resolve
+from benchmark.experiments.run_spec import EvaluationSchedule, ImpossibleRun, RunSpec, resolve, validate_combination
 from benchmark.training.components import build_algorithm
 from benchmark.training.rollout import Collector
 from benchmark.training.run import Run
@@ -40,10 +40,10 @@ def run_of(task: str, algorithm: str = "ippo+dg-oracle", budget: int = 1000, **c
 
 
 def collected(task: Task, probes: tuple[str, ...], episodes: int = 20, parallel: int = 12) -> Episodes:
-    """Two waves of episodes of an untrained method."""
+    """Two batches of episodes of an untrained method."""
     team = task.build(1, "native").team
     if task is SIGNS:
-        method = Learner(LearnerSettings(), Problem(team=TEAM, regime="team", budget=1000, seed=3))
+        method = Learner(LearnerSettings(), LearnerContext(team=TEAM, regime="team", budget=1000, seed=3))
     else:
         method = build_algorithm(run_of(task.id, "ippo"), team, CPU)  # type: ignore[assignment]
     collector = Collector(task, "native", parallel, probes)
@@ -64,7 +64,7 @@ def test_episodes_are_the_same_bit_for_bit_whether_probes_look_or_not(task: str)
 
 @pytest.mark.parametrize("task", [SIGNS, get_task("mpe/seca-predator-prey"), get_task("smaclite/3m")], ids=lambda task: task.id)
 def test_what_is_recorded_is_what_the_probes_see_in_a_replay(task: Task) -> None:
-    names = EVERY if task.places else ("oracle_graph",)
+    names = EVERY if task.has_positions else ("oracle_graph",)
     episodes = collected(task, names)
     assert len(set(episodes.length.tolist())) > 3  # rows leave at several times, so acting is asked for fewer and fewer
     assert set(episodes.privileged) == {name for probe in names for name in PROBES[probe].fills}
@@ -159,14 +159,14 @@ def test_a_package_that_cannot_be_copied_is_refused_when_planning(algorithm: str
         f"{entry.requires[0]}, for which the simulator must be copied .* native backend, and {task.id} .* reference backend"
     )
     with pytest.raises(ImpossibleRun, match=message):
-        refuse_impossible(task, entry, entry.settings(), "individual", "reference")
-    refuse_impossible(task, entry, entry.settings(), "individual", "native")
+        validate_combination(task, entry, entry.settings(), "individual", "reference")
+    validate_combination(task, entry, entry.settings(), "individual", "native")
 
 
 def test_an_unknown_probe_is_refused_when_planning_with_those_that_are_known() -> None:
     entry = replace(algorithms()["ippo"], requires=("crystal_ball",))
     with pytest.raises(ImpossibleRun, match=r"requires crystal_ball, .* there are: oracle_graph, distance_graph\."):
-        refuse_impossible(get_task("dg/star-3"), entry, entry.settings(), "individual", "native")
+        validate_combination(get_task("dg/star-3"), entry, entry.settings(), "individual", "native")
 
 
 def test_the_paper_s_schedule_is_offered_with_every_graph() -> None:

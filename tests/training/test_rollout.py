@@ -1,4 +1,4 @@
-"""Collecting and evaluating: what is recorded equals a plain replay, whatever the waves."""
+"""Collecting and evaluating: what is recorded equals a plain replay, whatever the rollout batches."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from algorithms.interface import Episodes, Problem
+from algorithms.interface import Episodes, LearnerContext
 from algorithms.seeds import derive, episode_seeds
 from benchmark.environments.interface import BatchedEnvironment
 from benchmark.environments.tasks.registry import get_task
@@ -20,7 +20,7 @@ ENVIRONMENT_SEED = 11
 
 
 def learner(seed: int = 3) -> Learner:
-    return Learner(LearnerSettings(), Problem(team=TEAM, regime="team", budget=1000, seed=seed))
+    return Learner(LearnerSettings(), LearnerContext(team=TEAM, regime="team", budget=1000, seed=seed))
 
 
 def collected(episodes: int, parallel: int, first: int = 0) -> Episodes:

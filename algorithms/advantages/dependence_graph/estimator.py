@@ -20,7 +20,7 @@ from algorithms.advantages.dependence_graph.graph import multi_agent_advantage, 
 from algorithms.advantages.dependence_graph.sources import ConstantGraph, CorruptedGraph, GraphSource, Inferred, PrivilegedGraph
 from algorithms.advantages.dependence_graph.world_model import WorldModel
 from algorithms.advantages.gae import GAE, IdentityCritic, LocalCritic
-from algorithms.interface import Episodes, Influence, Problem
+from algorithms.interface import Episodes, Influence, LearnerContext
 from algorithms.policy_gradient.advantage_estimator import AdvantageEstimator
 from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.settings.dependence_graph import (
@@ -33,7 +33,7 @@ from algorithms.settings.dependence_graph import (
 )
 
 
-def build(settings: GuidedPPOSettings, problem: Problem) -> PolicyGradient:
+def build(settings: GuidedPPOSettings, problem: LearnerContext) -> PolicyGradient:
     """IPPO or MAPPO guided by a dependence graph. Raises ValueError unless every agent is paid its own reward."""
     return PolicyGradient(settings, problem, DependenceGraphAdvantage(settings, problem))
 
@@ -41,7 +41,7 @@ def build(settings: GuidedPPOSettings, problem: Problem) -> PolicyGradient:
 class DependenceGraphAdvantage(AdvantageEstimator):
     """Every agent's advantage from its own critic, summed over those whom its action can have reached."""
 
-    def __init__(self, settings: GuidedPPOSettings, problem: Problem) -> None:
+    def __init__(self, settings: GuidedPPOSettings, problem: LearnerContext) -> None:
         if problem.regime != "individual":
             raise ValueError(f"a dependence graph shares out individual rewards; the regime is '{problem.regime}'")
         self._settings = settings
@@ -126,7 +126,7 @@ WATCHED = {
 """What the setting `watched` reads of what the probe of interventions fills."""
 
 
-def graph_source(settings: GraphSettings, problem: Problem) -> GraphSource:
+def graph_source(settings: GraphSettings, problem: LearnerContext) -> GraphSource:
     """The source of the graph that the settings ask for."""
     match settings:
         case OracleGraphSettings():

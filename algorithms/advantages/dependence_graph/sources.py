@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from algorithms.interface import Episodes, Problem
+from algorithms.interface import Episodes, LearnerContext
 from algorithms.seeds import derived_seed
 
 
@@ -86,7 +86,7 @@ class CorruptedGraph(GraphSource):
     run. They are drawn from the run's seed and the number of updates so far, so that looking at a graph draws nothing.
     """
 
-    def __init__(self, source: GraphSource, dropped: float, added: float, fixed: bool, problem: Problem) -> None:
+    def __init__(self, source: GraphSource, dropped: float, added: float, fixed: bool, problem: LearnerContext) -> None:
         self._source = source
         self._dropped = dropped
         self._added = added

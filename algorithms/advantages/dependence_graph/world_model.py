@@ -29,7 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from algorithms.advantages.dependence_graph.sources import GraphSource, Inferred
-from algorithms.interface import Episodes, Problem
+from algorithms.interface import Episodes, LearnerContext
 from algorithms.networks.fast_linear import fast_linear
 from algorithms.networks.perceptrons import orthogonal_linear
 from algorithms.optimisation.minibatches import step_places
@@ -142,7 +142,7 @@ class Transitions:
 class WorldModel(GraphSource):
     """Encoder and inverse head, q_phi, q_psi, their two Adams."""
 
-    def __init__(self, settings: DependenceGraphSettings, problem: Problem) -> None:
+    def __init__(self, settings: DependenceGraphSettings, problem: LearnerContext) -> None:
         self._settings = settings
         generator = torch.Generator().manual_seed(derived_seed(problem.seed, "world model"))
         self._generator = torch.Generator().manual_seed(derived_seed(problem.seed, "steps for the world model"))

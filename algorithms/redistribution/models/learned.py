@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from algorithms.advantages.gae import GAE
-from algorithms.interface import Episodes, Problem
+from algorithms.interface import Episodes, LearnerContext
 from algorithms.optimisation.optimiser import Optimiser
 from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.policy_gradient.redistributor import Redistribution, Redistributor
-from algorithms.redistribution.models.reward_assignment import paid
+from algorithms.redistribution.models.reward_assignment import assign_rewards
 from algorithms.redistribution.models.trajectories import EpisodeBuffer, Trajectories
 from algorithms.seeds import derived_seed
 from algorithms.settings.redistribution import RedistributedPPOSettings, RewardModelSettings
@@ -56,7 +56,7 @@ class RewardModel(nn.Module, ABC):
         return F.mse_loss(prediction, target) if self._squared else F.huber_loss(prediction, target)
 
 
-def paid_by_model(settings: RedistributedPPOSettings, problem: Problem, model: RewardModel) -> PolicyGradient:
+def ppo_with_reward_model(settings: RedistributedPPOSettings, problem: LearnerContext, model: RewardModel) -> PolicyGradient:
     """PPO paid by a reward model."""
     assert isinstance(settings.redistribution, RewardModelSettings)
     redistributor = LearnedRedistributor(settings.redistribution, problem, settings.discount, model)
@@ -70,7 +70,7 @@ class LearnedRedistributor(Redistributor):
     seen: 1 - (mean squared error) / Var R, 0 where the returns do not vary.
     """
 
-    def __init__(self, settings: RewardModelSettings, problem: Problem, discount: float, model: RewardModel) -> None:
+    def __init__(self, settings: RewardModelSettings, problem: LearnerContext, discount: float, model: RewardModel) -> None:
         self._settings = settings
         self._discount = discount
         self.model = model.to(problem.device)
@@ -107,7 +107,7 @@ class LearnedRedistributor(Redistributor):
         draw = torch.Generator().manual_seed(self._reward_time_seed)
         scores = self.model.scores(trajectories, draw, training=False)
         shares = self.model.shares(scores, trajectories, self._scale)
-        found = paid(shares, trajectories, self._settings, self._discount)
+        found = assign_rewards(shares, trajectories, self._settings, self._discount)
         found.monitors["return_r2"] = explained_return(scores.sum((1, 2)) * self._scale, trajectories.returns)
         return found
 

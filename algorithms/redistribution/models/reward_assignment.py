@@ -10,7 +10,9 @@ from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.settings.redistribution import RedistributionSettings
 
 
-def paid(shares: Tensor, trajectories: Trajectories, settings: RedistributionSettings, discount: float) -> Redistribution:
+def assign_rewards(
+    shares: Tensor, trajectories: Trajectories, settings: RedistributionSettings, discount: float
+) -> Redistribution:
     """The redistribution of shares [B, T, N] under the settings' payment, with its monitors.
 
     Only the team's payment with shares that sum to the return keeps the objective of every policy, and below a discount

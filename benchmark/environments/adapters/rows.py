@@ -171,7 +171,7 @@ class RowEnvironment(BatchedEnvironment):
         actions = np.ascontiguousarray(actions, np.int64)
         if actions.shape != self.available.shape[:2]:
             raise ValueError(f"actions must have shape {self.available.shape[:2]}, got {actions.shape}")
-        refuse_unavailable(actions, self.available)
+        validate_available(actions, self.available)
         self.team_reward[:] = 0
         self.individual_reward[:] = 0
         self._arrays["actions"][:] = actions
@@ -199,7 +199,7 @@ class RowEnvironment(BatchedEnvironment):
             self.block.close()
 
 
-def refuse_unavailable(actions: NDArray[np.int64], available: NDArray[np.bool_]) -> None:
+def validate_available(actions: NDArray[np.int64], available: NDArray[np.bool_]) -> None:
     """Raises UnavailableAction for the first of actions [B, N] that available [B, N, A] does not allow."""
     inside = (actions >= 0) & (actions < available.shape[2])
     allowed = inside & np.take_along_axis(available, np.where(inside, actions, 0)[:, :, None], axis=2)[:, :, 0]

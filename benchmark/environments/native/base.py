@@ -74,7 +74,7 @@ class NativeEnvironment(BatchedEnvironment):
             raise ValueError(f"actions must have shape {(self.batch_size, self.team.n_agents)}, got {actions.shape}")
         place = _first_unavailable(actions, self.available)
         if place >= 0:
-            self._refuse(*divmod(int(place), self.team.n_agents), actions)
+            self._raise_unavailable(*divmod(int(place), self.team.n_agents), actions)
         self._step_rows(actions)
 
     def _begin_step(self) -> None:
@@ -87,7 +87,7 @@ class NativeEnvironment(BatchedEnvironment):
         """The other half: cuts episodes at the horizon, and freezes rows that have ended."""
         _freeze_ended(self.team.horizon, self.steps, self.running, self.terminated, self.truncated, self.available)
 
-    def _refuse(self, row: int, agent: int, actions: NDArray[np.int64]) -> None:
+    def _raise_unavailable(self, row: int, agent: int, actions: NDArray[np.int64]) -> None:
         allowed = np.flatnonzero(self.available[row, agent]).tolist()
         raise UnavailableAction(f"row {row}, agent {agent}: action {actions[row, agent]} is not available; allowed: {allowed}")
 

@@ -31,7 +31,7 @@ THREE_ROOMS = Task(
     success="the treasure is reached with both agents out of their rooms",
     native=Simulator(_SIMULATOR, {"horizon": THREE_ROOMS_HORIZON, "layout": "three-rooms"}),
     reference_scores=ReferenceScores(random=-4.617521, random_source=_EXACT, best=99.9, best_source=_BEST.format(17)),
-    places=True,
+    has_positions=True,
 )
 
 
@@ -59,7 +59,7 @@ def resolve(name: str) -> Task | None:
         if random is None
         else ReferenceScores(random=random, random_source=_EXACT, best=99.9, best_source=_BEST.format(SHORTEST_PLAN)),
         note="A twin made from the published rules; the original has no package. STAS reports twice our team return.",
-        places=True,
+        has_positions=True,
     )
 
 

@@ -152,7 +152,7 @@ def _toy(name: str) -> Task | None:
     if match["shape"]:
         n = int(match["n"])
         simulator = Simulator(
-            "benchmark.environments.native.diagnostics.spread_variants:SpreadToy", {"shape": match["shape"], "n_agents": n}
+            "benchmark.environments.native.diagnostics.spread_variants:SpreadVariant", {"shape": match["shape"], "n_agents": n}
         )
         horizon, best, best_source = 50, 0.0, "an upper bound: every landmark occupied from the start"
         text = f"{n} particles spread over landmarks; who depends on whom is known ({match['shape']})."
@@ -191,7 +191,7 @@ def _toy(name: str) -> Task | None:
         native=simulator,
         reference_scores=scores,
         note=note,
-        places=match["gain"] is None,
+        has_positions=match["gain"] is None,
     )
 
 

@@ -27,7 +27,7 @@ def _grid(game: str, n_agents: int, description: str, success: str, random: floa
             best_source="all targets reached; the shortest plans are in tests/environments/test_grids.py",
         ),
         note="A twin made from the published rules; the original has no package.",
-        places=True,
+        has_positions=True,
     )
 
 
@@ -51,11 +51,11 @@ TASKS = {
 
 # Number of agents: side of the grid, horizon, exact expected return of the random policy
 # (tests/environments/test_individual_goals.py).
-OWN_GOALS = {2: (5, 25, -0.44390042), 4: (8, 40, -1.57598), 5: (10, 50, -2.47585)}
+INDIVIDUAL_GOALS = {2: (5, 25, -0.44390042), 4: (8, 40, -1.57598), 5: (10, 50, -2.47585)}
 
 
-def _own_goals(word: str, n_agents: int, positive: bool) -> Task:
-    side, horizon, random = OWN_GOALS[n_agents]
+def _individual_goals(word: str, n_agents: int, positive: bool) -> Task:
+    side, horizon, random = INDIVIDUAL_GOALS[n_agents]
     shift = 0.01 * n_agents * horizon if positive else 0.0
     return Task(
         id=f"grid/{word}-goals{'-positive' if positive else ''}",
@@ -68,7 +68,7 @@ def _own_goals(word: str, n_agents: int, positive: bool) -> Task:
         horizon=horizon,
         success="all agents stand on their goals",
         native=Simulator(
-            "benchmark.environments.native.grids.individual_goals:OwnGoals",
+            "benchmark.environments.native.grids.individual_goals:IndividualGoals",
             {"side": side, "n_agents": n_agents, "horizon": horizon, "positive": positive},
         ),
         reference_scores=ReferenceScores(
@@ -81,14 +81,18 @@ def _own_goals(word: str, n_agents: int, positive: bool) -> Task:
         note=f"Every return is that of grid/{word}-goals plus {shift:g}: the same game, without a negative return."
         if positive
         else "",
-        places=True,
+        has_positions=True,
     )
 
 
 TASKS |= {
     task.id: task
     for positive in (False, True)
-    for task in (_own_goals("two", 2, positive), _own_goals("four", 4, positive), _own_goals("five", 5, positive))
+    for task in (
+        _individual_goals("two", 2, positive),
+        _individual_goals("four", 4, positive),
+        _individual_goals("five", 5, positive),
+    )
 }
 
 FAMILY = TaskFamily(name="grid", title="Small grids", names=tuple(TASKS), resolve=TASKS.get)

@@ -154,7 +154,7 @@ def resolve(name: str) -> Task | None:
         reference=game.reference(),
         reference_scores=_scores(name),
         note=EXCLUSIVE_NOTE if game.rule == "exclusive" else "",
-        places=True,
+        has_positions=True,
     )
 
 

@@ -110,7 +110,7 @@ def _task(
         native=native,
         reference_scores=_scores(name),
         note=note,
-        places=True,
+        has_positions=True,
         **more,
     )
 

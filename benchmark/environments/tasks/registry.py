@@ -66,8 +66,8 @@ class Task:
     """One task. `id` such as "lbf/8x8-2p-2f-coop"; any change of dynamics, observations or rewards raises `version`.
 
     `n_agent_types`: how many kinds of agents (methods may support only one). `success`: what the success rate counts.
-    `score`: which measure is normalised and aggregated. `note`: what a reader must know beside every number. `places`:
-    whether the native simulator knows where each agent stands (`BatchedEnvironment.places`).
+    `score`: which measure is normalised and aggregated. `note`: what a reader must know beside every number. `has_positions`:
+    whether the native simulator knows where each agent stands (`BatchedEnvironment.agent_positions`).
     """
 
     id: str
@@ -84,7 +84,7 @@ class Task:
     score: Literal["return", "success"] = "return"
     reference_scores: ReferenceScores | None = None
     note: str = ""
-    places: bool = False
+    has_positions: bool = False
 
     @property
     def family(self) -> str:

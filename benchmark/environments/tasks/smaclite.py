@@ -92,7 +92,7 @@ def resolve(name: str) -> Task | None:
         score="success",
         reference_scores=_scores(map_name),
         note=_note(map_name, variant),
-        places=True,
+        has_positions=True,
     )
 
 

@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from algorithms.advantages.dependence_graph.world_model import WorldModel
-from algorithms.interface import Episodes, Problem
+from algorithms.interface import Episodes, LearnerContext
 from algorithms.seeds import derive
 from algorithms.settings.dependence_graph import DependenceGraphSettings
 from algorithms.team import TeamShape
@@ -106,7 +106,7 @@ class Played(Protocol):
 def world_model(team: TeamShape, seed: int, lessons: Lessons, settings: Mapping[str, Any]) -> WorldModel:
     """An untaught world model with these of its settings changed, that takes the gradient steps of the lessons."""
     values = DependenceGraphSettings(**{**lessons.settings, **settings})
-    return WorldModel(values, Problem(team=team, regime="individual", budget=1, seed=derive(seed, "world model")))
+    return WorldModel(values, LearnerContext(team=team, regime="individual", budget=1, seed=derive(seed, "world model")))
 
 
 def teach(models: Iterable[Model], world: Played, lessons: Lessons, collections: Iterable[int]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from algorithms.interface import Episodes, Problem, TeamShape
+from algorithms.interface import Episodes, LearnerContext, TeamShape
 from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.policy_gradient.redistributor import Redistributor
 from algorithms.redistribution.models.learned import LearnedRedistributor
@@ -92,7 +92,7 @@ def redistributor(method: str, team: TeamShape, seed: int, settings: Mapping[str
     """
     entry = get_algorithm(f"ippo+{method}")
     values = validated_settings(entry, {"redistribution": dict(settings or {})})
-    algorithm = entry.build(values, Problem(team=team, regime="episodic", budget=1, seed=seed))
+    algorithm = entry.build(values, LearnerContext(team=team, regime="episodic", budget=1, seed=seed))
     assert isinstance(algorithm, PolicyGradient)
     assert algorithm.redistributor is not None
     return algorithm.redistributor

@@ -13,7 +13,7 @@ from benchmark.experiments.record import CorruptRecord, Record
 from benchmark.experiments.run_spec import ImpossibleRun
 from benchmark.experiments.store import Store
 from benchmark.experiments.suite import PlannedRun
-from benchmark.training.components import build_algorithm, refuse_other_versions
+from benchmark.training.components import build_algorithm, validate_versions
 from benchmark.training.policy_files import BEST_POLICY, read_policy
 
 NAMED = 5
@@ -53,7 +53,7 @@ def trained_policies(runs: Iterable[PlannedRun], store: Store, team: TeamShape) 
         )
     trained = {}
     for run, record, path in finished:
-        refuse_other_versions(run.spec)
+        validate_versions(run.spec)
         actor = build_algorithm(run.spec, team, torch.device("cpu"))
         actor.load_policy_state(read_policy(path, actor.policy_state(), run.spec.fingerprint))
         trained[run.variant, run.spec.seed] = Trained(actor, record)

@@ -23,8 +23,8 @@ from benchmark.report.figure_style import (
     mark,
     name_margin,
     row_names,
-    sheet,
     step_axis,
+    subplots,
 )
 from benchmark.report.palette import Style, shortened
 
@@ -41,7 +41,7 @@ def means(suite: SuiteReport, ablation: AblationReport, style: Mapping[str, Styl
     names = [row.variant for row in tasks[0].rows]
     final = ablation.measure == "final"
     columns = min(3, len(tasks))
-    figure, panels = sheet(
+    figure, panels = subplots(
         -(-len(tasks) // columns),
         columns,
         height=0.3 * len(names) + 0.1,
@@ -97,7 +97,7 @@ def return_r2(suite: SuiteReport, style: Mapping[str, Style]) -> Plate | None:
     present = {one.variant for one in curves}
     names = [entry.variant for entry in suite.variants if entry.variant in present]
     columns = min(3, len(tasks))
-    figure, panels = sheet(
+    figure, panels = subplots(
         -(-len(tasks) // columns),
         columns,
         height=1.7,

@@ -24,7 +24,7 @@ from benchmark.report.figure_style import (
     mark,
     name_margin,
     row_names,
-    sheet,
+    subplots,
 )
 from benchmark.report.palette import Style
 
@@ -54,7 +54,7 @@ def headline(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -
     if not entries:
         return None
     names = [entry.variant for entry in entries]
-    figure, (axes,) = sheet(1, 1, height=ROW * len(entries) + 0.1, left=name_margin(names), right=2.1, top=0.3, bottom=0.5)
+    figure, (axes,) = subplots(1, 1, height=ROW * len(entries) + 0.1, left=name_margin(names), right=2.1, top=0.3, bottom=0.5)
     _rows(axes, names, _status(suite))
     for row, entry in enumerate(entries):
         assert entry.iqm is not None
@@ -82,7 +82,7 @@ def intervals(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) 
     if not entries:
         return None
     left = name_margin([entry.variant for entry in entries])
-    figure, panels = sheet(1, 4, height=ROW * len(entries) + 0.1, left=left, across=0.26, top=0.42, bottom=0.5)
+    figure, panels = subplots(1, 4, height=ROW * len(entries) + 0.1, left=left, across=0.26, top=0.42, bottom=0.5)
     for panel, (part, title) in zip(panels, PARTS, strict=True):
         found = [getattr(entry, part) for entry in entries]
         _rows(panel, [entry.variant for entry in entries] if panel is panels[0] else [""] * len(entries), _status(suite))
@@ -181,7 +181,7 @@ def _bands(
     column: str,
 ) -> Plate:
     names = [entry.variant for entry in entries]
-    figure, (axes,) = sheet(1, 1, height=3.0, left=0.6, top=legend_height(names) + 0.08)
+    figure, (axes,) = subplots(1, 1, height=3.0, left=0.6, top=legend_height(names) + 0.08)
     rows: list[tuple[Cell, ...]] = []
     for place, entry in enumerate(entries):
         values = np.asarray(entry.values)

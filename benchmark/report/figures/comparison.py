@@ -14,7 +14,7 @@ from matplotlib.ticker import PercentFormatter
 
 from benchmark.analysis.schema import Improvement, Methods, SuiteReport
 from benchmark.report import formatting
-from benchmark.report.figure_style import INK, MUTED, RULE, WIDTH, Cell, Data, Plate, name_margin, sheet
+from benchmark.report.figure_style import INK, MUTED, RULE, WIDTH, Cell, Data, Plate, name_margin, subplots
 from benchmark.report.figures.aggregate_scores import by_iqm, leading
 from benchmark.report.palette import Style, shortened
 
@@ -88,7 +88,7 @@ def ranks(suite: SuiteReport, methods: Methods) -> Plate | None:
         return None
     left = name_margin([entry.variant for entry in entries])
     places = max(len(entry.distribution) for entry in entries)
-    figure, (axes,) = sheet(1, 1, height=0.34 * len(entries), left=left, right=0.3, top=0.52, bottom=0.5)
+    figure, (axes,) = subplots(1, 1, height=0.34 * len(entries), left=left, right=0.3, top=0.52, bottom=0.5)
     shades = mpl.colormaps["Blues"](np.linspace(0.85, 0.12, places)) if places > 1 else [(0.03, 0.19, 0.42, 1.0)]
     for row, entry in enumerate(entries):
         start = 0.0

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from benchmark.analysis.schema import GraphReport, SuiteReport, TaskReport
 from benchmark.report import formatting
-from benchmark.report.figure_style import INK, RULE, WIDTH, Data, Plate, row_names, sheet
+from benchmark.report.figure_style import INK, RULE, WIDTH, Data, Plate, row_names, subplots
 
 MOST_STEPS, MOST_ARROWS = 25, 120
 """What an eye can follow in a figure as wide as a page."""
@@ -60,7 +60,7 @@ def drawn_graph(suite: SuiteReport, task: TaskReport, report: GraphReport) -> Pl
     counts = [sum(edge[0] == step for found in edges.values() for edge in found) for step in range(length)]
     first, end = busiest(counts)
     shown = {kind: [edge for edge in found if first <= edge[0] < end] for kind, found in edges.items()}
-    figure, (axes,) = sheet(
+    figure, (axes,) = subplots(
         1, 1, height=ROW * min(8, task.n_agents) + FURTHER_ROW * max(0, task.n_agents - 8), left=0.75, top=0.38, bottom=0.45
     )
     row_names(axes, [f"agent {agent}" for agent in range(task.n_agents)])

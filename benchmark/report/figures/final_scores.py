@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter
 
 from benchmark.analysis.schema import REWARD_MODEL, Methods, Reproduction, RunRow, SuiteReport, TaskReport
 from benchmark.report import formatting
-from benchmark.report.figure_style import INK, MUTED, RULE, Cell, Data, Plate, counted, name_margin, row_names, sheet
+from benchmark.report.figure_style import INK, MUTED, RULE, Cell, Data, Plate, counted, name_margin, row_names, subplots
 from benchmark.report.figures.learning_curves import measure, stem
 from benchmark.report.palette import Style, shortened
 
@@ -38,7 +38,7 @@ def finals(
             value = run.final_success if by_success else run.final_return
             if name.suite == suite.name and run.task == task.task and value is not None:
                 own[name.variant].append((run.seed, value, run.scored_as_random))
-    figure, (axes,) = sheet(
+    figure, (axes,) = subplots(
         1, 1, height=0.36 * len(rows) + 0.1, left=name_margin([row.variant for row in rows]), top=0.3, bottom=0.5
     )
     data: list[tuple[Cell, ...]] = []
@@ -95,7 +95,7 @@ def speed(runs: Sequence[RunRow], style: Mapping[str, Style]) -> Plate | None:
         return None
     middle = {name: median(run.steps_per_second or 0.0 for run in found) for name, found in by_variant.items()}
     names = sorted(by_variant, key=lambda name: (-middle[name], name))
-    figure, (axes,) = sheet(1, 1, height=0.34 * len(names) + 0.1, left=name_margin(names), right=0.9, top=0.15, bottom=0.5)
+    figure, (axes,) = subplots(1, 1, height=0.34 * len(names) + 0.1, left=name_margin(names), right=0.9, top=0.15, bottom=0.5)
     data: list[tuple[Cell, ...]] = []
     for place, name in enumerate(names):
         found = sorted(by_variant[name], key=lambda run: (run.task, run.seed, run.fingerprint))
@@ -141,7 +141,7 @@ def phases(runs: Sequence[RunRow]) -> Plate | None:
     kinds = sorted({phase for found in totals.values() for phase in found})
     means = {name: {phase: totals[name].get(phase, 0.0) / counts[name] for phase in kinds} for name in counts}
     names = sorted(means, key=lambda name: (sum(means[name].values()), name))
-    figure, (axes,) = sheet(1, 1, height=0.32 * len(names) + 0.1, left=name_margin(names), right=0.9, top=0.4, bottom=0.5)
+    figure, (axes,) = subplots(1, 1, height=0.32 * len(names) + 0.1, left=name_margin(names), right=0.9, top=0.4, bottom=0.5)
     for place, name in enumerate(names):
         start = 0.0
         for kind, phase in enumerate(kinds):
@@ -181,7 +181,9 @@ def reproduction(suite: SuiteReport, entries: Sequence[Reproduction], style: Map
     if not found:
         return None
     names = [f"{shortened(entry.task, 26)}  {shortened(entry.variant, 20)}" for entry in found]
-    figure, (axes,) = sheet(1, 1, height=0.32 * len(found) + 0.1, left=name_margin(names, 50), right=1.0, top=0.3, bottom=0.5)
+    figure, (axes,) = subplots(
+        1, 1, height=0.32 * len(found) + 0.1, left=name_margin(names, 50), right=1.0, top=0.3, bottom=0.5
+    )
     data: list[tuple[Cell, ...]] = []
     for place, entry in enumerate(found):
         assert entry.committed_mean is not None

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from benchmark.analysis.schema import GraphPoint, GraphReport, MeanGraphs, MonitorCurve, Spread, SuiteReport, TaskReport
 from benchmark.report import formatting
-from benchmark.report.figure_style import INK, MUTED, WIDTH, Cell, Data, Plate, band, curve, sheet, step_axis
+from benchmark.report.figure_style import INK, MUTED, WIDTH, Cell, Data, Plate, band, curve, step_axis, subplots
 from benchmark.report.palette import Style, shortened
 
 TRUE_LINE: dict[str, object] = {"color": INK, "linewidth": 1.4, "linestyle": (0, (4, 2)), "marker": "_", "markersize": 7}
@@ -42,7 +42,7 @@ def over_training(suite: SuiteReport, variant: str, style: Mapping[str, Style]) 
     monitors = {(one.task, one.monitor): one for one in shown}
     ratios = any((task.task, RATIO) in monitors for task, _ in found)
     columns = 3 if ratios else 2
-    figure, panels = sheet(len(found), columns, height=1.25, left=0.6, across=0.5, down=0.72, top=0.62, bottom=0.5)
+    figure, panels = subplots(len(found), columns, height=1.25, left=0.6, across=0.5, down=0.72, top=0.62, bottom=0.5)
     for place, (task, report) in enumerate(found):
         row = panels[place * columns : (place + 1) * columns]
         _density(row[0], task, report, style[variant], monitors.get((task.task, DENSITY)))
@@ -79,7 +79,7 @@ def mean_graphs(suite: SuiteReport, variant: str) -> Plate | None:
         return None
     abreast = min(2, len(found))
     left, across, columns = 0.6, 0.5, 2 * abreast
-    figure, panels = sheet(
+    figure, panels = subplots(
         -(-len(found) // abreast),
         columns,
         width=left + columns * SIDE + (columns - 1) * across + 0.15,

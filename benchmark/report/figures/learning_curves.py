@@ -19,8 +19,8 @@ from benchmark.report.figure_style import (
     curve,
     legend,
     legend_height,
-    sheet,
     step_axis,
+    subplots,
 )
 from benchmark.report.palette import Style, shortened
 
@@ -31,7 +31,7 @@ def on_task(suite: SuiteReport, task: TaskReport, style: Mapping[str, Style], me
     if not curves:
         return None
     names = [entry.variant for entry in curves]
-    figure, (left, right) = sheet(1, 2, height=2.75, top=legend_height(names) + 0.32, left=0.6, across=0.55)
+    figure, (left, right) = subplots(1, 2, height=2.75, top=legend_height(names) + 0.32, left=0.6, across=0.55)
     steps = np.asarray(task.steps)
     for place, entry in enumerate(curves):
         for axes, one in ((left, entry.returns), (right, entry.successes)):
@@ -65,7 +65,7 @@ def every_seed(suite: SuiteReport, task: TaskReport, style: Mapping[str, Style])
     columns = _columns(len(curves))
     rows = -(-len(curves) // columns)
     width = min(9.4, 0.75 + 2.9 * columns) if columns < 3 else 9.4
-    figure, panels = sheet(
+    figure, panels = subplots(
         rows, columns, width=width, height=1.5, across=0.25, down=0.62, left=0.6, bottom=0.5, share_x=True, share_y=True
     )
     steps = np.asarray(task.steps)
@@ -104,7 +104,7 @@ def over_tasks(suite: SuiteReport, style: Mapping[str, Style], methods: Methods)
     names = [entry.variant for entry in suite.variants if any(entry.variant == c.variant for t in tasks for c in with_runs(t))]
     columns = _columns(len(tasks))
     rows = -(-len(tasks) // columns)
-    figure, panels = sheet(
+    figure, panels = subplots(
         rows, columns, height=1.55, across=0.42, down=0.66, left=0.6, top=legend_height(names) + 0.34, bottom=0.5
     )
     data: list[tuple[Cell, ...]] = []
@@ -142,7 +142,7 @@ def of_variant(suite: SuiteReport, variant: str, style: Mapping[str, Style], met
     columns = _columns(len(found))
     rows = -(-len(found) // columns)
     width = 0.75 + 2.9 * columns if columns < 3 else 9.4
-    figure, panels = sheet(rows, columns, width=width, height=1.5, across=0.42, down=0.64, left=0.6, bottom=0.5)
+    figure, panels = subplots(rows, columns, width=width, height=1.5, across=0.42, down=0.64, left=0.6, bottom=0.5)
     data: list[tuple[Cell, ...]] = []
     for panel, (task, entry) in zip(panels, found, strict=False):
         steps = np.asarray(task.steps)

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from benchmark.analysis.schema import AblationReport, AblationRow, AblationTask, SuiteReport
 from benchmark.report import formatting
-from benchmark.report.context import Workshop
+from benchmark.report.context import ReportContext
 from benchmark.report.table import (
     Cell,
     Column,
@@ -43,7 +43,7 @@ MONITORS = (
 )
 
 
-def on_task(shop: Workshop, suite: SuiteReport, ablation: AblationReport, task: AblationTask) -> Table:
+def on_task(context: ReportContext, suite: SuiteReport, ablation: AblationReport, task: AblationTask) -> Table:
     """What each variant changes and what that did."""
     digits = formatting.digits_for(row.final.mean.value for row in task.rows if row.final.mean)
     watched = [monitor for monitor in MONITORS if any(monitor.name in row.monitors for row in task.rows)]
@@ -55,7 +55,7 @@ def on_task(shop: Workshop, suite: SuiteReport, ablation: AblationReport, task: 
         status = standing[row.variant]
         preliminary = Markup(" ") + badge(status) if status == "preliminary" and not suite.smoke else ""
         cells = [
-            shop.who_cell(row.variant, preliminary),
+            context.who_cell(row.variant, preliminary),
             _differs(row.differs),
             _comparison(row),
             _runs(row),
@@ -74,7 +74,7 @@ def on_task(shop: Workshop, suite: SuiteReport, ablation: AblationReport, task: 
     return table(
         f"{formatting.slug(suite.name)}-{formatting.slug(ablation.id)}-{formatting.slug(task.task)}",
         f"{ablation.title}: {task.task}",
-        _caption(shop, suite, ablation, task),
+        _caption(context, suite, ablation, task),
         _columns(watched, costly=costly, noted=noted),
         rows,
     )
@@ -102,8 +102,8 @@ def _columns(watched: Sequence[Monitor], *, costly: bool, noted: bool) -> list[C
     return columns
 
 
-def _caption(shop: Workshop, suite: SuiteReport, ablation: AblationReport, task: AblationTask) -> str:
-    methods = shop.aggregate.methods
+def _caption(context: ReportContext, suite: SuiteReport, ablation: AblationReport, task: AblationTask) -> str:
+    methods = context.aggregate.methods
     score = next(entry.score for entry in suite.tasks if entry.task == task.task)
     return (
         f"Scores are {'success rates' if score == 'success' else 'mean returns per episode'}. Brackets: "

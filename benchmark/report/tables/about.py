@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from algorithms.registry import algorithms
 from benchmark.analysis.schema import SuiteReport, VariantSummary
 from benchmark.report import formatting
-from benchmark.report.context import Workshop
+from benchmark.report.context import ReportContext
 from benchmark.report.table import (
     Cell,
     Column,
@@ -66,14 +66,14 @@ def settings(suite: SuiteReport, variant: VariantSummary) -> Table | None:
     )
 
 
-def claims(shop: Workshop, suite: SuiteReport) -> Table:
+def claims(context: ReportContext, suite: SuiteReport) -> Table:
     """What was published beside what was found."""
     rows = []
     for claim in suite.claims:
-        subject = shop.who(claim.variant)
+        subject = context.who(claim.variant)
         if claim.than:
-            subject += Markup('<br><span class="small muted">against</span> ') + shop.who(claim.than)
-        where = shop.task_link(claim.task) if claim.task else Markup("all tasks")
+            subject += Markup('<br><span class="small muted">against</span> ') + context.who(claim.than)
+        where = context.task_link(claim.task) if claim.task else Markup("all tasks")
         rows.append(
             (
                 text(claim.statement, "text"),
@@ -100,7 +100,7 @@ def claims(shop: Workshop, suite: SuiteReport) -> Table:
     return table(f"{formatting.slug(suite.name)}-claims", f"{suite.title}: claims", caption, columns, rows)
 
 
-def reproduction(shop: Workshop, suite: SuiteReport) -> Table:
+def reproduction(context: ReportContext, suite: SuiteReport) -> Table:
     """Own runs beside the committed ones."""
     digits = formatting.digits_for(entry.committed_mean for entry in suite.reproduction)
     rows = []
@@ -109,8 +109,8 @@ def reproduction(shop: Workshop, suite: SuiteReport) -> Table:
         expected = f"[{formatting.number(ends.low, digits)}, {formatting.number(ends.high, digits)}]" if ends else "–"
         rows.append(
             (
-                html(shop.task_link(entry.task), entry.task, "nowrap"),
-                shop.who_cell(entry.variant),
+                html(context.task_link(entry.task), entry.task, "nowrap"),
+                context.who_cell(entry.variant),
                 count(entry.n_committed),
                 count(entry.n_own),
                 html(escape(f"{entry.identical}/{entry.n_compared}"), entry.identical, "num"),
@@ -137,12 +137,12 @@ def reproduction(shop: Workshop, suite: SuiteReport) -> Table:
     return table(f"{formatting.slug(suite.name)}-own-runs", f"{suite.title}: own runs", caption, columns, rows)
 
 
-def cost(shop: Workshop) -> Table:
+def cost(context: ReportContext) -> Table:
     """Steps per second, time, memory and core-hours by task and algorithm."""
     rows = []
-    for entry in shop.aggregate.cost:
+    for entry in context.aggregate.cost:
         gone = [f"{entry.failed} diverged"] * bool(entry.failed) + [f"{entry.untimed} crashed, not timed"] * bool(entry.untimed)
-        name = shop.task_link(entry.task) if entry.task in shop.task_pages else escape(entry.task)
+        name = context.task_link(entry.task) if entry.task in context.task_pages else escape(entry.task)
         rows.append(
             (
                 html(name, entry.task, "nowrap"),
@@ -177,9 +177,9 @@ def cost(shop: Workshop) -> Table:
     return table("cost", "Cost by task and algorithm", caption, columns, rows)
 
 
-def versions(shop: Workshop) -> Table:
+def versions(context: ReportContext) -> Table:
     """With what the runs were computed: one row for each distinct combination."""
-    found = Counter(run.provenance for run in shop.aggregate.runs if run.provenance is not None)
+    found = Counter(run.provenance for run in context.aggregate.runs if run.provenance is not None)
     rows = []
     for provenance, number in sorted(found.items(), key=lambda pair: (-pair[1], pair[0].model_dump_json())):
         commit = provenance.commit or "not known"
@@ -213,11 +213,11 @@ def versions(shop: Workshop) -> Table:
     return table("versions", "Distinct combinations", caption, columns, rows)
 
 
-def records(shop: Workshop) -> Table:
+def records(context: ReportContext) -> Table:
     """Every record that was used, with its hashes."""
     rows = []
     seen: set[str] = set()
-    for entry in shop.manifest.records:
+    for entry in context.manifest.records:
         short = entry.fingerprint[:12]
         anchor = Markup(' id="r-{}"').format(short) if short not in seen else Markup()
         seen.add(short)

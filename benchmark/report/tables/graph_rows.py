@@ -15,7 +15,7 @@ from benchmark.experiments.credit_measurements import (
     OracleName,
 )
 from benchmark.report import formatting
-from benchmark.report.context import Workshop
+from benchmark.report.context import ReportContext
 from benchmark.report.table import Cell, Column, Table, html, table
 from benchmark.report.table import plain_column as plain
 
@@ -40,7 +40,7 @@ NUMBERS = (
 """Field, title, what it is, and why there may be none, in short lines."""
 
 
-def agreement(shop: Workshop, suite: SuiteReport, variant: str) -> Table | None:
+def agreement(context: ReportContext, suite: SuiteReport, variant: str) -> Table | None:
     """A row for each task and oracle. None where the variant has no graph."""
     reports = [report for report in suite.graphs if report.variant == variant]
     if not reports:
@@ -51,7 +51,7 @@ def agreement(shop: Workshop, suite: SuiteReport, variant: str) -> Table | None:
         "The last measurement of each run: means over the runs that have a value, from the lowest to the highest in brackets; "
         "how many have one is said where not all do.",
         _columns(),
-        [row for report in reports for row in _rows(shop, report)],
+        [row for report in reports for row in _rows(context, report)],
     )
 
 
@@ -90,12 +90,12 @@ def _column(title: str, name: str, hint: str) -> Column:
     return Column(title, (name, f"{name}_lowest", f"{name}_highest", f"{name}_runs"), "num", hint)
 
 
-def _rows(shop: Workshop, report: GraphReport) -> Iterator[list[Cell]]:
+def _rows(context: ReportContext, report: GraphReport) -> Iterator[list[Cell]]:
     for oracle in report.oracles:
         measured = oracle.density.n
         chief = Markup("<strong>{}</strong>") if oracle.oracle == CHIEF_ORACLE else Markup("{}")
         row = [
-            html(shop.task_link(report.task), report.task, "nowrap"),
+            html(context.task_link(report.task), report.task, "nowrap"),
             html(chief.format(oracle.oracle), oracle.oracle, "nowrap"),
             _spread(report.density, report.n_measured, digits=3),
             _spread(oracle.density, report.n_measured, digits=3),

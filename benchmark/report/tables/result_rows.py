@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from benchmark.analysis.schema import Estimate, RunRow, SuiteReport, Summary, TaskReport, VariantRank, VariantSummary
 from benchmark.report import formatting
-from benchmark.report.context import Workshop
+from benchmark.report.context import ReportContext
 from benchmark.report.figures.aggregate_scores import leading
 from benchmark.report.palette import shortened
 from benchmark.report.table import (
@@ -33,7 +33,7 @@ _THE_LEADER = Cell(Markup("the leader"), (None, None, None), "num")
 """Where the others' probability of beating it stands."""
 
 
-def leaderboard(shop: Workshop, suite: SuiteReport) -> Table:
+def leaderboard(context: ReportContext, suite: SuiteReport) -> Table:
     """Ordered by place; variants without a place stand apart, with the reason."""
     summaries = {entry.variant: entry for entry in suite.variants}
     finals = {entry.variant: entry for entry in suite.overall.final}
@@ -47,10 +47,10 @@ def leaderboard(shop: Workshop, suite: SuiteReport) -> Table:
     def row(summary: VariantSummary) -> tuple[Cell, ...]:
         name = summary.variant
         final, absolute, rank = finals.get(name), absolutes.get(name), ranks.get(name)
-        speed = _speed(shop.runs(suite=suite.name, variant=name))
+        speed = _speed(context.runs(suite=suite.name, variant=name))
         gain = better.get((name, leader)) if leader and not suite.smoke else None
         return (
-            shop.who_cell(name),
+            context.who_cell(name),
             _place(rank),
             _status(suite, summary, rank),
             estimate(final.iqm if final else None),
@@ -89,7 +89,7 @@ def leaderboard(shop: Workshop, suite: SuiteReport) -> Table:
         plain_column("Runs", "runs_found", "num", "found of planned"),
         plain_column("Steps/s", "steps_per_second", "num", "median, learning included"),
     )
-    methods = shop.aggregate.methods
+    methods = context.aggregate.methods
     hidden = {"rank", "p_better"} if suite.smoke else set()  # smoke: neither place nor comparison
     if not published:
         hidden |= {"iqm_raw", "iqm_published"}
@@ -107,7 +107,7 @@ def leaderboard(shop: Workshop, suite: SuiteReport) -> Table:
     )
 
 
-def results(shop: Workshop, suite: SuiteReport, task: TaskReport) -> Table:
+def results(context: ReportContext, suite: SuiteReport, task: TaskReport) -> Table:
     """Final and absolute numbers of all variants on a task, the published values beside them."""
     by_success = task.score == "success"
     known = sorted(task.table, key=lambda row: (-_mean(row.final_success if by_success else row.final_return), row.variant))
@@ -121,7 +121,7 @@ def results(shop: Workshop, suite: SuiteReport, task: TaskReport) -> Table:
         marks = [badge("diverged", row.n_failed)] * bool(row.n_failed) + [badge("absent", lost)] * bool(lost)
         runs = Markup("{}/{}").format(row.n_found, row.n_planned) + Markup("").join(Markup("<br>") + mark for mark in marks)
         cells = [
-            shop.who_cell(row.variant),
+            context.who_cell(row.variant),
             html(runs, f"{row.n_found}/{row.n_planned}, {row.n_failed} diverged", "num"),
             estimate(row.final_return.mean, digits),
             _spread(row.final_return, digits),
@@ -159,7 +159,7 @@ def results(shop: Workshop, suite: SuiteReport, task: TaskReport) -> Table:
         columns.append(plain_column("Notes", "notes"))
     sources = sorted({row.published_source for row in known if row.published is not None})
     evaluation = suite.evaluation
-    methods = shop.aggregate.methods
+    methods = context.aggregate.methods
     return table(
         f"{formatting.slug(suite.name)}-{formatting.slug(task.task)}-results",
         f"{task.task}: results",
@@ -171,7 +171,9 @@ def results(shop: Workshop, suite: SuiteReport, task: TaskReport) -> Table:
     )
 
 
-def faulty_runs(shop: Workshop, name: str, found: Sequence[RunRow], title: str = "Failed and absent runs") -> Table | None:
+def faulty_runs(
+    context: ReportContext, name: str, found: Sequence[RunRow], title: str = "Failed and absent runs"
+) -> Table | None:
     """Runs that failed or are not there, with the reason and what was done. None if all is well."""
     faulty = sorted((run for run in found if run.status != "ok"), key=lambda run: (run.task, run.seed, run.fingerprint))
     rows = []
@@ -179,13 +181,13 @@ def faulty_runs(shop: Workshop, name: str, found: Sequence[RunRow], title: str =
         names = sorted({planned.variant for planned in run.planned})
         rows.append(
             (
-                html(shop.task_link(run.task), run.task, "nowrap"),
-                html(Markup("<br>").join(shop.who(entry) for entry in names), ", ".join(names), "nowrap"),
+                html(context.task_link(run.task), run.task, "nowrap"),
+                html(Markup("<br>").join(context.who(entry) for entry in names), ", ".join(names), "nowrap"),
                 count(run.seed),
                 Cell(badge(formatting.state(run)), (formatting.state(run),), "nowrap"),
                 text(_run_reason(run), "text small"),
                 count(run.steps_done),
-                html(shop.record_link(run), run.fingerprint, "nowrap"),
+                html(context.record_link(run), run.fingerprint, "nowrap"),
             )
         )
     columns = (
@@ -201,12 +203,12 @@ def faulty_runs(shop: Workshop, name: str, found: Sequence[RunRow], title: str =
     return table(name, title, caption, columns, rows) if rows else None
 
 
-def runs(shop: Workshop, name: str, title: str, found: Sequence[RunRow]) -> Table:
+def runs(context: ReportContext, name: str, title: str, found: Sequence[RunRow]) -> Table:
     """Runs with their state and numbers."""
     digits = formatting.digits_for(run.final_return for run in found)
     rows = []
     for run in sorted(found, key=lambda run: (run.task, run.seed, run.fingerprint)):
-        cells = [html(shop.task_link(run.task), run.task, "nowrap"), count(run.seed)]
+        cells = [html(context.task_link(run.task), run.task, "nowrap"), count(run.seed)]
         cells += [
             badged(formatting.state(run), _run_reason(run)),
             amount(run.final_return, digits),
@@ -215,7 +217,7 @@ def runs(shop: Workshop, name: str, title: str, found: Sequence[RunRow]) -> Tabl
             html(escape("–" if run.steps_done is None else f"{run.steps_done:,}"), run.steps_done, "num"),
             amount(run.steps_per_second, 0, formatting.whole(run.steps_per_second)),
             html(escape(formatting.duration(run.total_seconds)), run.total_seconds, "num"),
-            html(shop.record_link(run), run.fingerprint, "nowrap"),
+            html(context.record_link(run), run.fingerprint, "nowrap"),
         ]
         rows.append(cells)
     columns = [plain_column("Task", "task"), plain_column("Seed", "seed", "num")]
@@ -232,10 +234,10 @@ def runs(shop: Workshop, name: str, title: str, found: Sequence[RunRow]) -> Tabl
     return table(name, title, f"{formatting.plural(len(found), 'run')}; each fingerprint leads to its record.", columns, rows)
 
 
-def task_list(shop: Workshop) -> Table:
+def task_list(context: ReportContext) -> Table:
     """All tasks with what they are and how far their runs are."""
     rows = []
-    for name, places in shop.tasks.items():
+    for name, places in context.tasks.items():
         task = places[0][1]
         planned = sum(row.n_planned for _, place in places for row in place.table)
         found = sum(row.n_found for _, place in places for row in place.table)
@@ -243,7 +245,7 @@ def task_list(shop: Workshop) -> Table:
         digits = formatting.digits_for([reference.random, reference.best]) if reference else 2
         rows.append(
             (
-                html(shop.task_link(name), name, "nowrap"),
+                html(context.task_link(name), name, "nowrap"),
                 text(", ".join(suite.title for suite, _ in places)),
                 count(task.n_agents),
                 count(task.horizon),
@@ -270,10 +272,10 @@ def task_list(shop: Workshop) -> Table:
     return table("tasks", "Tasks", "Random and best are the fixed scores that normalise a task.", columns, rows)
 
 
-def method_list(shop: Workshop) -> Table:
+def method_list(context: ReportContext) -> Table:
     """All variants with their status in each suite."""
     rows = []
-    for name, places in shop.variants.items():
+    for name, places in context.variants.items():
         entry = places[0][1]
         states = Markup("<br>").join(
             badge("smoke" if suite.smoke else found.status) + Markup(' <span class="small muted">{}</span>').format(suite.title)
@@ -282,7 +284,7 @@ def method_list(shop: Workshop) -> Table:
         plain = "; ".join(f"{suite.name}: {'smoke' if suite.smoke else found.status}" for suite, found in places)
         rows.append(
             (
-                shop.who_cell(name),
+                context.who_cell(name),
                 text(f"{entry.algorithm_title} (v{entry.algorithm_version})"),
                 text(", ".join(dict.fromkeys(found.regime for _, found in places))),
                 count(len(entry.settings)),

@@ -7,15 +7,15 @@ from markupsafe import Markup, escape
 from benchmark.experiments.study_result import StudyResult
 from benchmark.experiments.study_result import Table as Numbers
 from benchmark.report import formatting
-from benchmark.report.context import Workshop
+from benchmark.report.context import ReportContext
 from benchmark.report.figure_style import Cell as Plain
 from benchmark.report.table import Cell, Column, Table, badged, html, plain_column, table, text
 
 
-def verdicts(shop: Workshop) -> Table:
+def verdicts(context: ReportContext) -> Table:
     """All predictions of all studies, with the study's page."""
     rows = []
-    for study in shop.aggregate.studies:
+    for study in context.aggregate.studies:
         link = Markup('<a href="studies.html#{}">{}</a>').format(anchor(study), study.title)
         for prediction in study.predictions:
             rows.append(

@@ -112,7 +112,7 @@ class AliceAndBob(NativeEnvironment):
         self._end_step()
         self.success[:] = self.terminated
 
-    def places(self) -> NDArray[np.float64]:
+    def agent_positions(self) -> NDArray[np.float64]:
         return self.positions.astype(np.float64)
 
     def scene(self, row: int) -> Scene:

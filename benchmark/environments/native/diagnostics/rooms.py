@@ -67,7 +67,7 @@ class SwitchDoorRooms(NativeEnvironment):
         self.available[rows] = True
         _publish(self.alive, self.columns, self.open, self.reached, self.observation, self.state)
 
-    def places(self) -> NDArray[np.float64]:
+    def agent_positions(self) -> NDArray[np.float64]:
         corridors = np.broadcast_to(2 * np.arange(self.team.n_agents), self.columns.shape)  # a wall lies between two
         return np.stack([corridors, self.columns], axis=-1).astype(np.float64)
 

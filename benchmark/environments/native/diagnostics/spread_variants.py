@@ -58,7 +58,7 @@ def landmark_positions(shape: Shape, n_agents: int) -> NDArray[np.float64]:
     return RADIUS * np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
-class SpreadToy(NativeEnvironment):
+class SpreadVariant(NativeEnvironment):
     """B episodes. `noise`: standard deviation of the reward noise (1 in the paper)."""
 
     individual_sums_to_team = True
@@ -100,7 +100,7 @@ class SpreadToy(NativeEnvironment):
         """Writes observations and state from the positions; for tests that set them, too."""
         _publish(self.alive, self._shape, self.positions, self.landmarks, self.observation, self.state)
 
-    def places(self) -> NDArray[np.float64]:
+    def agent_positions(self) -> NDArray[np.float64]:
         return self.positions.copy()
 
     def scene(self, row: int) -> Scene:

@@ -29,7 +29,7 @@ PRIZE = 1.0
 MOVES = np.array([[0, 0], [0, -1], [0, 1], [-1, 0], [1, 0]], np.int64)
 
 
-class OwnGoals(NativeEnvironment):
+class IndividualGoals(NativeEnvironment):
     """B episodes of `n_agents` on `side` x `side` cells; `horizon`: steps until an episode is cut; `positive`: see above."""
 
     individual_sums_to_team = True
@@ -100,7 +100,7 @@ class OwnGoals(NativeEnvironment):
         self.goals[:] = goals
         self._publish()
 
-    def places(self) -> NDArray[np.float64]:
+    def agent_positions(self) -> NDArray[np.float64]:
         return self.positions.astype(np.float64)
 
     def scene(self, row: int) -> Scene:

@@ -118,7 +118,7 @@ class Grid(NativeEnvironment):
         self.success[:] = self.terminated
         self._publish()
 
-    def places(self) -> NDArray[np.float64]:
+    def agent_positions(self) -> NDArray[np.float64]:
         return self.positions.astype(np.float64)
 
     def scene(self, row: int) -> Scene:

@@ -151,7 +151,7 @@ class LevelBasedForaging(NativeEnvironment):
         """[B, N, 2] row and column of each player (a view: do not write)."""
         return self._board.positions
 
-    def places(self) -> NDArray[np.float64]:
+    def agent_positions(self) -> NDArray[np.float64]:
         return self.positions.astype(np.float64)
 
     @property

@@ -103,7 +103,7 @@ class ParticleEnvironment(NativeEnvironment):
             getattr(self, name)[:] = array
         kernels.observe_rows(self.batch_size, self._worlds, self._view, self._out)
 
-    def places(self) -> NDArray[np.float64]:
+    def agent_positions(self) -> NDArray[np.float64]:
         return self.positions[:, : self.team.n_agents].copy()
 
     def scene(self, row: int) -> Scene:

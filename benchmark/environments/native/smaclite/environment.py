@@ -82,7 +82,7 @@ class SMAClite(NativeEnvironment):
             self.team_reward, self.individual_reward, self.terminated, self.truncated, self.success,
         )  # fmt: skip
 
-    def places(self) -> NDArray[np.float64]:
+    def agent_positions(self) -> NDArray[np.float64]:
         return np.moveaxis(self.units[:, [c.X, c.Y]][:, :, self.rules.allies], 1, 2).copy()
 
     def scene(self, row: int) -> Scene:

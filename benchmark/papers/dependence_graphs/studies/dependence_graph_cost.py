@@ -19,7 +19,7 @@ from torch import Tensor
 from algorithms.advantages.dependence_graph.estimator import DependenceGraphAdvantage
 from algorithms.advantages.dependence_graph.graph import multi_agent_advantage, with_self_loops
 from algorithms.advantages.dependence_graph.world_model import WorldModel
-from algorithms.interface import Episodes, Problem
+from algorithms.interface import Episodes, LearnerContext
 from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.returns import discounted_sums
 from algorithms.seeds import derive
@@ -145,7 +145,7 @@ def built(name: str, settings: Mapping[str, Any], agents: int) -> PolicyGradient
     """An algorithm with these settings, for star-spread."""
     entry = get_algorithm(name)
     environment = get_task(f"dg/star-{agents}").build(1, "native")
-    problem = Problem(team=environment.team, regime="individual", budget=1, seed=SEED)
+    problem = LearnerContext(team=environment.team, regime="individual", budget=1, seed=SEED)
     environment.close()
     algorithm = entry.build(validated_settings(entry, dict(settings)), problem)
     assert isinstance(algorithm, PolicyGradient)

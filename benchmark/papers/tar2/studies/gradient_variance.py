@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from algorithms.advantages.gae import GAE
-from algorithms.interface import Episodes, Problem
+from algorithms.interface import Episodes, LearnerContext
 from algorithms.returns import discounted_sums
 from algorithms.seeds import derive
 from algorithms.settings.policy_gradient import IPPOSettings
@@ -147,7 +147,7 @@ class Estimators:
     """What actions weigh under one reward: critic and means come from `episodes`, which are not measured."""
 
     def __init__(self, stage: Stage, episodes: Episodes, reward: Tensor) -> None:
-        problem = Problem(team=stage.team, regime="team", budget=1, seed=derive(SEED, "critic"))
+        problem = LearnerContext(team=stage.team, regime="team", budget=1, seed=derive(SEED, "critic"))
         self._critic = GAE(IPPOSettings(discount=1.0), problem)
         for _ in range(CRITIC_ROUNDS):
             self._critic.fit(episodes, reward)
