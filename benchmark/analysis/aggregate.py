@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from benchmark.analysis.cost import core_hours, costs
 from benchmark.analysis.csv_tables import write_tables
 from benchmark.analysis.dependence_graphs import graphs
 from benchmark.analysis.eligibility import RANKING_SEEDS, notes, variant_summary
+from benchmark.analysis.inputs import INPUTS_FILE, aggregate_inputs, made_of, suite_inputs
 from benchmark.analysis.monitors import curves
 from benchmark.analysis.reproduction import reproduction
 from benchmark.analysis.run_table import Reader, RunState, SuiteRuns, coverage
@@ -28,6 +30,7 @@ from benchmark.analysis.schema import (
     Aggregate,
     EvaluationPolicy,
     Manifest,
+    ManifestEntry,
     Methods,
     PlannedAs,
     RunRow,
@@ -75,38 +78,102 @@ METHODS = {
 }
 
 
-def aggregate(suites: Sequence[Suite], store: Store, out: Path, *, retrain: bool = False) -> Aggregate:
+@dataclass(frozen=True)
+class Part:
+    """What was computed, and the records that it was made of."""
+
+    aggregate: Aggregate
+    manifest: Manifest
+
+
+def aggregate(
+    suites: Sequence[Suite], store: Store, out: Path, *, retrain: bool = False, cache: Path | None = None
+) -> Aggregate:
     """Aggregates what is there of the suites' runs and writes it below `out`.
 
     The committed record of a run is taken where there is one, unless its suite always trains. `retrain`: own records are
-    compared with the committed ones as well. Raises SuiteError if a suite names what does not exist.
+    compared with the committed ones as well. `cache`: a folder of parts, see `suite_part`. Raises SuiteError if a suite
+    names what does not exist.
     """
+    if cache is None:
+        parts = [aggregate_suite(suite, store, retrain=retrain) for suite in suites]
+    else:
+        parts = [suite_part(suite, store, cache, retrain=retrain) for suite in suites]
+    result = combined(parts, store)
+    write_part(out, result, aggregate_inputs(suites, store, retrain=retrain))
+    write_tables(out / TABLE_FOLDER, result.aggregate)
+    return result.aggregate
+
+
+def suite_part(suite: Suite, store: Store, cache: Path, *, retrain: bool = False) -> Part:
+    """The aggregate of one suite: from the folder `cache`/<suite> if it was made of the same inputs, else computed and
+    written there."""
+    folder, inputs = cache / suite.name, suite_inputs(suite, store, retrain=retrain)
+    if made_of(folder) == inputs:
+        try:
+            return Part(read_aggregate(folder), Manifest.model_validate_json((folder / MANIFEST_FILE).read_bytes()))
+        except (OSError, ValueError):  # damaged by hand, or half gone
+            (folder / INPUTS_FILE).unlink(missing_ok=True)
+    part = aggregate_suite(suite, store, retrain=retrain)
+    write_part(folder, part, inputs)
+    return part
+
+
+def aggregate_suite(suite: Suite, store: Store, *, retrain: bool = False) -> Part:
+    """The aggregate of one suite, without studies."""
     reader = Reader(store)
-    runs = [SuiteRuns(suite, reader.states(suite, reference=not suite.always_train)) for suite in suites]
-    reports = tuple(_suite_report(found, reader, retrain=retrain) for found in runs)
-    rows = _rows(runs, reader)
-    studies = Studies(store)
-    result = Aggregate(
-        model_version=MODEL_VERSION,
-        methods=_methods(),
-        runs=rows,
-        suites=reports,
-        cost=costs(rows),
-        core_hours=sum(map(core_hours, rows)),
-        studies=tuple(studies.results),
-        studies_refused=tuple(studies.refused),
-        notes=tuple(f"{report.title}: {note}" for report in reports for note in report.notes),
+    runs = SuiteRuns(suite, reader.states(suite, reference=not suite.always_train))
+    report = _suite_report(runs, reader, retrain=retrain)
+    return _part([report], _rows(runs, reader), reader.manifest())
+
+
+def combined(parts: Sequence[Part], store: Store) -> Part:
+    """One aggregate of several suites' and of the committed studies.
+
+    A run that several suites plan has one row; a run that one suite takes from the committed records and another does not
+    has two.
+    """
+    rows: dict[tuple[str, str | None], RunRow] = {}
+    for part in parts:
+        for row in part.aggregate.runs:
+            key = (row.fingerprint, row.path)
+            planned = (*rows[key].planned, *row.planned) if key in rows else row.planned
+            rows[key] = row.model_copy(update={"planned": planned})
+    entries = {entry.path: entry for part in parts for entry in part.manifest.records}
+    reports = [report for part in parts for report in part.aggregate.suites]
+    return _part(reports, tuple(rows.values()), [entries[path] for path in sorted(entries)], Studies(store))
+
+
+def _part(
+    reports: Sequence[SuiteReport], rows: tuple[RunRow, ...], entries: Sequence[ManifestEntry], studies: Studies | None = None
+) -> Part:
+    return Part(
+        Aggregate(
+            model_version=MODEL_VERSION,
+            methods=_methods(),
+            runs=rows,
+            suites=tuple(reports),
+            cost=costs(rows),
+            core_hours=sum(map(core_hours, rows)),
+            studies=tuple(studies.results) if studies else (),
+            studies_refused=tuple(studies.refused) if studies else (),
+            notes=tuple(f"{report.title}: {note}" for report in reports for note in report.notes),
+        ),
+        Manifest(model_version=MODEL_VERSION, records=tuple(entries), studies=tuple(studies.files) if studies else ()),
     )
-    manifest = Manifest(model_version=MODEL_VERSION, records=tuple(reader.manifest()), studies=tuple(studies.files))
-    _write(out / MANIFEST_FILE, manifest)
-    write_tables(out / TABLE_FOLDER, result)
-    _write(out / AGGREGATE_FILE, result)
-    return result
 
 
-def read_aggregate(out: Path) -> Aggregate:
-    """What `aggregate` wrote below `out`. Raises OSError, or ValidationError if it is of another version."""
-    return Aggregate.model_validate_json((out / AGGREGATE_FILE).read_bytes())
+def write_part(folder: Path, part: Part, inputs: str) -> None:
+    """aggregate.json, manifest.json and, when both are whole, the hash of what they were made of."""
+    (folder / INPUTS_FILE).unlink(missing_ok=True)
+    _write(folder / MANIFEST_FILE, part.manifest)
+    _write(folder / AGGREGATE_FILE, part.aggregate)
+    write_atomically(folder / INPUTS_FILE, f"{inputs}\n".encode())
+
+
+def read_aggregate(folder: Path) -> Aggregate:
+    """What was written into `folder`. Raises OSError, or ValidationError if it is of another version."""
+    return Aggregate.model_validate_json((folder / AGGREGATE_FILE).read_bytes())
 
 
 def _suite_report(runs: SuiteRuns, reader: Reader, *, retrain: bool) -> SuiteReport:
@@ -145,15 +212,13 @@ _SUITE_FIELDS = {
 }
 
 
-def _rows(suites: Sequence[SuiteRuns], reader: Reader) -> tuple[RunRow, ...]:
-    """One row per run, in the order of the suites; a run that one suite takes from the committed records and another does
-    not has two."""
-    found: dict[tuple[str, object], tuple[RunState, list[PlannedAs]]] = {}
-    for runs in suites:
-        for state in runs.states:
-            _, names = found.setdefault((state.spec.fingerprint, state.found.path), (state, []))
-            names.append(PlannedAs(suite=runs.suite.name, variant=state.variant))
-    return tuple(reader.row(state, names) for state, names in found.values())
+def _rows(runs: SuiteRuns, reader: Reader) -> tuple[RunRow, ...]:
+    """One row per run, in the order of the suite."""
+    states: dict[tuple[str, object], tuple[RunState, list[PlannedAs]]] = {}
+    for state in runs.states:
+        _, names = states.setdefault((state.spec.fingerprint, state.found.path), (state, []))
+        names.append(PlannedAs(suite=runs.suite.name, variant=state.variant))
+    return tuple(reader.row(state, names) for state, names in states.values())
 
 
 def _methods() -> Methods:

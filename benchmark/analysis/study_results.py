@@ -18,7 +18,7 @@ class Studies:
         self.results: list[StudyResult] = []
         self.files: list[StudyFile] = []
         self.refused: list[str] = []
-        for path in sorted((store.root / "results" / "reference" / "studies").glob("*.json")):
+        for path in store.studies():
             try:
                 result = read_study(path)
             except CorruptRecord as error:

@@ -11,6 +11,8 @@ from benchmark.experiments.store import Store
 from benchmark.experiments.suite import load_suites
 
 AGGREGATE = Path("results/aggregate")
+CACHE = Path("results/suites")
+"""What was computed and drawn of each suite, in a folder of its name: used again until a record of it changes."""
 
 
 def aggregate(
@@ -27,7 +29,7 @@ def aggregate(
     suites = list(load_suites(suite).values())
     from benchmark.analysis.aggregate import aggregate as compute
 
-    result = compute(suites, Store(), out, retrain=retrain)
+    result = compute(suites, Store(), out, retrain=retrain, cache=CACHE)
     for found in result.suites:
         counts = found.coverage
         print(f"{found.name}: {counts.found} of {counts.planned} runs are there, {counts.failed} of them failed;", end=" ")

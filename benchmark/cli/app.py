@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from benchmark.cli import aggregate, evaluate, plan, random_policy, report, speed, study, train, watch
+from benchmark.cli import aggregate, evaluate, plan, prepare, random_policy, report, speed, study, train, watch
 from benchmark.cli import compile as kernels
 from benchmark.cli import list as listing
 from benchmark.cli.errors import USER_ERRORS
@@ -31,6 +31,7 @@ app.command("watch")(watch.watch)
 app.command("speed")(speed.speed)
 app.command("random")(random_policy.random)
 app.command("study")(study.study)
+app.command("prepare", hidden=True)(prepare.prepare)
 app.command("compile", hidden=True)(kernels.compile_kernels)
 
 

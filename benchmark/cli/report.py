@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.aggregate import AGGREGATE
+from benchmark.cli.aggregate import AGGREGATE, CACHE
 from benchmark.cli.errors import BadInput
 
 REPORTS = Path("reports")
@@ -16,6 +16,7 @@ REPORTS = Path("reports")
 def report(
     aggregate: Annotated[Path, typer.Option(help="What `creditbench aggregate` wrote.")] = AGGREGATE,
     out: Annotated[Path, typer.Option(help="Folder for the pages.")] = REPORTS,
+    pdf: Annotated[bool, typer.Option(help="Draw a PDF twin of each figure.")] = False,
 ) -> None:
     """Renders the pages; open index.html in a browser.
 
@@ -28,7 +29,7 @@ def report(
     from benchmark.report import ReportError, render
 
     try:
-        render(aggregate, out)
+        render(aggregate, out, cache=CACHE, pdf=pdf)
     except ReportError as error:
         raise BadInput(str(error)) from error
     print(out / "index.html")

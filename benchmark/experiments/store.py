@@ -35,6 +35,10 @@ class Store:
         """What the supervisor writes when a run dies: {"reason": …}. Removed by the next successful attempt."""
         return self.checkpoints(spec) / "crash.json"
 
+    def studies(self) -> list[Path]:
+        """The committed results of studies."""
+        return sorted((self.root / "results" / "reference" / "studies").glob("*.json"))
+
     def find(self, spec: RunSpec, *, reference: bool = True) -> Found:
         """What is there of a run: the committed record first (unless `reference` is False), then the own one."""
         candidates: list[tuple[Presence, Path]] = [("own", self.own(spec))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,7 +14,8 @@ from markupsafe import Markup
 
 from benchmark.analysis.schema import Aggregate, Manifest, RunRow, SuiteReport, TaskReport, VariantSummary
 from benchmark.report import formatting
-from benchmark.report.figure_style import Plate, save
+from benchmark.report.figure_style import Plot, save
+from benchmark.report.gallery import Gallery, SavedFigure, unused
 from benchmark.report.palette import Style, shortened, styles
 from benchmark.report.table import Cell, Table, badge
 
@@ -36,12 +38,27 @@ class ReportContext:
     folder: Path
     aggregate: Aggregate
     manifest: Manifest
+    cache: Path
+    """Where the figures of each suite are kept, in a folder of its name."""
+    pdf: bool = False
+    """Whether each figure has a PDF twin."""
     _names: set[str] = field(default_factory=set)
 
     @cached_property
     def style(self) -> dict[str, Style]:
         """By variant, over all suites: a variant looks the same everywhere."""
         return styles(entry.variant for suite in self.aggregate.suites for entry in suite.variants)
+
+    @cached_property
+    def galleries(self) -> dict[str, Gallery]:
+        """The figures of each suite, by its name."""
+        aggregate = self.aggregate
+        return {
+            suite.name: Gallery(
+                self.cache / suite.name / "figures", suite, aggregate.runs, self.style, aggregate.methods, pdf=self.pdf
+            )
+            for suite in aggregate.suites
+        }
 
     @cached_property
     def task_pages(self) -> dict[str, str]:
@@ -129,16 +146,30 @@ class ReportContext:
             and any((suite is None or p.suite == suite) and (variant is None or p.variant == variant) for p in run.planned)
         ]
 
-    def figure(self, plate: Plate | None) -> Plate | None:
-        """Writes a figure, unless there is nothing to show, under a name of its own."""
-        if plate is not None:
-            plate = replace(plate, name=self._own_name(plate.name))
-            save(plate, self.folder)
-        return plate
+    def figure(self, suite: SuiteReport, key: str) -> SavedFigure | None:
+        """A figure of a suite (the keys are in gallery.py), copied into the report under a name of its own."""
+        gallery = self.galleries[suite.name]
+        figure = gallery.get(key)
+        if figure is None:
+            return None
+        copy = replace(figure, name=self._own_name(figure.name))
+        for folder, ending in (("figures", "svg"), ("data", "csv"), *((("figures", "pdf"),) if figure.pdf else ())):
+            (self.folder / folder).mkdir(exist_ok=True)
+            shutil.copyfile(gallery.folder / folder / f"{figure.name}.{ending}", self.folder / folder / f"{copy.name}.{ending}")
+        return copy
 
-    def figures(self, plates: Iterable[Plate | None]) -> list[Plate]:
-        """Writes those that there are."""
-        return [plate for plate in map(self.figure, plates) if plate is not None]
+    def figures(self, suite: SuiteReport, keys: Iterable[str]) -> list[SavedFigure]:
+        """Those that there are."""
+        return [figure for figure in (self.figure(suite, key) for key in keys) if figure is not None]
+
+    def plot(self, plot: Plot | None) -> SavedFigure | None:
+        """A figure that belongs to no single suite, saved into the report."""
+        if plot is None:
+            return None
+        name = self._own_name(plot.name)
+        save(plot, self.folder, name, pdf=self.pdf)
+        width, height = plot.pixels
+        return SavedFigure(name, plot.title, plot.alt, plot.caption, width, height, self.pdf)
 
     @overload
     def table(self, table: Table) -> Table: ...
@@ -158,10 +189,7 @@ class ReportContext:
 
     def _own_name(self, wanted: str) -> str:
         """Names are put together of suites, tasks and variants, so that two may be alike: a-b + c is a + b-c."""
-        name, count = wanted, 1
-        while name in self._names:
-            count += 1
-            name = f"{wanted}-{count}"
+        name = unused(wanted, self._names)
         self._names.add(name)
         return name
 

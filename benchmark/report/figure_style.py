@@ -1,7 +1,7 @@
 """What all figures share: the look, sheets of panels measured in inches, legends, and deterministic files.
 
-A figure is an SVG for the page, a PDF twin for papers and a CSV of what it shows. Equal input gives equal bytes: no
-date is written, ids come from a fixed salt, and the font is the one that matplotlib ships.
+A figure is an SVG for the page, a CSV of what it shows and, if asked for, a PDF twin for papers. Equal input gives equal
+bytes: no date is written, ids come from a fixed salt, and the font is the one that matplotlib ships.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Plate:
-    """A figure on its way to a page. `alt` says in words and numbers what it shows; `caption` how it was made."""
+class Plot:
+    """A figure before it is saved. `alt` says in words and numbers what it shows; `caption` how it was made."""
 
     name: str
     title: str
@@ -117,17 +117,18 @@ def rc_style() -> Iterator[None]:
         yield
 
 
-def save(plate: Plate, folder: Path) -> None:
-    """Writes figures/NAME.svg, figures/NAME.pdf and data/NAME.csv below `folder`."""
+def save(plot: Plot, folder: Path, name: str, *, pdf: bool) -> None:
+    """Writes figures/NAME.svg and data/NAME.csv below `folder`, and figures/NAME.pdf if asked to."""
     figures, data = folder / "figures", folder / "data"
     figures.mkdir(parents=True, exist_ok=True)
     data.mkdir(parents=True, exist_ok=True)
     nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
     drawing = io.StringIO()
-    plate.figure.savefig(drawing, format="svg", metadata=nothing)
-    (figures / f"{plate.name}.svg").write_text(_shorter(drawing.getvalue()), encoding="utf-8")
-    plate.figure.savefig(figures / f"{plate.name}.pdf", metadata={"CreationDate": None})
-    (data / f"{plate.name}.csv").write_text(plate.data.csv(), encoding="utf-8")
+    plot.figure.savefig(drawing, format="svg", metadata=nothing)
+    (figures / f"{name}.svg").write_text(_shorter(drawing.getvalue()), encoding="utf-8")
+    if pdf:
+        plot.figure.savefig(figures / f"{name}.pdf", metadata={"CreationDate": None})
+    (data / f"{name}.csv").write_text(plot.data.csv(), encoding="utf-8")
 
 
 def subplots(

@@ -13,21 +13,34 @@ from pydantic import BaseModel, ValidationError
 from benchmark.analysis.schema import Aggregate, Manifest
 from benchmark.report.context import HERE, ReportContext
 from benchmark.report.figure_style import rc_style
-from benchmark.report.pages import about, experiments, results
+from benchmark.report.freshness import MARKER, site_inputs
+from benchmark.report.pages import (
+    ablations,
+    claims,
+    leaderboard,
+    methods,
+    overview,
+    provenance,
+    records,
+    reproduction,
+    speed,
+    studies,
+    tasks,
+)
 
-MARKER = ".creditbench-report"
+NOTE = "This folder is written, and replaced whole, by the report."
 PAGES = {
-    "index.html": results.overview,
-    "leaderboard.html": results.leaderboard,
-    "tasks.html": results.tasks,
-    "methods.html": results.methods,
-    "claims.html": about.claims,
-    "ablations.html": experiments.ablations,
-    "studies.html": experiments.studies,
-    "reproduction.html": about.reproduction,
-    "speed.html": about.speed,
-    "provenance.html": about.provenance,
-    "records.html": about.records,
+    "index.html": overview.overview,
+    "leaderboard.html": leaderboard.leaderboard,
+    "tasks.html": tasks.tasks,
+    "methods.html": methods.methods,
+    "claims.html": claims.claims,
+    "ablations.html": ablations.ablations,
+    "studies.html": studies.studies,
+    "reproduction.html": reproduction.reproduction,
+    "speed.html": speed.speed,
+    "provenance.html": provenance.provenance,
+    "records.html": records.records,
 }
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -37,12 +50,13 @@ class ReportError(ValueError):
     """The report cannot be made. The message says of which file, and why."""
 
 
-def render(aggregate_folder: Path, out_folder: Path) -> Path:
+def render(aggregate_folder: Path, out_folder: Path, *, cache: Path | None = None, pdf: bool = False) -> Path:
     """Renders `aggregate_folder` (aggregate.json, manifest.json) as a site in `out_folder`; returns its index.html.
 
     Equal input gives equal bytes. The site is made in a folder beside it and then moved there, so that an older report
-    stays whole until the new one is. Raises ReportError: an aggregate that cannot be read, or an `out_folder` with other
-    things in it, which are never deleted.
+    stays whole until the new one is. `cache`: a folder where figures are kept from one report to the next. `pdf`: a PDF
+    twin of each figure. Raises ReportError: an aggregate that cannot be read, or an `out_folder` with other things in it,
+    which are never deleted.
     """
     aggregate = _read(aggregate_folder / "aggregate.json", Aggregate)
     manifest = _read(aggregate_folder / "manifest.json", Manifest)
@@ -51,7 +65,12 @@ def render(aggregate_folder: Path, out_folder: Path) -> Path:
     out_folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out_folder.parent, prefix=f".{out_folder.name}.") as room:
         fresh, old = Path(room) / "fresh", Path(room) / "old"
-        write_site(ReportContext(fresh, aggregate, manifest))
+        context = ReportContext(fresh, aggregate, manifest, cache or Path(room) / "figures", pdf)
+        write_site(context)
+        if cache is not None:
+            for gallery in context.galleries.values():
+                gallery.complete()
+        (fresh / MARKER).write_text(f"{site_inputs(aggregate_folder, pdf=pdf)}\n{NOTE}\n")
         if out_folder.exists():
             os.replace(out_folder, old)
         os.replace(fresh, out_folder)
@@ -61,7 +80,6 @@ def render(aggregate_folder: Path, out_folder: Path) -> Path:
 def write_site(context: ReportContext) -> None:
     """Writes all pages that have content, and what they need."""
     context.folder.mkdir(parents=True)
-    (context.folder / MARKER).write_text("This folder is written, and replaced whole, by the report.\n")
     shutil.copytree(HERE / "assets", context.folder / "assets")
     with rc_style():
         for entry in context.navigation:

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.collections import LineCollection
 
 from benchmark.analysis.schema import SuiteReport
-from benchmark.report.figure_style import Plate, rc_style, save
+from benchmark.report.figure_style import Plot, rc_style, save
 from benchmark.report.figures.episode_graph import KINDS, MOST_ARROWS, MOST_STEPS, ROW, busiest, drawn_graph, sorted_edges
 from benchmark.report.figures.graph_quality import mean_graphs, over_training
 from benchmark.report.palette import styles
@@ -50,22 +50,22 @@ def table_of(folder: Path, content: dict[str, Any]) -> list[list[str]]:
     return [[cell.html.striptags() for cell in row] for row in table.groups[0].rows]
 
 
-def plate_of(suite: SuiteReport, name: str) -> Plate:
+def plate_of(suite: SuiteReport, name: str) -> Plot:
     """One of the figures of the first variant."""
     with rc_style():
         if name == "over training":
-            plate = over_training(suite, "method-a", styles(["method-a"]))
+            plot = over_training(suite, "method-a", styles(["method-a"]))
         elif name == "mean":
-            plate = mean_graphs(suite, "method-a")
+            plot = mean_graphs(suite, "method-a")
         else:
-            plate = drawn_graph(suite, suite.tasks[0], suite.graphs[0])
-    assert plate is not None
-    return plate
+            plot = drawn_graph(suite, suite.tasks[0], suite.graphs[0])
+    assert plot is not None
+    return plot
 
 
-def values(plate: Plate, measure: str) -> list[Any]:
+def values(plot: Plot, measure: str) -> list[Any]:
     """Those of a measure over training."""
-    return [row[4] for row in plate.data.rows if row[1] == measure]
+    return [row[4] for row in plot.data.rows if row[1] == measure]
 
 
 def rendered(folder: Path, content: dict[str, Any]) -> tuple[Path, Reader]:
@@ -151,15 +151,15 @@ def test_monitors_of_training_are_drawn_where_there_are_any(tmp_path: Path) -> N
     suite = content["suites"][0]
     monitor = suite["monitor_curves"][0]
     suite["monitor_curves"] = [monitor | {"monitor": name} for name in ("graph_density", "graph_entropy_ratio")]
-    plate = plate_of(suite_of(tmp_path, content), "over training")
+    plot = plate_of(suite_of(tmp_path, content), "over training")
     for name in ("graph_density", "graph_entropy_ratio"):
-        assert values(plate, f"{name}_in_training") == monitor["median"]
-    assert [axes.get_title(loc="left") for axes in plate.figure.axes] == [
+        assert values(plot, f"{name}_in_training") == monitor["median"]
+    assert [axes.get_title(loc="left") for axes in plot.figure.axes] == [
         "lbf/8x8-2p-1f: density",
         "F1",
         "Entropy ratio in training",
     ]
-    assert "Entropy ratio" in plate.caption
+    assert "Entropy ratio" in plot.caption
 
 
 @pytest.mark.parametrize(
@@ -169,19 +169,19 @@ def test_without_any_f1_its_panel_says_why(tmp_path: Path, asked: bool, reason: 
     content = made_up()
     for point in graphs_of(content)[0]["points"]:
         point |= {"f1": NOTHING} if asked else {"f1": NOTHING, "true_density": NOTHING}
-    plate = plate_of(suite_of(tmp_path, content), "over training")
-    assert values(plate, "f1") == [None] * 5
-    assert [text.get_text() for text in plate.figure.axes[1].texts] == [reason]
+    plot = plate_of(suite_of(tmp_path, content), "over training")
+    assert values(plot, "f1") == [None] * 5
+    assert [text.get_text() for text in plot.figure.axes[1].texts] == [reason]
 
 
 def test_a_row_of_a_mean_graph_is_who_influences(tmp_path: Path) -> None:
     content = made_up()
     graphs_of(content)[0]["mean"] = {"n": 4, "claimed": [[1, 0.75], [0.25, 1]], "true": [[1, 0.5], [0, 1]]}
-    plate = plate_of(suite_of(tmp_path, content), "mean")
-    assert plate.data.columns[2:] == ("influences", "is_influenced", "claimed", "true")
-    assert [row[2:] for row in plate.data.rows] == [(0, 1, 0.75, 0.5), (1, 0, 0.25, 0.0)]
-    assert "most often claimed is 0 to 1, 75.0\u00a0% of the steps, true 50.0\u00a0%" in plate.alt
-    claimed, _ = plate.figure.axes
+    plot = plate_of(suite_of(tmp_path, content), "mean")
+    assert plot.data.columns[2:] == ("influences", "is_influenced", "claimed", "true")
+    assert [row[2:] for row in plot.data.rows] == [(0, 1, 0.75, 0.5), (1, 0, 0.25, 0.0)]
+    assert "most often claimed is 0 to 1, 75.0\u00a0% of the steps, true 50.0\u00a0%" in plot.alt
+    claimed, _ = plot.figure.axes
     assert {text.get_position(): text.get_text() for text in claimed.texts} == {(1, 0): "75", (0, 1): "25"}
     assert (claimed.get_ylabel(), claimed.get_xlabel()) == ("who influences", "who is influenced")
     assert claimed.yaxis_inverted()
@@ -243,16 +243,16 @@ def test_the_window_has_most_edges_and_is_readable(counts: list[int], window: tu
     assert end - first == 1 or sum(counts[first:end]) <= MOST_ARROWS
 
 
-def episode_of(folder: Path, drawn: dict[str, Any], agents: int) -> Plate:
+def episode_of(folder: Path, drawn: dict[str, Any], agents: int) -> Plot:
     content = made_up(agents=agents)
     graphs_of(content)[0]["drawn"] = drawn
     return plate_of(suite_of(folder, content), "episode")
 
 
 def test_an_arrow_leads_from_who_influences_to_who_is_influenced_one_step_later(tmp_path: Path) -> None:
-    plate = episode_of(tmp_path, {"claimed": [[2], []], "true": [[], []]}, agents=3)
-    assert plate.data.rows == ((0, 0, 2, "wrong"),)
-    (axes,) = plate.figure.axes
+    plot = episode_of(tmp_path, {"claimed": [[2], []], "true": [[], []]}, agents=3)
+    assert plot.data.rows == ((0, 0, 2, "wrong"),)
+    (axes,) = plot.figure.axes
     (arrow,) = [found for found in axes.collections if isinstance(found, LineCollection)]
     (start, end) = arrow.get_segments()[0]
     np.testing.assert_allclose(start, (0, 0), atol=0.2, err_msg="step 0, agent 0")
@@ -267,18 +267,18 @@ def test_right_wrong_and_missed_edges_differ_without_colour_too() -> None:
 
 def test_the_caption_says_which_steps_are_shown_and_of_which_run(tmp_path: Path) -> None:
     steps = [[] for _ in range(40)] + [[1], [1, 2]]
-    plate = episode_of(tmp_path, {"claimed": steps, "true": [[1]] * 42}, agents=2)
-    assert "Shown are steps 17 to 41, those of its 42 steps with most edges, of the first of the episodes that" in plate.caption
-    assert "the run with seed 0: 2 edges are claimed and true, 1 claimed and not true, 23 missed" in plate.caption
-    assert "steps 17 to 41" in plate.alt
-    assert len(plate.data.rows) == 26
+    plot = episode_of(tmp_path, {"claimed": steps, "true": [[1]] * 42}, agents=2)
+    assert "Shown are steps 17 to 41, those of its 42 steps with most edges, of the first of the episodes that" in plot.caption
+    assert "the run with seed 0: 2 edges are claimed and true, 1 claimed and not true, 23 missed" in plot.caption
+    assert "steps 17 to 41" in plot.alt
+    assert len(plot.data.rows) == 26
 
 
 def test_every_agent_has_its_line(tmp_path: Path) -> None:
-    plate = episode_of(tmp_path, {"claimed": [[1]], "true": [[1]]}, agents=5)
-    lines = [line for line in plate.figure.axes[0].lines if len(line.get_xdata()) == 2 and line.get_linestyle() == "-"]
+    plot = episode_of(tmp_path, {"claimed": [[1]], "true": [[1]]}, agents=5)
+    lines = [line for line in plot.figure.axes[0].lines if len(line.get_xdata()) == 2 and line.get_linestyle() == "-"]
     assert [line.get_ydata()[0] for line in lines] == [0, 1, 2, 3, 4]
-    height = plate.figure.get_size_inches()[1]
+    height = plot.figure.get_size_inches()[1]
     assert height == pytest.approx(5 * ROW + 0.83)
 
 

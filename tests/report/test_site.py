@@ -309,13 +309,13 @@ def test_of_very_many_variants_the_pairs_of_the_best_are_drawn(tmp_path: Path) -
     context = report_context(tmp_path, made_up_aggregate(1, 20, 2, long=True))
     (suite,) = context.aggregate.suites
     with rc_style():
-        plate = improvement(suite, context.style, context.aggregate.methods)
-        assert plate is not None
-        boxes = [axes.get_position() for axes in plate.figure.axes]
+        plot = improvement(suite, context.style, context.aggregate.methods)
+        assert plot is not None
+        boxes = [axes.get_position() for axes in plot.figure.axes]
     assert boxes[0].x1 < boxes[1].x0
-    assert boxes[0].width * plate.figure.get_size_inches()[0] > 1.2
-    assert re.search(r"The best \d+ of 20 variants are shown", plate.caption)
-    assert len(plate.data.rows) == 20 * 19
+    assert boxes[0].width * plot.figure.get_size_inches()[0] > 1.2
+    assert re.search(r"The best \d+ of 20 variants are shown", plot.caption)
+    assert len(plot.data.rows) == 20 * 19
 
 
 def test_styles_depend_on_the_set_of_names_alone_and_are_all_distinct() -> None:

@@ -15,7 +15,7 @@ from benchmark.report.figure_style import (
     WIDTH,
     Cell,
     Data,
-    Plate,
+    Plot,
     band,
     curve,
     legend,
@@ -32,7 +32,7 @@ LOWEST_R2 = -1.0
 """What lies below is cut off: a model that has learned nothing yet may be off by any amount."""
 
 
-def means(suite: SuiteReport, ablation: AblationReport, style: Mapping[str, Style], methods: Methods) -> Plate | None:
+def means(suite: SuiteReport, ablation: AblationReport, style: Mapping[str, Style], methods: Methods) -> Plot | None:
     """A panel for each task: the mean of base and variants, by the ablation's measure, with its interval. None before any
     run is there."""
     tasks = [task for task in ablation.tasks if any(row.final.mean for row in task.rows)]
@@ -61,7 +61,7 @@ def means(suite: SuiteReport, ablation: AblationReport, style: Mapping[str, Styl
         panel.set_xlabel(f"{'final' if final else 'area under'} {_measure(suite, tasks[place])}")
     seeds = [row.n_found for task in tasks for row in task.rows]
     what = "final score" if final else "area under the learning curve"
-    return Plate(
+    return Plot(
         name=f"{formatting.slug(suite.name)}-{formatting.slug(ablation.id)}-ablation",
         title=f"{'Final scores' if final else 'Areas under the learning curve'} beside the base",
         figure=figure,
@@ -88,7 +88,7 @@ def _means(axes: Axes, ablation: AblationReport, task: AblationTask, style: Mapp
     axes.xaxis.set_major_locator(MaxNLocator(4))
 
 
-def return_r2(suite: SuiteReport, style: Mapping[str, Style]) -> Plate | None:
+def return_r2(suite: SuiteReport, style: Mapping[str, Style]) -> Plot | None:
     """A panel for each task: how well each variant's reward model predicts returns, over training. None without any."""
     curves = [one for one in suite.monitor_curves if one.monitor == "return_r2"]
     tasks = [task for task in suite.tasks if any(one.task == task.task for one in curves)]
@@ -122,7 +122,7 @@ def return_r2(suite: SuiteReport, style: Mapping[str, Style]) -> Plate | None:
     lowest = min((value for one in curves for value in one.median if value is not None), default=0.0)
     panels[0].set_ylim(max(LOWEST_R2, min(0.0, lowest)) - 0.04, 1.04)
     legend(figure, names, style, left=0.6)
-    return Plate(
+    return Plot(
         name=f"{formatting.slug(suite.name)}-return-r2",
         title="How well the reward models predict returns",
         figure=figure,

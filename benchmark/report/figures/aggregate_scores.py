@@ -16,7 +16,7 @@ from benchmark.report.figure_style import (
     WIDTH,
     Cell,
     Data,
-    Plate,
+    Plot,
     band,
     curve,
     legend,
@@ -48,7 +48,7 @@ def leading(suite: SuiteReport) -> str | None:
     return next((entry.variant for entry in by_iqm(suite.overall.final) if entry.variant in placed), None)
 
 
-def headline(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -> Plate | None:
+def headline(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -> Plot | None:
     """Interquartile mean of normalised final scores, with the numbers beside. None where no variant has one."""
     entries = by_iqm(suite.overall.final)
     if not entries:
@@ -66,7 +66,7 @@ def headline(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -
     axes.text(1.1, 1.02, f"{formatting.sure(methods)} interval", transform=axes.transAxes, va="bottom", color=MUTED)
     _anchors(axes, [entry.iqm for entry in entries])
     axes.set_xlabel("normalised final score (0 random policy, 1 best known)")
-    return Plate(
+    return Plot(
         name=f"{formatting.slug(suite.name)}-headline",
         title="Interquartile mean over all tasks",
         figure=figure,
@@ -76,7 +76,7 @@ def headline(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -
     )
 
 
-def intervals(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -> Plate | None:
+def intervals(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -> Plot | None:
     """Interquartile mean, median, mean and optimality gap, one panel each (Agarwal et al. 2021)."""
     entries = by_iqm(suite.overall.final)
     if not entries:
@@ -100,7 +100,7 @@ def intervals(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) 
         va="bottom",
         color=MUTED,
     )
-    return Plate(
+    return Plot(
         name=f"{formatting.slug(suite.name)}-intervals",
         title="Aggregate scores",
         figure=figure,
@@ -113,7 +113,7 @@ def intervals(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) 
     )
 
 
-def profiles(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -> Plate | None:
+def profiles(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -> Plot | None:
     """Share of runs above each normalised score."""
     entries = suite.overall.profiles
     if not entries:
@@ -139,7 +139,7 @@ def profiles(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -
     )
 
 
-def efficiency(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -> Plate | None:
+def efficiency(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -> Plot | None:
     """Interquartile mean of normalised scores as training goes on."""
     entries = suite.overall.efficiency
     if not entries:
@@ -179,7 +179,7 @@ def _bands(
     alt: str,
     caption: str,
     column: str,
-) -> Plate:
+) -> Plot:
     names = [entry.variant for entry in entries]
     figure, (axes,) = subplots(1, 1, height=3.0, left=0.6, top=legend_height(names) + 0.08)
     rows: list[tuple[Cell, ...]] = []
@@ -196,7 +196,7 @@ def _bands(
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     legend(figure, names, style, left=0.6)
     data = Data(("variant", column, "value", "low", "high"), tuple(rows))
-    return Plate(f"{formatting.slug(suite.name)}-{name}", title, figure, data, alt, caption)
+    return Plot(f"{formatting.slug(suite.name)}-{name}", title, figure, data, alt, caption)
 
 
 def _rows(axes: Axes, names: Sequence[str], status: Mapping[str, str]) -> None:

@@ -14,7 +14,7 @@ from matplotlib.ticker import PercentFormatter
 
 from benchmark.analysis.schema import Improvement, Methods, SuiteReport
 from benchmark.report import formatting
-from benchmark.report.figure_style import INK, MUTED, RULE, WIDTH, Cell, Data, Plate, name_margin, subplots
+from benchmark.report.figure_style import INK, MUTED, RULE, WIDTH, Cell, Data, Plot, name_margin, subplots
 from benchmark.report.figures.aggregate_scores import by_iqm, leading
 from benchmark.report.palette import Style, shortened
 
@@ -27,7 +27,7 @@ FOREST = 1.3
 MOST = 18
 
 
-def improvement(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -> Plate | None:
+def improvement(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -> Plot | None:
     """Probability of improvement: the leader against each other variant, and every pair. None below two variants."""
     pairs = {(entry.better, entry.than): entry for entry in suite.overall.improvement}
     names = [entry.variant for entry in by_iqm(suite.overall.final)]
@@ -65,7 +65,7 @@ def improvement(suite: SuiteReport, style: Mapping[str, Style], methods: Methods
     found = [
         f"over {name} {formatting.estimated(pairs[leader, name].probability)}" for name in names if (leader, name) in pairs
     ]
-    return Plate(
+    return Plot(
         name=f"{formatting.slug(suite.name)}-improvement",
         title="Probability of improvement",
         figure=figure,
@@ -81,7 +81,7 @@ def improvement(suite: SuiteReport, style: Mapping[str, Style], methods: Methods
     )
 
 
-def ranks(suite: SuiteReport, methods: Methods) -> Plate | None:
+def ranks(suite: SuiteReport, methods: Methods) -> Plot | None:
     """How often each variant takes each place when the runs are resampled."""
     entries = sorted(suite.overall.ranks, key=lambda entry: (entry.rank, entry.variant))
     if len(entries) < 2:
@@ -124,7 +124,7 @@ def ranks(suite: SuiteReport, methods: Methods) -> Plate | None:
         for place, share in enumerate(entry.distribution)
     ]
     found = [f"{entry.variant} place {entry.rank} (between {entry.low} and {entry.high})" for entry in entries[:12]]
-    return Plate(
+    return Plot(
         name=f"{formatting.slug(suite.name)}-ranks",
         title="Places and how sure they are",
         figure=figure,

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from benchmark.analysis.schema import GraphReport, SuiteReport, TaskReport
 from benchmark.report import formatting
-from benchmark.report.figure_style import INK, RULE, WIDTH, Data, Plate, row_names, subplots
+from benchmark.report.figure_style import INK, RULE, WIDTH, Data, Plot, row_names, subplots
 
 MOST_STEPS, MOST_ARROWS = 25, 120
 """What an eye can follow in a figure as wide as a page."""
@@ -49,7 +49,7 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-def drawn_graph(suite: SuiteReport, task: TaskReport, report: GraphReport) -> Plate | None:
+def drawn_graph(suite: SuiteReport, task: TaskReport, report: GraphReport) -> Plot | None:
     """The steps with most edges of the drawn episode. None where there is no episode, or one without any edge."""
     if report.drawn is None:
         return None
@@ -79,7 +79,7 @@ def drawn_graph(suite: SuiteReport, task: TaskReport, report: GraphReport) -> Pl
     steps = f"steps {first} to {end - 1}" if end - first > 1 else f"step {first}"
     which = "" if end - first == length else f", those of its {length} steps with most edges"
     said = f"{numbers['right']} edges are claimed and true, {numbers['wrong']} claimed and not true, {numbers['missed']} missed"
-    return Plate(
+    return Plot(
         name=f"{formatting.slug(suite.name)}-{formatting.slug(report.variant)}-{formatting.slug(task.task)}-episode",
         title=f"One episode of {task.task}",
         figure=figure,

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter
 
 from benchmark.analysis.schema import REWARD_MODEL, Methods, Reproduction, RunRow, SuiteReport, TaskReport
 from benchmark.report import formatting
-from benchmark.report.figure_style import INK, MUTED, RULE, Cell, Data, Plate, counted, name_margin, row_names, subplots
+from benchmark.report.figure_style import INK, MUTED, RULE, Cell, Data, Plot, counted, name_margin, row_names, subplots
 from benchmark.report.figures.learning_curves import measure, stem
 from benchmark.report.palette import Style, shortened
 
@@ -21,7 +21,7 @@ PHASES = ("#0b5394", "#6fa8dc", "#e69f00", "#8a949e", "#009e73", "#aa3377", "#c9
 
 def finals(
     suite: SuiteReport, task: TaskReport, runs: Sequence[RunRow], style: Mapping[str, Style], methods: Methods
-) -> Plate | None:
+) -> Plot | None:
     """Every run's final score as a dot, the mean with its interval, and the published return where there is one."""
     by_success = task.score == "success"
     found = [(row, row.final_success if by_success else row.final_return) for row in task.table]
@@ -70,7 +70,7 @@ def finals(
     published = not by_success and any(row.published is not None for row in rows)
     digits = formatting.digits_for(mean.value for _, mean in known)
     listing = [f"{row.variant} {formatting.estimated(mean, digits)}" for row, mean in known[:12]]
-    return Plate(
+    return Plot(
         name=f"{stem(suite, task)}-finals",
         title="Final scores",
         figure=figure,
@@ -84,7 +84,7 @@ def finals(
     )
 
 
-def speed(runs: Sequence[RunRow], style: Mapping[str, Style]) -> Plate | None:
+def speed(runs: Sequence[RunRow], style: Mapping[str, Style]) -> Plot | None:
     """Environment steps per second of every run, by variant."""
     by_variant: dict[str, list[RunRow]] = defaultdict(list)
     for run in runs:
@@ -113,7 +113,7 @@ def speed(runs: Sequence[RunRow], style: Mapping[str, Style]) -> Plate | None:
     _speeds(axes, [run.steps_per_second or 1.0 for found in by_variant.values() for run in found])
     axes.set_xlabel("environment steps per second (learning included)")
     listing = "; ".join(f"{name} {counted(middle[name])}" for name in names[:12])
-    return Plate(
+    return Plot(
         name="speed",
         title="Environment steps per second",
         figure=figure,
@@ -126,7 +126,7 @@ def speed(runs: Sequence[RunRow], style: Mapping[str, Style]) -> Plate | None:
     )
 
 
-def phases(runs: Sequence[RunRow]) -> Plate | None:
+def phases(runs: Sequence[RunRow]) -> Plot | None:
     """Where the time of a run goes, by variant: mean seconds of each phase."""
     totals: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     counts: dict[str, int] = defaultdict(int)
@@ -165,7 +165,7 @@ def phases(runs: Sequence[RunRow]) -> Plate | None:
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=min(len(kinds), 6), borderaxespad=0.2, handlelength=1.2)
     rows = tuple((name, phase, means[name][phase], counts[name]) for name in names for phase in kinds)
     listing = "; ".join(f"{name} {formatting.duration(sum(means[name].values()))}" for name in names[:12])
-    return Plate(
+    return Plot(
         name="phases",
         title="Where the time goes",
         figure=figure,
@@ -175,7 +175,7 @@ def phases(runs: Sequence[RunRow]) -> Plate | None:
     )
 
 
-def reproduction(suite: SuiteReport, entries: Sequence[Reproduction], style: Mapping[str, Style]) -> Plate | None:
+def reproduction(suite: SuiteReport, entries: Sequence[Reproduction], style: Mapping[str, Style]) -> Plot | None:
     """Own mean less the committed mean, within the interval in which it was expected."""
     found = [entry for entry in entries if entry.difference is not None and entry.committed_mean is not None]
     if not found:
@@ -199,7 +199,7 @@ def reproduction(suite: SuiteReport, entries: Sequence[Reproduction], style: Map
     row_names(axes, names, most=50)
     axes.set_xlabel("own mean less committed mean, final score")
     counts = {verdict: sum(entry.verdict == verdict for entry in found) for verdict in sorted({e.verdict for e in found})}
-    return Plate(
+    return Plot(
         name=f"{formatting.slug(suite.name)}-reproduction",
         title="Own runs against the committed ones",
         figure=figure,

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from benchmark.analysis.schema import GraphPoint, GraphReport, MeanGraphs, MonitorCurve, Spread, SuiteReport, TaskReport
 from benchmark.report import formatting
-from benchmark.report.figure_style import INK, MUTED, WIDTH, Cell, Data, Plate, band, curve, step_axis, subplots
+from benchmark.report.figure_style import INK, MUTED, WIDTH, Cell, Data, Plot, band, curve, step_axis, subplots
 from benchmark.report.palette import Style, shortened
 
 TRUE_LINE: dict[str, object] = {"color": INK, "linewidth": 1.4, "linestyle": (0, (4, 2)), "marker": "_", "markersize": 7}
@@ -33,7 +33,7 @@ def of_variant(suite: SuiteReport, variant: str) -> list[Found]:
     return [(tasks[report.task], report) for report in suite.graphs if report.variant == variant]
 
 
-def over_training(suite: SuiteReport, variant: str, style: Mapping[str, Style]) -> Plate | None:
+def over_training(suite: SuiteReport, variant: str, style: Mapping[str, Style]) -> Plot | None:
     """A row for each task: density, F1, and, of a learned graph, the ratio of entropies. None without any graph."""
     found = of_variant(suite, variant)
     if not found:
@@ -55,7 +55,7 @@ def over_training(suite: SuiteReport, variant: str, style: Mapping[str, Style]) 
             step_axis(panel, label=place == len(found) - 1)
     _key(figure, style[variant], in_training=any((task.task, DENSITY) in monitors for task, _ in found))
     training = " Thin grey: in the training episodes, median over runs." if monitors else ""
-    return Plate(
+    return Plot(
         name=f"{formatting.slug(suite.name)}-{formatting.slug(variant)}-graphs",
         title="How dense and how right the graphs are over training",
         figure=figure,
@@ -72,7 +72,7 @@ def over_training(suite: SuiteReport, variant: str, style: Mapping[str, Style]) 
     )
 
 
-def mean_graphs(suite: SuiteReport, variant: str) -> Plate | None:
+def mean_graphs(suite: SuiteReport, variant: str) -> Plot | None:
     """For each task two matrices beside each other: the mean claimed and the mean true graph. None where no run has them."""
     found = [(task, report.mean) for task, report in of_variant(suite, variant) if report.mean is not None]
     if not found:
@@ -97,7 +97,7 @@ def mean_graphs(suite: SuiteReport, variant: str) -> Plate | None:
         _matrix(claimed, mean.claimed, f"{shortened(task.task, 42)}\nclaimed")
         _matrix(true, mean.true, "\ntrue")
         claimed.set_ylabel("who influences")
-    return Plate(
+    return Plot(
         name=f"{formatting.slug(suite.name)}-{formatting.slug(variant)}-mean-graphs",
         title="Who influences whom, at the end of training",
         figure=figure,

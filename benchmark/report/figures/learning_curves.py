@@ -14,7 +14,7 @@ from benchmark.report.figure_style import (
     MUTED,
     Cell,
     Data,
-    Plate,
+    Plot,
     band,
     curve,
     legend,
@@ -25,7 +25,7 @@ from benchmark.report.figure_style import (
 from benchmark.report.palette import Style, shortened
 
 
-def on_task(suite: SuiteReport, task: TaskReport, style: Mapping[str, Style], methods: Methods) -> Plate | None:
+def on_task(suite: SuiteReport, task: TaskReport, style: Mapping[str, Style], methods: Methods) -> Plot | None:
     """Means of returns and success rates of all variants. None before any run is there."""
     curves = with_runs(task)
     if not curves:
@@ -44,7 +44,7 @@ def on_task(suite: SuiteReport, task: TaskReport, style: Mapping[str, Style], me
         step_axis(axes)
         axes.set_xlim(0, task.budget)
     legend(figure, names, style, left=0.6)
-    return Plate(
+    return Plot(
         name=f"{stem(suite, task)}-curves",
         title="Learning curves",
         figure=figure,
@@ -57,7 +57,7 @@ def on_task(suite: SuiteReport, task: TaskReport, style: Mapping[str, Style], me
     )
 
 
-def every_seed(suite: SuiteReport, task: TaskReport, style: Mapping[str, Style]) -> Plate | None:
+def every_seed(suite: SuiteReport, task: TaskReport, style: Mapping[str, Style]) -> Plot | None:
     """One panel a variant with the measure that the task is scored by: each seed thin, the mean thick."""
     curves = with_runs(task)
     if not curves:
@@ -76,7 +76,7 @@ def every_seed(suite: SuiteReport, task: TaskReport, style: Mapping[str, Style])
     _small_multiples(panels, len(curves), columns)
     panels[0].set_xlim(0, task.budget)
     failed = sum(seed.failed_at is not None for entry in curves for seed in entry.returns.seeds)
-    return Plate(
+    return Plot(
         name=f"{stem(suite, task)}-seeds",
         title="Every run",
         figure=figure,
@@ -96,7 +96,7 @@ def every_seed(suite: SuiteReport, task: TaskReport, style: Mapping[str, Style])
     )
 
 
-def over_tasks(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -> Plate | None:
+def over_tasks(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -> Plot | None:
     """A panel for each task with the mean curves of all variants."""
     tasks = [task for task in suite.tasks if with_runs(task)]
     if len(tasks) < 2:
@@ -120,7 +120,7 @@ def over_tasks(suite: SuiteReport, style: Mapping[str, Style], methods: Methods)
         panel.set_xlim(0, task.budget)
     _small_multiples(panels, len(tasks), columns, shared=False)
     legend(figure, names, style, left=0.6)
-    return Plate(
+    return Plot(
         name=f"{formatting.slug(suite.name)}-tasks",
         title="Learning curves on every task",
         figure=figure,
@@ -134,7 +134,7 @@ def over_tasks(suite: SuiteReport, style: Mapping[str, Style], methods: Methods)
     )
 
 
-def of_variant(suite: SuiteReport, variant: str, style: Mapping[str, Style], methods: Methods) -> Plate | None:
+def of_variant(suite: SuiteReport, variant: str, style: Mapping[str, Style], methods: Methods) -> Plot | None:
     """A panel for each task with every seed of one variant, before the means of the others in grey."""
     found = [(task, entry) for task in suite.tasks for entry in with_runs(task) if entry.variant == variant]
     if not found:
@@ -157,7 +157,7 @@ def of_variant(suite: SuiteReport, variant: str, style: Mapping[str, Style], met
     _small_multiples(panels, len(found), columns, shared=False)
     ends = "; ".join(f"{task.task} {_last(scored(task, entry))}" for task, entry in found[:10])
     others = " The means of the other variants are grey." if any(len(with_runs(task)) > 1 for task, _ in found) else ""
-    return Plate(
+    return Plot(
         name=f"{formatting.slug(suite.name)}-{formatting.slug(variant)}-curves",
         title="Learning curves",
         figure=figure,

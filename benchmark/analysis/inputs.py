@@ -1,0 +1,84 @@
+"""What an aggregate is made of, as one hash: equal inputs give equal bytes, so nothing is computed twice.
+
+The Snakefile asks for these hashes whenever it is read, so nothing here imports numpy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmark.experiments.store import Store
+from benchmark.experiments.suite import Suite
+
+INPUTS_FILE = "inputs.sha256"
+"""Beside what was made: the hash of what it was made of."""
+
+_ROOT = Path(__file__).parents[2]
+_CODE = ("benchmark/analysis", "benchmark/experiments", "benchmark/environments/tasks", "algorithms/settings")
+_PACKAGES = ("arch", "numpy", "pandas", "pydantic", "rliable", "scipy")
+
+
+def suite_inputs(suite: Suite, store: Store, *, retrain: bool = False) -> str:
+    """sha256 over what the aggregate of one suite depends on.
+
+    The suite, its planned runs, the content of every record that is there (or the note of a crash, or that nothing is),
+    the code that aggregates and the versions of the packages that it uses.
+    """
+    digest = hashlib.sha256(f"{_code()}\n{suite.model_dump_json()}\n{retrain}\n".encode())
+    for planned in suite.runs():
+        spec = planned.spec
+        places = [store.own(spec), store.crash_note(spec)]
+        if not suite.always_train:
+            places.insert(0, store.reference(spec))
+        digest.update(f"{planned.variant} {spec.fingerprint}\n".encode())
+        for path in places:
+            content = _content(path)
+            if content is not None:
+                digest.update(f"{path.parts[-4:]} {hashlib.sha256(content).hexdigest()}\n".encode())
+                if not retrain:
+                    break
+    return digest.hexdigest()
+
+
+def aggregate_inputs(suites: Sequence[Suite], store: Store, *, retrain: bool = False) -> str:
+    """sha256 over what the aggregate of several suites depends on: each of them, in this order, and the studies."""
+    digest = hashlib.sha256()
+    for suite in suites:
+        digest.update(f"{suite.name} {suite_inputs(suite, store, retrain=retrain)}\n".encode())
+    for path in store.studies():
+        digest.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def made_of(folder: Path) -> str | None:
+    """The hash of what the content of a folder was made of; None where nothing whole lies there."""
+    content = _content(folder / INPUTS_FILE)
+    return None if content is None else content.decode("ascii", "replace").strip()
+
+
+def code_digest(folders: Iterable[str], packages: Iterable[str], endings: tuple[str, ...] = (".py",)) -> str:
+    """sha256 over source files below the repository's `folders`, and the installed versions of `packages`."""
+    digest = hashlib.sha256()
+    for package in packages:
+        digest.update(f"{package} {version(package)}\n".encode())
+    for folder in folders:
+        for path in sorted((_ROOT / folder).rglob("*")):
+            if path.suffix in endings:
+                digest.update(path.relative_to(_ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+@cache
+def _code() -> str:
+    return code_digest(_CODE, _PACKAGES)
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
