@@ -1,7 +1,7 @@
-"""The pipeline: train every run of the chosen suites that is not there yet, aggregate, render the report.
+"""The pipeline: train every run of the chosen suites that is not there yet, aggregate and draw each suite, render the report.
 
 snakemake --cores all
-snakemake --cores all --config suites='[quick, lbf-baselines]' device=cuda retrain=true
+snakemake --cores all --config suites='[quick, lbf-baselines]' device=cuda retrain=true pdf=true
 """
 
 import shlex
@@ -14,34 +14,39 @@ from benchmark.workflow.pipeline import Pipeline
 min_version("9.10")
 
 PIPELINE = Pipeline(config)
+PROGRESS = PIPELINE.training_progress()
 PYTHON = f"{shlex.quote(sys.executable)} -m"
 CREDITBENCH = f"{PYTHON} benchmark.cli"
+REPORT = f"{CREDITBENCH} report {PIPELINE.report_arguments}"
 
 
 wildcard_constraints:
     run=r"[^/]+-[0-9a-f]{12}",
     family=r"[^/]+",
+    suite=r"[^/]+",
 
 
 localrules:
     all,
     kernels,
-    aggregate,
+    suite,
+    evidence,
     report,
 
 
 onstart:
     PIPELINE.claim_folder()
+    PROGRESS.start()
 
 
 # A run that crashed has no record, so the rules below cannot be run: the report is made of what there is.
 onerror:
-    shell(
-        f"{CREDITBENCH} aggregate {PIPELINE.report_arguments} && {CREDITBENCH} report"
-    )
+    PROGRESS.stop()
+    shell(f"{CREDITBENCH} aggregate {PIPELINE.aggregate_arguments()} && {REPORT}")
 
 
 onsuccess:
+    PROGRESS.stop()
     print("The report: reports/index.html")
 
 
@@ -58,6 +63,8 @@ rule kernels:
     params:
         creditbench=CREDITBENCH,
         tasks=lambda wildcards: " ".join(PIPELINE.families[wildcards.family]),
+    message:
+        "compile the simulators of {wildcards.family} (once a machine)"
     shell:
         "{params.creditbench} compile {params.tasks} > {log} 2>&1"
 
@@ -79,35 +86,68 @@ rule train:
         python=PYTHON,
         creditbench=CREDITBENCH,
         run=lambda wildcards: PIPELINE.job(wildcards.task, wildcards.run).arguments,
+        name=lambda wildcards: PIPELINE.job(wildcards.task, wildcards.run).description,
         device=PIPELINE.config.device,
+    message:
+        "train {params.name}"
     shell:
         "{params.python} benchmark.workflow.supervisor checkpoints/{wildcards.task}/{wildcards.run} -- "
         "{params.creditbench} train {params.run} --expect {wildcards.run} --device {params.device} > {log} 2>&1"
 
 
-rule aggregate:
+# One job a suite, each made again only if one of its records has changed (see Pipeline.stale_suite).
+rule suite:
     input:
-        PIPELINE.records,
+        records=lambda wildcards: [
+            ancient(record) for record in PIPELINE.records(wildcards.suite)
+        ],
+        stale=lambda wildcards: PIPELINE.stale_suite(wildcards.suite),
     output:
-        "results/aggregate/aggregate.json",
-        "results/aggregate/manifest.json",
+        "results/suites/{suite}/prepared.sha256",
     log:
-        "logs/aggregate.log",
+        "logs/suites/{suite}.log",
+    priority: 1
     params:
         creditbench=CREDITBENCH,
-        suites=PIPELINE.report_arguments,
+        runs=lambda wildcards: len(PIPELINE.records(wildcards.suite)),
+        arguments=lambda wildcards: PIPELINE.prepare_arguments(wildcards.suite),
+    message:
+        "aggregate and draw the suite {wildcards.suite} ({params.runs} runs)"
     shell:
-        "{params.creditbench} aggregate {params.suites} > {log} 2>&1"
+        "{params.creditbench} prepare {params.arguments} > {log} 2>&1"
+
+
+# Where something has to be trained first, what is there already can be read meanwhile.
+rule evidence:
+    input:
+        expand("results/suites/{suite}/prepared.sha256", suite=PIPELINE.ready),
+    output:
+        touch("results/aggregate/.evidence"),
+    log:
+        "logs/evidence.log",
+    priority: 2
+    params:
+        aggregate=f"{CREDITBENCH} aggregate {PIPELINE.aggregate_arguments(PIPELINE.ready)}",
+        report=REPORT,
+    message:
+        "render what is committed: reports/index.html can be read while the rest is trained"
+    shell:
+        "({params.aggregate} && {params.report}) > {log} 2>&1"
 
 
 rule report:
     input:
-        "results/aggregate/aggregate.json",
+        expand("results/suites/{suite}/prepared.sha256", suite=PIPELINE.suites),
+        evidence=PIPELINE.evidence_first,
+        stale=PIPELINE.stale_report(),
     output:
         "reports/index.html",
     log:
         "logs/report.log",
     params:
-        creditbench=CREDITBENCH,
+        aggregate=f"{CREDITBENCH} aggregate {PIPELINE.aggregate_arguments()}",
+        report=REPORT,
+    message:
+        "render the report"
     shell:
-        "{params.creditbench} report > {log} 2>&1"
+        "({params.aggregate} && {params.report}) > {log} 2>&1"

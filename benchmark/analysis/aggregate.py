@@ -100,7 +100,8 @@ def aggregate(
     else:
         parts = [suite_part(suite, store, cache, retrain=retrain) for suite in suites]
     result = combined(parts, store)
-    write_part(out, result, aggregate_inputs(suites, store, retrain=retrain))
+    inputs = {suite.name: suite_inputs(suite, store, retrain=retrain) for suite in suites}
+    write_part(out, result, aggregate_inputs(inputs, store))
     write_tables(out / TABLE_FOLDER, result.aggregate)
     return result.aggregate
 

@@ -19,8 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from rliable import library, metrics
-from scipy import stats
+from scipy import special
 
 from algorithms.seeds import derive
 
@@ -78,7 +77,7 @@ def prediction_interval(values: Array, m: int) -> tuple[float, float] | None:
 
 def t_quantile(degrees: int) -> float:
     """The 97.5 % point of Student's t."""
-    return float(stats.t.ppf(_QUANTILES[1], degrees))
+    return float(special.stdtrit(degrees, _QUANTILES[1]))
 
 
 def resample_counts(n: int, *names: str) -> NDArray[np.int64]:
@@ -177,8 +176,8 @@ def _by_rliable(scores: VariantScores) -> tuple[Array, Array, Array]:
     def aggregates(runs: NDArray[np.int64]) -> Array:
         return np.concatenate(
             [
-                _scalars(final[runs, columns]),
-                _scalars(absolute[runs, columns]),
+                scalars(final[runs, columns]),
+                scalars(absolute[runs, columns]),
                 _profile(final[runs, columns], thresholds),
                 interquartile_mean(curves[runs, columns].reshape(n * tasks, -1)),
             ]
@@ -188,6 +187,8 @@ def _by_rliable(scores: VariantScores) -> tuple[Array, Array, Array]:
     if n == 1:
         point = aggregates(numbers)
         return point, point, point
+    from rliable import library  # takes seconds to import: not for reading what was aggregated before
+
     with _global_seed():
         points, intervals = library.get_interval_estimates(
             {"": numbers}, aggregates, reps=RESAMPLES, confidence_interval_size=CONFIDENCE
@@ -208,13 +209,14 @@ def interquartile_mean(values: Array) -> Array:
     return middle
 
 
-def _scalars(matrix: Array) -> Array:
+def scalars(matrix: Array) -> Array:
+    """The four SCALARS of a matrix of scores [n, T]: bit for bit rliable's `aggregate_*` (the tests compare them)."""
     return np.array(
         [
             interquartile_mean(matrix.ravel()),
-            metrics.aggregate_median(matrix),
-            metrics.aggregate_mean(matrix),
-            metrics.aggregate_optimality_gap(matrix),
+            np.median(matrix.mean(axis=0)),
+            matrix.mean(axis=0).mean(),
+            1 - np.minimum(matrix, 1).mean(),
         ]
     )
 

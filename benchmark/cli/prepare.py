@@ -25,15 +25,21 @@ def prepare(
     """
     found = load_suite(suite)
     from benchmark.analysis.aggregate import suite_part
+    from benchmark.analysis.inputs import suite_inputs
+    from benchmark.experiments.atomic_write import write_atomically
+    from benchmark.report.freshness import PREPARED, prepared_inputs
     from benchmark.report.gallery import Gallery
     from benchmark.report.palette import styles
 
+    inputs = suite_inputs(found, Store(), retrain=retrain)
     part = suite_part(found, Store(), cache, retrain=retrain)
     aggregate = part.aggregate
-    names = {variant for other in load_suites(report).values() for variant in other.variants}
-    style = styles({*names, *found.variants})
+    names = {variant for other in load_suites(report).values() for variant in other.variants} | {*found.variants}
+    style = styles(names)
     (suite_report,) = aggregate.suites
     Gallery(cache / found.name / "figures", suite_report, aggregate.runs, style, aggregate.methods, pdf=pdf).complete()
+    marker = prepared_inputs(inputs, names, pdf=pdf)
+    write_atomically(cache / found.name / PREPARED, f"{marker}\n".encode())
     counts = suite_report.coverage
     print(f"{found.name}: {counts.found} of {counts.planned} runs are there, {counts.failed} of them failed;", end=" ")
     print(f"missing {counts.missing}, crashed {counts.crashed}, corrupt {counts.corrupt}")

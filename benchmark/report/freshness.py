@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from benchmark.analysis.inputs import code_digest, made_of
 
+PREPARED = "prepared.sha256"
+"""In the folder of each suite: the hash of what its figures were drawn of."""
 MARKER = ".creditbench-report"
 """In each report; its first line is the hash of what the report was made of."""
 
@@ -29,6 +32,21 @@ def report_made_of(folder: Path) -> str | None:
     except (OSError, ValueError, IndexError):
         return None
     return marker
+
+
+def prepared_inputs(suite_inputs: str, variants: Iterable[str], *, pdf: bool) -> str:
+    """sha256 over what the figures of a suite depend on: the inputs of its aggregate, the variants of the whole report (a
+    variant's colour depends on them), the code that draws, and `pdf`."""
+    text = f"{_code()}\n{suite_inputs}\n{sorted(set(variants))}\n{pdf}\n"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def is_prepared(folder: Path, suite_inputs: str, variants: Iterable[str], *, pdf: bool) -> bool:
+    """Whether the folder of a suite holds what `creditbench prepare` would make of these inputs."""
+    try:
+        return (folder / PREPARED).read_text().strip() == prepared_inputs(suite_inputs, variants, pdf=pdf)
+    except (OSError, ValueError):
+        return False
 
 
 @cache

@@ -9,7 +9,7 @@ import contextlib
 import os
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,11 +18,17 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from benchmark.analysis.inputs import aggregate_inputs, suite_inputs
 from benchmark.environments.tasks.registry import get_task
 from benchmark.experiments.run_spec import RunSpec
 from benchmark.experiments.store import Store
-from benchmark.experiments.suite import PlannedRun, Suite, load_suites
+from benchmark.experiments.suite import PlannedRun, Suite, load_suite, load_suites, suite_names
 from benchmark.experiments.validation import problems
+from benchmark.report.freshness import expected_inputs, is_prepared, report_made_of
+from benchmark.workflow.training_progress import TrainingProgress
+
+EVIDENCE = "evidence"
+CACHE, AGGREGATE, REPORTS = Path("results/suites"), Path("results/aggregate"), Path("reports")
 
 
 class ConfigError(ValueError):
@@ -30,13 +36,19 @@ class ConfigError(ValueError):
 
 
 class PipelineConfig(BaseModel):
-    """The pipeline's options: `snakemake --config suites='[quick, lbf-baselines]' device=cuda retrain=true`."""
+    """The pipeline's options: `snakemake --config suites='[quick, lbf-baselines]' device=cuda retrain=true`.
+
+    The suite name "evidence" stands for all suites whose records are all committed.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    suites: tuple[str, ...] = Field(default=("quick",), min_length=1, description="Names of suites, or paths of suite files.")
+    suites: tuple[str, ...] = Field(
+        default=(EVIDENCE, "quick"), min_length=1, description="Names of suites, or paths of suite files."
+    )
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="Where runs are trained.")
     retrain: bool = Field(default=False, description="Train also what has a committed record, and compare the two.")
+    pdf: bool = Field(default=False, description="Draw a PDF twin of each figure.")
 
     @field_validator("suites", mode="before")
     @classmethod
@@ -67,6 +79,12 @@ class Job:
         return shlex.join(names)
 
     @property
+    def description(self) -> str:
+        """For people."""
+        spec = self.planned.spec
+        return f"{self.planned.variant} on {spec.task}, seed {spec.seed}, {spec.budget:,} steps"
+
+    @property
     def threads(self) -> int:
         """One, and one for each worker process of a real package."""
         spec = self.planned.spec
@@ -83,25 +101,83 @@ class Pipeline:
         except ValidationError as error:
             raise ConfigError(f"--config:\n{problems(error, PipelineConfig)}") from error
         self.store = Store(root)
-        self.suites: dict[str, Suite] = load_suites(self.config.suites)
+        loaded = load_suites(self._requested())
+        self.suites: dict[str, Suite] = {suite.name: suite for suite in loaded.values()}
+        self._arguments = {suite.name: argument for argument, suite in loaded.items()}
         self._jobs: dict[str, Job] = {}
         self._trained: set[str] = set()
         for name, suite in self.suites.items():
             for planned in suite.runs():
                 path = planned.spec.path.as_posix()
-                self._jobs.setdefault(path, Job(name, planned))
+                self._jobs.setdefault(path, Job(self._arguments[name], planned))
                 if self.config.retrain or suite.always_train:
                     self._trained.add(path)
 
-    @property
-    def records(self) -> list[str]:
-        """The records that the aggregate is made of: the committed one where there is one and the suites take it, else
-        the own one, which is trained if it is not there. With retrain, every own one."""
-        return [self._record(path, job.planned.spec).as_posix() for path, job in self._jobs.items()]
+    def _requested(self) -> list[str]:
+        """The names and paths of --config, with what "evidence" stands for."""
+        names: list[str] = []
+        for name in self.config.suites:
+            names += evidence_suites(self.store) if name == EVIDENCE else [name]
+        return names
 
-    def _record(self, path: str, spec: RunSpec) -> Path:
+    def records(self, suite: str) -> list[str]:
+        """The records that a suite's aggregate is made of: the committed one where there is one and the suite takes it, else
+        the own one, which is trained if it is not there. With retrain, every own one."""
+        paths = dict.fromkeys(planned.spec.path.as_posix() for planned in self.suites[suite].runs())
+        return [self._record(path).as_posix() for path in paths]
+
+    def _record(self, path: str) -> Path:
+        spec = self._jobs[path].planned.spec
         committed = self.store.reference(spec)
         return self.store.own(spec) if path in self._trained or not committed.exists() else committed
+
+    @cached_property
+    def to_train(self) -> dict[str, RunSpec]:
+        """The runs whose record is not there yet, by their path."""
+        return {path: job.planned.spec for path, job in self._jobs.items() if not self._record(path).exists()}
+
+    @cached_property
+    def ready(self) -> list[str]:
+        """The suites that need no training."""
+        absent = {spec.path for spec in self.to_train.values()}
+        return [name for name, suite in self.suites.items() if not any(run.spec.path in absent for run in suite.runs())]
+
+    def stale_suite(self, suite: str) -> list[str]:
+        """A file that is newer than what was prepared of the suite, if that has to be done again; else none.
+
+        Snakemake compares times of files, which git sets as it likes. What decides here are hashes of the suite, its records,
+        its crash notes, and of the code that aggregates and draws.
+        """
+        folder = self.store.root / CACHE / suite
+        fresh = is_prepared(folder, self._inputs[suite], self._variants, pdf=self.config.pdf)
+        return [] if fresh and suite in self.ready else [self._newer_file(f"suite-{suite}")]
+
+    def stale_report(self) -> list[str]:
+        """The same of the report."""
+        inputs = expected_inputs(aggregate_inputs(self._inputs, self.store), pdf=self.config.pdf)
+        fresh = report_made_of(self.store.root / REPORTS) == inputs
+        return [] if fresh and not self.to_train else [self._newer_file("report")]
+
+    @property
+    def evidence_first(self) -> list[str]:
+        """The marker of a report of the suites that need no training, made before anything is trained; none where there is a
+        report already, or nothing to wait for."""
+        wanted = bool(self.ready and self.to_train) and not (self.store.root / REPORTS / "index.html").exists()
+        return [(AGGREGATE / ".evidence").as_posix()] if wanted else []
+
+    @cached_property
+    def _inputs(self) -> dict[str, str]:
+        return {name: suite_inputs(suite, self.store, retrain=self.config.retrain) for name, suite in self.suites.items()}
+
+    @cached_property
+    def _variants(self) -> set[str]:
+        return {variant for suite in self.suites.values() for variant in suite.variants}
+
+    def _newer_file(self, name: str) -> str:
+        path = self.store.root / ".snakemake" / "creditbench" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        return path.as_posix()
 
     def job(self, task: str, run: str) -> Job:
         """The job that makes results/runs/<task>/<run>/record.json."""
@@ -128,11 +204,29 @@ class Pipeline:
             return []
         return [f"checkpoints/.kernels/{get_task(task).family}"]
 
+    def prepare_arguments(self, suite: str) -> str:
+        """The arguments of `creditbench prepare` for a suite, quoted for a shell."""
+        report = [part for argument in self._arguments.values() for part in ("--report", argument)]
+        retrain = ["--retrain"] if self.config.retrain else []
+        return shlex.join([self._arguments[suite], *report, *retrain, *self._pdf])
+
+    def aggregate_arguments(self, suites: Iterable[str] | None = None) -> str:
+        """The options of `creditbench aggregate` for these suites, or all; quoted for a shell."""
+        names = [part for name in suites or self.suites for part in ("--suite", self._arguments[name])]
+        return shlex.join([*names, *(["--retrain"] if self.config.retrain else [])])
+
     @property
     def report_arguments(self) -> str:
-        """The options of `creditbench aggregate` for these suites, quoted for a shell."""
-        names = [part for name in self.suites for part in ("--suite", name)]
-        return shlex.join([*names, *(["--retrain"] if self.config.retrain else [])])
+        """The options of `creditbench report`."""
+        return shlex.join(self._pdf)
+
+    @property
+    def _pdf(self) -> list[str]:
+        return ["--pdf"] if self.config.pdf else []
+
+    def training_progress(self) -> TrainingProgress:
+        """Shows how far the runs are that have to be trained, until it is stopped."""
+        return TrainingProgress(self.store, list(self.to_train.values()))
 
     @property
     def gpus(self) -> int:
@@ -157,7 +251,17 @@ class Pipeline:
         """Gives inputs from before the clock was set back the present time: Snakemake would delete what is made of them."""
         now = time.time()
         markers = [self.store.root / "checkpoints" / ".kernels" / family for family in self.families]
-        for path in [*markers, *map(Path, self.records)]:
+        for path in [*markers, *map(self._record, self._jobs)]:
             with contextlib.suppress(OSError):  # not there yet, or not ours: then Snakemake says what it needs
                 if path.stat().st_mtime > now:
                     os.utime(path)
+
+
+def evidence_suites(store: Store) -> list[str]:
+    """The suites that come with CreditBench and whose records are all committed."""
+    suites = (load_suite(name) for name in suite_names())
+    return [
+        suite.name
+        for suite in suites
+        if not suite.always_train and all(store.reference(planned.spec).exists() for planned in suite.runs())
+    ]

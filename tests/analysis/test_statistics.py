@@ -12,7 +12,16 @@ from rliable import library, metrics
 from scipy import stats
 
 from benchmark.analysis import statistics
-from benchmark.analysis.statistics import PROFILE_THRESHOLDS, RESAMPLES, VariantScores, improvement, over_tasks, resample_counts
+from benchmark.analysis.statistics import (
+    PROFILE_THRESHOLDS,
+    RESAMPLES,
+    VariantScores,
+    improvement,
+    interquartile_mean,
+    over_tasks,
+    resample_counts,
+    scalars,
+)
 
 unit = st.floats(-0.5, 1.5, allow_nan=False, width=32)
 many = hypothesis_settings(max_examples=50, deadline=None)
@@ -375,3 +384,21 @@ def test_the_interval_of_a_ratio_misses_as_often_as_is_said(seeds: int, missed: 
         assert found[1] is not None
         misses.append(not found[1][0] <= 0.5 <= found[1][1])
     assert np.mean(misses) == pytest.approx(missed, abs=0.03)
+
+
+@given(arrays(np.float64, st.tuples(st.integers(1, 12), st.integers(1, 6)), elements=st.floats(-2, 3)))
+@hypothesis_settings(max_examples=200, deadline=None)
+def test_the_aggregates_of_a_resample_are_those_of_rliable_bit_for_bit(matrix) -> None:
+    expected = (
+        metrics.aggregate_iqm(matrix),
+        metrics.aggregate_median(matrix),
+        metrics.aggregate_mean(matrix),
+        metrics.aggregate_optimality_gap(matrix),
+    )
+    assert tuple(scalars(matrix)) == expected
+
+
+@given(arrays(np.float64, st.tuples(st.integers(1, 40), st.integers(1, 5)), elements=st.floats(-2, 3)))
+@hypothesis_settings(max_examples=200, deadline=None)
+def test_the_interquartile_mean_of_a_curve_is_scipys_trimmed_mean_bit_for_bit(curves) -> None:
+    np.testing.assert_array_equal(interquartile_mean(curves), stats.trim_mean(curves, proportiontocut=0.25, axis=0))
