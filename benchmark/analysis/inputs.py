@@ -17,6 +17,8 @@ from benchmark.experiments.suite import Suite
 INPUTS_FILE = "inputs.sha256"
 """Beside what was made: the hash of what it was made of."""
 
+_LARGEST = 2**24
+"""Bytes; records and results of studies are far smaller."""
 _ROOT = Path(__file__).parents[2]
 _CODE = ("benchmark/analysis", "benchmark/experiments", "benchmark/environments/tasks", "algorithms/settings")
 _PACKAGES = ("arch", "numpy", "pandas", "pydantic", "rliable", "scipy")
@@ -36,9 +38,9 @@ def suite_inputs(suite: Suite, store: Store, *, retrain: bool = False) -> str:
             places.insert(0, store.reference(spec))
         digest.update(f"{planned.variant} {spec.fingerprint}\n".encode())
         for path in places:
-            content = _content(path)
+            content = _hash(path)
             if content is not None:
-                digest.update(f"{path.parts[-4:]} {hashlib.sha256(content).hexdigest()}\n".encode())
+                digest.update(f"{path.parts[-4:]} {content}\n".encode())
                 if not retrain:
                     break
     return digest.hexdigest()
@@ -49,14 +51,16 @@ def aggregate_inputs(suites: Mapping[str, str], store: Store) -> str:
     studies."""
     digest = hashlib.sha256("".join(f"{name} {inputs}\n" for name, inputs in suites.items()).encode())
     for path in store.studies():
-        digest.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        digest.update(f"{path.name} {_hash(path)}\n".encode())
     return digest.hexdigest()
 
 
 def made_of(folder: Path) -> str | None:
     """The hash of what the content of a folder was made of; None where nothing whole lies there."""
-    content = _content(folder / INPUTS_FILE)
-    return None if content is None else content.decode("ascii", "replace").strip()
+    try:
+        return (folder / INPUTS_FILE).read_text().strip()
+    except (OSError, ValueError):
+        return None
 
 
 def code_digest(folders: Iterable[str], packages: Iterable[str], endings: tuple[str, ...] = (".py",)) -> str:
@@ -76,8 +80,15 @@ def _code() -> str:
     return code_digest(_CODE, _PACKAGES)
 
 
-def _content(path: Path) -> bytes | None:
+def _hash(path: Path) -> str | None:
+    """Of a file's content; None where there is nothing. Records come from strangers: what is no file, or too large to be
+    read as one, counts as what it is."""
     try:
-        return path.read_bytes()
-    except OSError:
-        return None
+        if not path.exists():
+            return None
+        if not path.is_file():
+            return "not a file"
+        size = path.stat().st_size
+        return f"{size} bytes" if size > _LARGEST else hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        return str(error.strerror)

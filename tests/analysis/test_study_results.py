@@ -74,7 +74,7 @@ HOSTILE: dict[str, tuple[Any, str]] = {
     "escapes": (made_up_study(title="\x1b[2Jtitle"), "control characters"),
     "another study": (made_up_study("another"), "it is the result of the study 'another'"),
     "another verdict": (made_up_study(verdict="supported"), "the verdict of these predictions together is 'not supported'"),
-    "a crooked table": (made_up_study(tables=table(rows=[[1, 2]])), "every row needs 4 groups"),
+    "a crooked table": (made_up_study(tables=table(rows=[[1, 2]])), "every row needs 4 cells"),
     "a huge number": (made_up_study(tables=table(rows=[[1, 1e300, 1, ""]])), "less than or equal to"),
     "not a number": (made_up_study(seconds=float("nan")), "finite number"),
     "a later schema": (made_up_study(schema_version=3), "schema_version: Input should be 2"),

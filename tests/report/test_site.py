@@ -66,19 +66,49 @@ def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[str, Reader]) 
         assert not re.search(r'(href|src)="(?!#)', drawing.read_text()), drawing.name
 
 
-def test_every_figure_has_alternative_text_with_numbers_a_caption_a_pdf_and_its_data(
-    site: Path, pages: dict[str, Reader]
-) -> None:
+def test_every_figure_has_alternative_text_with_numbers_a_caption_and_its_data(site: Path, pages: dict[str, Reader]) -> None:
     shown = set()
     for name, reader in pages.items():
         for image in reader.all("img"):
             stem = Path(image["src"]).stem
             shown.add(stem)
             assert re.search(r"\d", image["alt"]), f"{name}: {stem}"
-            assert (site / "figures" / f"{stem}.pdf").read_bytes().startswith(b"%PDF")
             assert len(rows(site / "data" / f"{stem}.csv")) > 0, stem
     assert shown == {path.stem for path in site.glob("figures/*.svg")}, "a figure that no page shows"
     assert len(shown) >= 15
+
+
+def test_figures_have_pdf_twins_on_request_alone(site: Path, tmp_path: Path) -> None:
+    assert not list(site.rglob("*.pdf"))
+    content = made_up_aggregate(1, 1, 2)
+    twins = render(write_aggregate(tmp_path / "aggregate", content), tmp_path / "site", pdf=True).parent
+    drawings = {path.stem for path in twins.glob("figures/*.svg")}
+    assert {path.stem for path in twins.glob("figures/*.pdf")} == drawings
+    assert all(path.read_bytes().startswith(b"%PDF") for path in twins.glob("figures/*.pdf"))
+    assert 'href="figures/made-up-headline.pdf"' in (twins / "index.html").read_text()
+
+
+def test_kept_figures_are_used_until_something_changes(tmp_path: Path) -> None:
+    content, cache = made_up_aggregate(1, 2, 2), tmp_path / "cache"
+    kept = cache / "made-up" / "figures" / "figures" / "made-up-headline.svg"
+
+    def drawn_at() -> int:
+        render(write_aggregate(tmp_path / "aggregate", content), tmp_path / "site", cache=cache)
+        return kept.stat().st_mtime_ns
+
+    first = drawn_at()
+    assert drawn_at() == first
+    assert files(site_of(tmp_path / "without", content)) == files(tmp_path / "site")
+    content["suites"][0]["title"] = "Another title"
+    assert drawn_at() != first
+
+
+def test_a_damaged_index_of_kept_figures_draws_them_again(tmp_path: Path) -> None:
+    content, cache = made_up_aggregate(1, 1, 2), tmp_path / "cache"
+    aggregate = write_aggregate(tmp_path / "aggregate", content)
+    before = files(render(aggregate, tmp_path / "site", cache=cache).parent)
+    (cache / "made-up" / "figures" / "figures.json").write_text("{")
+    assert files(render(aggregate, tmp_path / "site", cache=cache).parent) == before
 
 
 def test_every_table_has_a_caption_scoped_headers_and_its_csv(site: Path, pages: dict[str, Reader]) -> None:
