@@ -15,7 +15,7 @@ from algorithms.redistribution.models.learned import LearnedRedistributor
 from benchmark.experiments.run_spec import ImpossibleRun
 from benchmark.papers.runner import run_study
 from benchmark.papers.stas.studies.credit_recovery import findings
-from benchmark.papers.studies import STUDIES
+from benchmark.papers.studies import studies
 from benchmark.papers.toolkit.credit_fits import (
     FULL,
     Fit,
@@ -214,5 +214,5 @@ def test_games_are_called_as_tasks_are() -> None:
 
 
 def test_the_study_runs() -> None:
-    result = run_study(STUDIES["credit-recovery"], quick=True, progress=lambda *told: None)
+    result = run_study(studies()["credit-recovery"], quick=True, progress=lambda *told: None)
     assert [len(table.rows) for table in result.tables] == [3 * (4 + 4), 3 * 4, 5, 5]

@@ -15,7 +15,7 @@ from benchmark.papers.dependence_graphs.graph_estimates import CREDITS, CRITICS,
 from benchmark.papers.dependence_graphs.influence_worlds import ON_THE_WAY, relay, rooms, star, switch
 from benchmark.papers.dependence_graphs.studies.dependence_graph_gradients import QUICK, cases, findings, without_bumps
 from benchmark.papers.runner import run_study
-from benchmark.papers.studies import STUDIES
+from benchmark.papers.studies import studies
 from benchmark.papers.toolkit.tabular_mdp import Exact, FiniteWorld, all_trajectories, sampled_trajectories
 
 
@@ -163,7 +163,7 @@ def test_verdicts_follow_the_measurements(good: bool, verdict: str) -> None:
 
 
 def test_the_study_runs_and_finds_the_star_unbiased() -> None:
-    result = run_study(STUDIES["dependence-graph-gradients"], quick=True, progress=lambda *told: None)
+    result = run_study(studies()["dependence-graph-gradients"], quick=True, progress=lambda *told: None)
     assert result.predictions[0].verdict == "supported"
     assert len(result.tables) == 5 + 4
     assert len(result.tables[0].rows) == len(CRITICS) * len(CREDITS) * 3

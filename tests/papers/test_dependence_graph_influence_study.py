@@ -33,7 +33,7 @@ from benchmark.papers.dependence_graphs.studies.dependence_graph_influence impor
 )
 from benchmark.papers.dependence_graphs.world_model_fits import Lessons, World, pairs_of, teach
 from benchmark.papers.runner import run_study
-from benchmark.papers.studies import STUDIES
+from benchmark.papers.studies import studies
 
 
 def watched(gain: str, episodes: int = 40) -> Episodes:
@@ -195,6 +195,6 @@ def test_shares_of_nothing_are_not_defined() -> None:
 
 
 def test_the_study_runs() -> None:
-    result = run_study(STUDIES["dependence-graph-influence"], quick=True, progress=lambda *told: None)
+    result = run_study(studies()["dependence-graph-influence"], quick=True, progress=lambda *told: None)
     (table,) = result.tables
     assert [row[:2] for row in table.rows] == [(test, float(gain)) for test in TESTS for gain in GAINS]

@@ -51,7 +51,7 @@ from benchmark.papers.dependence_graphs.world_model_fits import (
     world_model,
 )
 from benchmark.papers.runner import run_study
-from benchmark.papers.studies import STUDIES
+from benchmark.papers.studies import studies
 
 
 class Pupil:
@@ -328,7 +328,7 @@ def test_every_world_of_the_specification_is_in_the_study() -> None:
 
 
 def test_the_study_runs() -> None:
-    result = run_study(STUDIES["dependence-graph-recovery"], quick=True, progress=lambda *told: None)
+    result = run_study(studies()["dependence-graph-recovery"], quick=True, progress=lambda *told: None)
     agreement, oracles, curve = result.tables
     models = 3 + 4 + 4 + 4 + 1 + 1
     assert len(agreement.rows) == 3 * 2 + 5 * 4 + 4 + 4 + 1

@@ -22,7 +22,7 @@ from benchmark.papers.dependence_graphs.studies.dependence_graph_threshold impor
 )
 from benchmark.papers.dependence_graphs.world_model_fits import Lessons, World
 from benchmark.papers.runner import run_study
-from benchmark.papers.studies import STUDIES
+from benchmark.papers.studies import studies
 
 TASK = FULL.tasks[0]
 
@@ -75,6 +75,6 @@ def test_edges_grow_more_with_the_threshold() -> None:
 
 
 def test_the_study_runs() -> None:
-    result = run_study(STUDIES["dependence-graph-threshold"], quick=True, progress=lambda *told: None)
+    result = run_study(studies()["dependence-graph-threshold"], quick=True, progress=lambda *told: None)
     cases = 2 * 2 * len(MODELS)
     assert [len(table.rows) for table in result.tables] == [cases * len(THRESHOLDS), cases, cases * QUICK.curve]

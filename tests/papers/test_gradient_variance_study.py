@@ -10,7 +10,7 @@ from scipy import stats
 from algorithms.interface import Episodes
 from algorithms.networks.perceptrons import NetworkShape, TeamNetworks, masked_logits
 from benchmark.papers.runner import run_study
-from benchmark.papers.studies import STUDIES
+from benchmark.papers.studies import studies
 from benchmark.papers.tar2.studies.gradient_variance import ESTIMATORS, REWARDS, STAGES, Estimators
 from benchmark.papers.toolkit.policy_gradients import Moments, compare, gradients_of, jackknife
 from benchmark.papers.toolkit.reward_model_fits import Stage, policies_on_the_way
@@ -126,6 +126,6 @@ def test_estimators_weigh_actions_by_what_they_are_paid_less_its_mean() -> None:
 
 
 def test_the_study_compares_every_reward_at_every_policy() -> None:
-    result = run_study(STUDIES["gradient-variance"], quick=True, progress=lambda *told: None)
+    result = run_study(studies()["gradient-variance"], quick=True, progress=lambda *told: None)
     assert len(result.tables[0].rows) == 3 * len(REWARDS) * len(ESTIMATORS)
     assert [row[:2] for row in result.tables[1].rows] == [("grid/two-goals", stage) for stage in STAGES]

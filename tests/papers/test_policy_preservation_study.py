@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmark.papers.runner import run_study
-from benchmark.papers.studies import STUDIES
+from benchmark.papers.studies import studies
 from benchmark.papers.tar2.studies.policy_preservation import SCORES, counterexample, judged, shares_of, toy, uniform_shares
 from benchmark.papers.toolkit.history_games import (
     MOST_HISTORIES,
@@ -158,7 +158,7 @@ def test_equal_parts_leave_agents_wanting_what_the_team_wants() -> None:
 
 
 def test_the_study_finds_the_theorems_and_repeats_itself() -> None:
-    first, second = (run_study(STUDIES["policy-preservation"], quick=True, progress=lambda *told: None) for _ in range(2))
+    first, second = (run_study(studies()["policy-preservation"], quick=True, progress=lambda *told: None) for _ in range(2))
     assert first.sha256 == second.sha256
     undiscounted, _, _, agents, direction = first.predictions
     assert undiscounted.verdict == agents.verdict == direction.verdict == "supported"

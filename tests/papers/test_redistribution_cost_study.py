@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmark.papers.runner import run_study
-from benchmark.papers.studies import STUDIES
+from benchmark.papers.studies import studies
 from benchmark.papers.tar2.studies.redistribution_cost import (
     FULL,
     MEASURES,
@@ -80,7 +80,7 @@ def test_the_verdict_on_growth_follows_the_grid(by_steps: float, verdict: str) -
 
 
 def test_the_cost_study_runs() -> None:
-    result = run_study(STUDIES["redistribution-cost"], quick=True, progress=lambda *told: None)
+    result = run_study(studies()["redistribution-cost"], quick=True, progress=lambda *told: None)
     assert [len(table.rows) for table in result.tables] == [3, 2 + 4, 2 * 9]
 
 
@@ -92,7 +92,7 @@ def test_the_error_of_a_sum_is_relative_to_large_returns_and_absolute_to_small_o
 
 
 def test_the_study_of_sums_runs_and_finds_the_fixed_normaliser_exact() -> None:
-    result = run_study(STUDIES["return-equivalence"], quick=True, progress=lambda *told: None)
+    result = run_study(studies()["return-equivalence"], quick=True, progress=lambda *told: None)
     fixed, _, raw, one_length, _ = result.predictions
     assert fixed.verdict == raw.verdict == one_length.verdict == "supported"
     lonely = [row[2] for row in result.tables[0].rows]

@@ -33,7 +33,7 @@ from benchmark.papers.stas.studies.stas_pipeline import (
     ranked,
     relative_error,
 )
-from benchmark.papers.studies import STUDIES
+from benchmark.papers.studies import studies
 from benchmark.papers.toolkit.reward_model_fits import fitted, return_r2, shares_of
 
 # Guided play
@@ -236,7 +236,7 @@ def test_the_study_looks_at_500_gradient_steps() -> None:
 
 
 def test_the_study_runs() -> None:
-    result = run_study(STUDIES["stas-pipeline"], quick=True, progress=lambda *told: None)
+    result = run_study(studies()["stas-pipeline"], quick=True, progress=lambda *told: None)
     kinds = len(BUFFERS) * len(COALITIONS)
     assert [len(table.rows) for table in result.tables] == [kinds, kinds, kinds + len(COALITIONS) + 1]
     assert "9 to 9 in all" in result.design
