@@ -11,7 +11,7 @@ from torch import Tensor
 from algorithms.advantages.dependence_graph.graph import multi_agent_advantage, with_self_loops
 from algorithms.returns import gae
 from benchmark.papers.dependence_graphs.influence_worlds import relay, star, switch
-from benchmark.papers.toolkit.tabular_mdp import (
+from benchmark.papers.dependence_graphs.tabular_mdp import (
     Exact,
     FiniteWorld,
     Trajectories,

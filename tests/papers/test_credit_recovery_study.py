@@ -14,9 +14,7 @@ from torch import Tensor
 from algorithms.redistribution.models.learned import LearnedRedistributor
 from benchmark.experiments.run_spec import ImpossibleRun
 from benchmark.papers.runner import run_study
-from benchmark.papers.stas.studies.credit_recovery import findings
-from benchmark.papers.studies import studies
-from benchmark.papers.toolkit.credit_fits import (
+from benchmark.papers.stas.credit_fits import (
     FULL,
     Fit,
     LawFit,
@@ -27,7 +25,9 @@ from benchmark.papers.toolkit.credit_fits import (
     pearson,
     rank_correlations,
 )
-from benchmark.papers.toolkit.credit_worlds import ROLES, STEPS, additive, additive_bound, synergy
+from benchmark.papers.stas.credit_worlds import ROLES, STEPS, additive, additive_bound, synergy
+from benchmark.papers.stas.studies.credit_recovery import findings
+from benchmark.papers.studies import studies
 from benchmark.papers.toolkit.reward_model_fits import fitted, return_r2, scores_of
 
 

@@ -14,9 +14,9 @@ from benchmark.environments.native.diagnostics.rooms import COLUMNS, SwitchDoorR
 from benchmark.papers.dependence_graphs.graph_estimates import CREDITS, CRITICS, WAY, Case, Judged, judged
 from benchmark.papers.dependence_graphs.influence_worlds import ON_THE_WAY, relay, rooms, star, switch
 from benchmark.papers.dependence_graphs.studies.dependence_graph_gradients import QUICK, cases, findings, without_bumps
+from benchmark.papers.dependence_graphs.tabular_mdp import Exact, FiniteWorld, all_trajectories, sampled_trajectories
 from benchmark.papers.runner import run_study
 from benchmark.papers.studies import studies
-from benchmark.papers.toolkit.tabular_mdp import Exact, FiniteWorld, all_trajectories, sampled_trajectories
 
 
 def logits_of(world: FiniteWorld, seed: int = 0) -> torch.Tensor:

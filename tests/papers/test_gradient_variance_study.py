@@ -11,8 +11,8 @@ from algorithms.interface import Episodes
 from algorithms.networks.perceptrons import NetworkShape, TeamNetworks, masked_logits
 from benchmark.papers.runner import run_study
 from benchmark.papers.studies import studies
+from benchmark.papers.tar2.policy_gradients import Moments, compare, gradients_of, jackknife
 from benchmark.papers.tar2.studies.gradient_variance import ESTIMATORS, REWARDS, STAGES, Estimators
-from benchmark.papers.toolkit.policy_gradients import Moments, compare, gradients_of, jackknife
 from benchmark.papers.toolkit.reward_model_fits import Stage, policies_on_the_way
 from benchmark.papers.toolkit.synthetic_episodes import made_episodes, made_team
 

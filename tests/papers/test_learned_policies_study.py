@@ -35,7 +35,7 @@ from benchmark.papers.tar2.studies.learned_policies import (
     measure,
     rise,
 )
-from benchmark.papers.toolkit.trained_policies import trained_policies
+from benchmark.papers.tar2.trained_policies import trained_policies
 from benchmark.training.loop import train
 from benchmark.training.policy_files import BEST_POLICY
 

@@ -9,8 +9,7 @@ import pytest
 
 from benchmark.papers.runner import run_study
 from benchmark.papers.studies import studies
-from benchmark.papers.tar2.studies.policy_preservation import SCORES, counterexample, judged, shares_of, toy, uniform_shares
-from benchmark.papers.toolkit.history_games import (
+from benchmark.papers.tar2.history_games import (
     MOST_HISTORIES,
     Array,
     Histories,
@@ -20,6 +19,7 @@ from benchmark.papers.toolkit.history_games import (
     random_problem,
     softmax_policy,
 )
+from benchmark.papers.tar2.studies.policy_preservation import SCORES, counterexample, judged, shares_of, toy, uniform_shares
 
 STATES, ACTIONS, HORIZON = 2, 2, 3
 

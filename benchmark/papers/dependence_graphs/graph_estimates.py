@@ -17,8 +17,8 @@ from torch import Tensor
 from algorithms.advantages.dependence_graph.graph import multi_agent_advantage
 from algorithms.returns import gae
 from algorithms.seeds import derive
+from benchmark.papers.dependence_graphs.tabular_mdp import Exact, FiniteWorld, all_trajectories, sampled_trajectories
 from benchmark.papers.toolkit.estimators import cosine
-from benchmark.papers.toolkit.tabular_mdp import Exact, FiniteWorld, all_trajectories, sampled_trajectories
 
 FLOOR = 0.05
 BATCH = 10

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from benchmark.environments.native.diagnostics.rooms import COLUMNS, SwitchDoorRooms
-from benchmark.papers.toolkit.tabular_mdp import (
+from benchmark.papers.dependence_graphs.tabular_mdp import (
     FiniteWorld,
     Step,
     explored,

@@ -24,8 +24,8 @@ from benchmark.environments.native.diagnostics.rooms import BUMP
 from benchmark.experiments.study_result import Cell, Findings, Prediction, Progress, Table, together
 from benchmark.papers.dependence_graphs.graph_estimates import BATCH, CRITICS, EXACTLY, WALKER, WAY, Case, Judged, Key, judged
 from benchmark.papers.dependence_graphs.influence_worlds import HUB, ON_THE_WAY, relay, rooms, star, switch
+from benchmark.papers.dependence_graphs.tabular_mdp import FiniteWorld, influence_by_intervention
 from benchmark.papers.toolkit.estimators import holds
-from benchmark.papers.toolkit.tabular_mdp import FiniteWorld, influence_by_intervention
 
 SEED = 2601
 RECOVERED, LOST = 0.9, 0.5

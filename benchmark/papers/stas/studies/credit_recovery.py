@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmark.experiments.study_result import Cell, Findings, Prediction, Progress, Table, Verdict, together
-from benchmark.papers.toolkit.credit_fits import (
+from benchmark.papers.stas.credit_fits import (
     FULL,
     LAW_GAME,
     METHODS,
@@ -24,7 +24,7 @@ from benchmark.papers.toolkit.credit_fits import (
     game_name,
     measure,
 )
-from benchmark.papers.toolkit.credit_worlds import ADDITIVE, STEPS, WORK, additive_bound
+from benchmark.papers.stas.credit_worlds import ADDITIVE, STEPS, WORK, additive_bound
 from benchmark.papers.toolkit.estimators import Interval, above, below, mean_interval, power_law, with_interval
 from benchmark.papers.toolkit.reward_model_fits import SMALL_MODEL
 

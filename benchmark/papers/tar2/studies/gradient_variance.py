@@ -25,8 +25,8 @@ from algorithms.returns import discounted_sums
 from algorithms.seeds import derive
 from algorithms.settings.policy_gradient import IPPOSettings
 from benchmark.experiments.study_result import Cell, Findings, Prediction, Progress, Table, Verdict, together
+from benchmark.papers.tar2.policy_gradients import Comparison, Moments, compare, gradients_of
 from benchmark.papers.toolkit.estimators import Interval, below, with_interval
-from benchmark.papers.toolkit.policy_gradients import Comparison, Moments, compare, gradients_of
 from benchmark.papers.toolkit.reward_model_fits import (
     SMALL_MODEL,
     Stage,

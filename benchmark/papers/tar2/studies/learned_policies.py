@@ -27,8 +27,8 @@ from benchmark.experiments.store import Store
 from benchmark.experiments.study_result import Cell, Findings, Prediction, Progress, Table, Verdict
 from benchmark.experiments.suite import Suite, load_suite
 from benchmark.papers.tar2.shortest_paths import best_returns, distances, optimal_actions
+from benchmark.papers.tar2.trained_policies import trained_policies
 from benchmark.papers.toolkit.estimators import Interval, above, below, mean_interval, with_interval
-from benchmark.papers.toolkit.trained_policies import trained_policies
 from benchmark.training.rollout import EpisodeRecorder, play
 
 SEED = 2414

@@ -19,8 +19,7 @@ import torch
 from algorithms.redistribution.models.normaliser import Kind, normalised_rewards
 from algorithms.seeds import derive
 from benchmark.experiments.study_result import Findings, Prediction, Progress, Table
-from benchmark.papers.toolkit.estimators import Interval, cosine, holds, mean_interval, share, with_interval
-from benchmark.papers.toolkit.history_games import (
+from benchmark.papers.tar2.history_games import (
     Array,
     Histories,
     equilibria,
@@ -29,6 +28,7 @@ from benchmark.papers.toolkit.history_games import (
     random_problem,
     softmax_policy,
 )
+from benchmark.papers.toolkit.estimators import Interval, cosine, holds, mean_interval, share, with_interval
 
 SEED = 2411
 PROBLEMS, QUICK_PROBLEMS = 500, 12

@@ -18,7 +18,7 @@ from algorithms.redistribution.models.learned import LearnedRedistributor
 from algorithms.redistribution.models.normaliser import Learned, normalised_rewards
 from algorithms.seeds import derive
 from benchmark.experiments.study_result import Progress
-from benchmark.papers.toolkit.credit_worlds import ADDITIVE, World, additive, synergy
+from benchmark.papers.stas.credit_worlds import ADDITIVE, World, additive, synergy
 from benchmark.papers.toolkit.reward_model_fits import SMALL_MODEL, fitted, redistributor, return_r2, scores_of
 
 Array = NDArray[np.float64]
