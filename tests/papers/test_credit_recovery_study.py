@@ -18,9 +18,9 @@ from benchmark.papers.stas.credit_fits import (
     FULL,
     Fit,
     LawFit,
-    Measured,
+    Measurements,
+    evaluate,
     game_name,
-    judged,
     noise_ratio,
     pearson,
     rank_correlations,
@@ -166,7 +166,7 @@ def test_a_fitted_model_is_judged_better_than_an_untrained_one() -> None:
     for steps in (0, 250):
         found = fitted("tar2", world.team, 0, first.episodes, steps, {**SMALL, "width": 16})
         assert isinstance(found, LearnedRedistributor)
-        fits.append(judged("tar2", found, world, size))
+        fits.append(evaluate("tar2", found, world, size))
         assert fits[-1].r2 == return_r2(found, held_out.episodes)
     assert fits[1].r2 > fits[0].r2
     assert fits[1].spearman["scores"].mean() > max(0.3, fits[0].spearman["scores"].mean())
@@ -179,7 +179,7 @@ def fit(method: str, r2: float, correlation: float, **shares: float) -> Fit:
     return Fit(method, r2, correlation, {name: value + spread for name, value in judged_ones.items()}, 0.5)
 
 
-def made_up(good: bool) -> Measured:
+def made_up(good: bool) -> Measurements:
     """Measurements as they were expected, or far from it."""
     high, low = (0.95, 0.2) if good else (0.2, 0.95)
     r2 = 0.97 if good else 0.5
@@ -198,7 +198,7 @@ def made_up(good: bool) -> Measured:
         correlation = (0.7 if better == good else 0.5) - (0.1 if law == "all" and good else 0.0) + 0.01 * seed
         laws.append(LawFit(law, coalitions, seed, fit("stas", 0.8 + 0.001 * seed, correlation)))
     noise = {draws: draws ** (-0.5 if good else -0.1) for draws in (1, 3, 5, 10, 30)}
-    return Measured(FULL, additive_fits, games, laws, noise)
+    return Measurements(FULL, additive_fits, games, laws, noise)
 
 
 @pytest.mark.parametrize(("good", "verdict"), [(True, "supported"), (False, "not supported")])

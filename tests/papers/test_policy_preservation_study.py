@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from benchmark.papers.runner import run_study
 from benchmark.papers.studies import studies
@@ -17,9 +18,8 @@ from benchmark.papers.tar2.history_games import (
     histories_of,
     optima,
     random_problem,
-    softmax_policy,
 )
-from benchmark.papers.tar2.studies.policy_preservation import SCORES, counterexample, judged, shares_of, toy, uniform_shares
+from benchmark.papers.tar2.studies.policy_preservation import SCORES, counterexample, measure, shares_of, toy, uniform_shares
 
 STATES, ACTIONS, HORIZON = 2, 2, 3
 
@@ -54,7 +54,7 @@ def value(transitions: Array, reward: Array, policy: Array, t: int = 0, state: i
 
 
 def some_policy(seed: int) -> Array:
-    return softmax_policy(np.random.default_rng(seed).standard_normal((2, HORIZON, STATES, ACTIONS)))
+    return softmax(np.random.default_rng(seed).standard_normal((2, HORIZON, STATES, ACTIONS)), axis=-1)
 
 
 def test_histories_are_all_that_can_happen() -> None:
@@ -82,14 +82,14 @@ def test_the_gradient_is_that_of_the_value() -> None:
     found = written(0)
     logits = np.random.default_rng(2).standard_normal((2, HORIZON, STATES, ACTIONS))
     worth = np.broadcast_to(found.returns[:, None, None], found.action.shape)
-    gradient = found.gradient(softmax_policy(logits), worth)
+    gradient = found.gradient(softmax(logits, axis=-1), worth)
     step = 1e-6
     for place in np.ndindex(logits.shape):
         moved = []
         for sign in (1, -1):
             changed = logits.copy()
             changed[place] += sign * step
-            moved.append(value(*rules(0), softmax_policy(changed)))
+            moved.append(value(*rules(0), softmax(changed, axis=-1)))
         assert gradient[place] == pytest.approx((moved[0] - moved[1]) / (2 * step), abs=1e-7)
 
 
@@ -149,7 +149,7 @@ def test_the_counterexample_turns_the_agents_gradient_round() -> None:
 
 
 def test_equal_parts_leave_agents_wanting_what_the_team_wants() -> None:
-    cases = judged(random_problem(np.random.default_rng(7), variable_length=True), "different", np.random.default_rng(8))
+    cases = measure(random_problem(np.random.default_rng(7), variable_length=True), "different", np.random.default_rng(8))
     uniform = next(case for case in cases if case.kind == "uniform")
     assert not uniform.own_optima_differ
     assert not uniform.unstable

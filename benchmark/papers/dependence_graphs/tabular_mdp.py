@@ -1,9 +1,9 @@
-"""Worlds of finitely many states whose every joint action is written down: values and policy gradients are then exact sums.
+"""Tabular multi-agent MDPs with all states and joint actions enumerated: values and policy gradients are exact sums.
 
-Agents see their own substate (a place) and follow softmax policies of it; the rules are deterministic, so that all chance lies
-in the policies. Nothing is discounted and everybody lives to the horizon.
+Agents observe their own substate and follow softmax policies of it. Transitions are deterministic; only policies are random.
+Undiscounted; all agents act until the horizon.
 
-Letters: **S** states, **J** joint actions, **L** places, **K** trajectories, **T** steps, **N** agents, **A** actions.
+Letters: **S** states, **J** joint actions, **L** substates, **K** trajectories, **T** steps, **N** agents, **A** actions.
 """
 
 from __future__ import annotations
@@ -14,85 +14,87 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import breadth_first_order
 from torch import Tensor
 
 Step = Callable[[Any, tuple[int, ...]], tuple[Hashable, list[float]]]
-"""The rules: state and joint action -> next state and everybody's reward."""
+"""The transition function: state and joint action -> next state and the reward of each agent."""
 
 SAME_REWARD = 1e-9
 """Rewards nearer than this are equal."""
 
 
 @dataclass(frozen=True)
-class FiniteWorld:
-    """The rules of a world that starts in state 0.
+class TabularMDP:
+    """A tabular MDP that starts in state 0.
 
-    following [S, J] int64, reward [S, J, N] float64, place [S, N] int64, graph [S, J, N, N] bool: who (row) influences whom
-    (column) where this joint action is taken, self loops included. Joint actions are in the order of `joint_actions`.
+    next_state [S, J] int64, reward [S, J, N] float64, substate [S, N] int64, graph [S, J, N, N] bool: whether agent j (row)
+    influences agent i (column) under the joint action, self loops included. Joint actions are in the order of `joint_actions`.
     """
 
     name: str
     actions: int
-    places: int
+    substates: int
     steps: int
-    following: Tensor
+    next_state: Tensor
     reward: Tensor
-    place: Tensor
+    substate: Tensor
     graph: Tensor
 
     @property
     def agents(self) -> int:
         """N."""
-        return self.place.shape[1]
+        return self.substate.shape[1]
 
     @property
     def action_of(self) -> Tensor:
-        """[J, N] what each agent does in each joint action."""
+        """[J, N] the action of each agent in each joint action."""
         return joint_actions(self.agents, self.actions)
 
 
 def joint_actions(agents: int, actions: int) -> Tensor:
-    """[J, N], the last agent's action changing fastest."""
+    """[J, N] all joint actions, the last agent's action changing fastest."""
     return torch.tensor(list(itertools.product(range(actions), repeat=agents)))
 
 
-def explored(start: Hashable, agents: int, actions: int, step: Step) -> tuple[list[Any], Tensor, Tensor]:
-    """Every state that can be reached from the start: the states in the order of their discovery, following [S, J] and reward
-    [S, J, N]."""
+def enumerate_states(start: Hashable, agents: int, actions: int, step: Step) -> tuple[list[Any], Tensor, Tensor]:
+    """All states that are reachable from the start, in the order of their discovery, next_state [S, J] and reward [S, J, N]."""
     joint = [tuple(row) for row in joint_actions(agents, actions).tolist()]
-    number: dict[Hashable, int] = {start: 0}
-    states, following, rewards = [start], [], []
-    for state in states:  # grows on the way
-        row, paid = [], []
-        for chosen in joint:
-            after, reward = step(state, chosen)
-            if after not in number:
-                number[after] = len(states)
+    index: dict[Hashable, int] = {start: 0}
+    states, next_states, rewards = [start], [], []
+    for state in states:  # the list grows during the loop
+        next_row, reward_row = [], []
+        for actions_taken in joint:
+            after, reward = step(state, actions_taken)
+            if after not in index:
+                index[after] = len(states)
                 states.append(after)
-            row.append(number[after])
-            paid.append(reward)
-        following.append(row)
-        rewards.append(paid)
-    return states, torch.tensor(following), torch.tensor(rewards, dtype=torch.float64)
+            next_row.append(index[after])
+            reward_row.append(reward)
+        next_states.append(next_row)
+        rewards.append(reward_row)
+    return states, torch.tensor(next_states), torch.tensor(rewards, dtype=torch.float64)
 
 
-def reachable(following: Tensor) -> tuple[Tensor, Tensor]:
-    """Of a table [S, J] the states that can be reached from state 0, in ascending order, and the table of these alone."""
-    found, before = torch.zeros(1, dtype=torch.int64), 0
-    while len(found) > before:
-        before = len(found)
-        found = torch.cat([found, following[found].flatten()]).unique()
-    number = torch.zeros(len(following), dtype=torch.int64).index_put((found,), torch.arange(len(found)))
-    return found, number[following[found]]
+def reachable(next_state: Tensor) -> tuple[Tensor, Tensor]:
+    """The states that are reachable from state 0 by a table [S, J], in ascending order, and the table restricted to them."""
+    count, joint = next_state.shape
+    source = np.repeat(np.arange(count), joint)
+    graph = csr_array((np.ones(len(source)), (source, next_state.numpy().ravel())), shape=(count, count))
+    states = torch.from_numpy(breadth_first_order(graph, 0, return_predecessors=False)).long().sort().values
+    index = torch.zeros(count, dtype=torch.int64).index_put((states,), torch.arange(len(states)))
+    return states, index[next_state[states]]
 
 
-def influence_by_intervention(following: Tensor, reward: Tensor, place: Tensor, actions: int) -> Tensor:
-    """[S, J, N, N] bool: j -> i where another action of j alone, in the place of its own, would have led i to another place or
-    paid it another reward. Self loops included."""
+def influence_by_intervention(next_state: Tensor, reward: Tensor, substate: Tensor, actions: int) -> Tensor:
+    """[S, J, N, N] bool: j -> i if another action of j, all other actions unchanged, would have given i another substate or
+    another reward. Self loops included."""
     states, joint, agents = reward.shape
-    outcome = torch.stack([place[following].double(), reward], -1).view(states, *[actions] * agents, agents, 2)
+    outcome = torch.stack([substate[next_state].double(), reward], -1).view(states, *[actions] * agents, agents, 2)
     graph = torch.eye(agents, dtype=torch.bool).repeat(states, joint, 1, 1)
     for actor in range(agents):
         spread = outcome.amax(1 + actor, keepdim=True) - outcome.amin(1 + actor, keepdim=True)
@@ -102,37 +104,37 @@ def influence_by_intervention(following: Tensor, reward: Tensor, place: Tensor, 
 
 
 class Exact:
-    """What a world holds for agents with these logits [N, L, A]: policies, values, and the gradient of the team's return."""
+    """Exact policies, values and gradients of the team's return for softmax policies with logits [N, L, A]."""
 
-    def __init__(self, world: FiniteWorld, logits: Tensor) -> None:
+    def __init__(self, world: TabularMDP, logits: Tensor) -> None:
         self.world = world
         self.policy = logits.softmax(-1)  # [N, L, A]
         agents, taken = torch.arange(world.agents), world.action_of
-        self.joint_policy = self.policy[agents, world.place[:, None], taken].prod(-1)  # [S, J]
-        values, visits = [torch.zeros_like(world.reward[:, 0])], [F.one_hot(torch.tensor(0), len(world.place)).double()]
+        self.joint_policy = self.policy[agents, world.substate[:, None], taken].prod(-1)  # [S, J]
+        values, visits = [torch.zeros_like(world.reward[:, 0])], [F.one_hot(torch.tensor(0), len(world.substate)).double()]
         for _ in range(world.steps):
-            expected = self.joint_policy[..., None] * (world.reward + values[0][world.following])
+            expected = self.joint_policy[..., None] * (world.reward + values[0][world.next_state])
             values.insert(0, expected.sum(1))
             onward = visits[-1][:, None] * self.joint_policy
-            visits.append(torch.zeros_like(visits[0]).index_add_(0, world.following.flatten(), onward.flatten()))
-        self.values = torch.stack(values)  # [T+1, S, N] of each agent's own reward, given the state
-        self.visits = torch.stack(visits)  # [T+1, S] the probability of being there
+            visits.append(torch.zeros_like(visits[0]).index_add_(0, world.next_state.flatten(), onward.flatten()))
+        self.values = torch.stack(values)  # [T+1, S, N] of each agent's individual reward, given the state
+        self.visits = torch.stack(visits)  # [T+1, S] the probability of the state at the step
 
     def local_values(self, *, timed: bool) -> Tensor:
-        """[T+1, S, N] the value of agent i's own reward given no more of the state than the place of i; `timed`: and the time,
-        else averaged over the times at which i is there. 0 at the end."""
+        """[T+1, S, N] the value of agent i's individual reward given only its substate and, if `timed`, the time; else
+        averaged over the times at which i is in that substate. 0 at the end."""
         world = self.world
-        found = torch.zeros_like(self.values)
+        local = torch.zeros_like(self.values)
         visits, values = self.visits[:-1], self.values[:-1]
         for agent in range(world.agents):
-            there = world.place[:, agent]
-            nothing = torch.zeros(world.steps, world.places, dtype=torch.float64)
+            there = world.substate[:, agent]
+            nothing = torch.zeros(world.steps, world.substates, dtype=torch.float64)
             chance = nothing.index_add(1, there, visits)
-            weighed = nothing.index_add(1, there, visits * values[..., agent])
+            weighted = nothing.index_add(1, there, visits * values[..., agent])
             if not timed:
-                chance, weighed = (each.sum(0, keepdim=True) for each in (chance, weighed))
-            found[:-1, :, agent] = torch.where(chance > 0, weighed / chance, 0.0)[:, there]
-        return found
+                chance, weighted = (each.sum(0, keepdim=True) for each in (chance, weighted))
+            local[:-1, :, agent] = torch.where(chance > 0, weighted / chance, 0.0)[:, there]
+        return local
 
     def gradient(self) -> Tensor:
         """[N, L, A] of the team's expected return in the logits."""
@@ -140,29 +142,31 @@ class Exact:
         return self.credited_gradient(everybody, torch.zeros_like(self.values))
 
     def credited_gradient(self, graph: Tensor, values: Tensor) -> Tensor:
-        """[N, L, A] the expected sum over an agent's actions of score times multi-agent advantage (floor 0) by a graph
-        [S, J, N, N], with the TD errors of values [T+1, S, N] (lambda 1): by recursion over state and set of agents reached."""
+        """[N, L, A] the expected sum over an agent's actions of score times multi-agent advantage (floor 0) along a graph
+        [S, J, N, N], with the TD errors of values [T+1, S, N] (lambda 1), by recursion over states and sets of reached
+        agents."""
         world = self.world
         member = (torch.arange(2**world.agents)[:, None] >> torch.arange(world.agents)) & 1  # [sets, N]
         reached = self._sets_after(graph)  # [sets, S, J]
         alone = 2 ** torch.arange(world.agents)
-        ahead = torch.zeros(len(world.place), 2**world.agents, dtype=torch.float64)  # [S, sets]
+        ahead = torch.zeros(len(world.substate), 2**world.agents, dtype=torch.float64)  # [S, sets]
         worth = torch.zeros(world.agents, *self.joint_policy.shape, dtype=torch.float64)
         for step in range(world.steps - 1, -1, -1):
-            error = world.reward + values[step + 1][world.following] - values[step][:, None]
+            error = world.reward + values[step + 1][world.next_state] - values[step][:, None]
             of_set = error @ member.T.double()  # [S, J, sets]
-            credit = of_set.movedim(-1, 0).gather(0, reached) + ahead[world.following, reached]
+            credit = of_set.movedim(-1, 0).gather(0, reached) + ahead[world.next_state, reached]
             worth += self.visits[step][:, None] * credit[alone]
             ahead = (self.joint_policy * credit).sum(-1).T
         gradient = torch.zeros_like(self.policy)
         for agent in range(world.agents):
-            score = F.one_hot(world.action_of[:, agent], world.actions) - self.policy[agent, world.place[:, agent], None]
-            weighed = (self.joint_policy * worth[agent])[..., None] * score
-            gradient[agent].index_add_(0, world.place[:, agent], weighed.sum(1))
+            score = F.one_hot(world.action_of[:, agent], world.actions) - self.policy[agent, world.substate[:, agent], None]
+            weighted = (self.joint_policy * worth[agent])[..., None] * score
+            gradient[agent].index_add_(0, world.substate[:, agent], weighted.sum(1))
         return gradient
 
     def _sets_after(self, graph: Tensor) -> Tensor:
-        """[sets, S, J] whom a set of agents, as the bits of a number, has reached after one more step by graph [S, J, N, N]."""
+        """[sets, S, J] the set of agents that a set has reached after one more step along a graph [S, J, N, N]. Sets are bit
+        masks."""
         agents = self.world.agents
         influenced = (graph * 2 ** torch.arange(agents)).sum(-1)  # [S, J, N]
         reached = torch.zeros(2**agents, *influenced.shape[:2], dtype=torch.int64)
@@ -175,7 +179,7 @@ class Exact:
 
 @dataclass(frozen=True)
 class Trajectories:
-    """K trajectories under a policy: state [K, T+1], joint [K, T] int64, and the weights [K] that make sums over them means."""
+    """K trajectories of a policy: state [K, T+1], joint [K, T] int64, and weights [K] with which sums over them are means."""
 
     exact: Exact
     state: Tensor
@@ -189,40 +193,41 @@ class Trajectories:
 
     @property
     def graph(self) -> Tensor:
-        """[K, T, N, N] the world's."""
+        """[K, T, N, N] of the MDP."""
         return self.exact.world.graph[self.state[:, :-1], self.joint]
 
     def along(self, values: Tensor) -> Tensor:
-        """[K, T+1, N] values [T+1, S, N] of the states that were visited."""
+        """[K, T+1, N] values [T+1, S, N] at the visited states."""
         return values[torch.arange(self.exact.world.steps + 1), self.state]
 
     def gradients(self, advantage: Tensor) -> Tensor:
-        """[K, N, L, A] what each trajectory gives: the sum over its actions of advantage [K, T, N] times the score."""
+        """[K, N, L, A] the gradient estimate of each trajectory: the sum over its actions of advantage [K, T, N] times
+        score."""
         world, (rows, score) = self.exact.world, self._scores
-        found = torch.zeros(len(self.joint) * world.agents * world.places, world.actions, dtype=torch.float64)
-        found.index_add_(0, rows, advantage.reshape(-1, 1) * score)
-        return found.view(-1, world.agents, world.places, world.actions)
+        gradients = torch.zeros(len(self.joint) * world.agents * world.substates, world.actions, dtype=torch.float64)
+        gradients.index_add_(0, rows, advantage.reshape(-1, 1) * score)
+        return gradients.view(-1, world.agents, world.substates, world.actions)
 
     @cached_property
     def _scores(self) -> tuple[Tensor, Tensor]:
-        """Of every action: its row [K T N] among the flattened trajectories, agents and places, and its score [K T N, A]."""
+        """For each action: its row [K T N] among the flattened trajectories, agents and substates, and its score [K T N, A]."""
         world, agents = self.exact.world, torch.arange(self.exact.world.agents)
-        place, action = world.place[self.state[:, :-1]], world.action_of[self.joint]
-        score = F.one_hot(action, world.actions) - self.exact.policy[agents, place]
-        rows = (torch.arange(len(place))[:, None, None] * world.agents + agents) * world.places + place
+        substate, action = world.substate[self.state[:, :-1]], world.action_of[self.joint]
+        score = F.one_hot(action, world.actions) - self.exact.policy[agents, substate]
+        rows = (torch.arange(len(substate))[:, None, None] * world.agents + agents) * world.substates + substate
         return rows.flatten(), score.flatten(0, 2)
 
 
 def all_trajectories(exact: Exact) -> Trajectories:
-    """All J^T of them, weighed by their probabilities."""
+    """All J^T trajectories, weighted by their probabilities."""
     world = exact.world
-    joint = torch.cartesian_prod(*[torch.arange(world.following.shape[1])] * world.steps).view(-1, world.steps)
+    joint = torch.cartesian_prod(*[torch.arange(world.next_state.shape[1])] * world.steps).view(-1, world.steps)
     state, weight = _followed(exact, joint)
     return Trajectories(exact, state, joint, weight)
 
 
 def sampled_trajectories(exact: Exact, count: int, generator: torch.Generator) -> Trajectories:
-    """So many independent ones, weighed equally."""
+    """`count` independent trajectories, equally weighted."""
     world = exact.world
     ends = exact.joint_policy.cumsum(1)
     state = torch.zeros(count, world.steps + 1, dtype=torch.int64)
@@ -231,7 +236,7 @@ def sampled_trajectories(exact: Exact, count: int, generator: torch.Generator) -
         draws = torch.rand(count, 1, generator=generator, dtype=torch.float64)
         chosen = torch.searchsorted(ends[state[:, step]], draws, right=True)[:, 0].clamp(max=ends.shape[1] - 1)
         joint[:, step] = chosen
-        state[:, step + 1] = world.following[state[:, step], chosen]
+        state[:, step + 1] = world.next_state[state[:, step], chosen]
     return Trajectories(exact, state, joint, torch.full((count,), 1 / count, dtype=torch.float64))
 
 
@@ -241,5 +246,5 @@ def _followed(exact: Exact, joint: Tensor) -> tuple[Tensor, Tensor]:
     probability = torch.ones(len(joint), dtype=torch.float64)
     for step in range(joint.shape[1]):
         probability *= exact.joint_policy[state[:, step], joint[:, step]]
-        state[:, step + 1] = exact.world.following[state[:, step], joint[:, step]]
+        state[:, step + 1] = exact.world.next_state[state[:, step], joint[:, step]]
     return state, probability

@@ -1,4 +1,4 @@
-"""Policies that the runs of a suite have learned, from their records: the committed ones first, else one's own."""
+"""Best policies of the runs of a suite: of the committed records, else of local ones."""
 
 from __future__ import annotations
 
@@ -16,39 +16,40 @@ from benchmark.experiments.suite import PlannedRun
 from benchmark.training.components import build_algorithm, validate_versions
 from benchmark.training.policy_files import BEST_POLICY, read_policy
 
-NAMED = 5
+MOST_NAMED = 5
+"""How many missing policies an error message names."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run left: its best policy, ready to act, and its record."""
+    """The best policy of a run, ready to act, and the run's record."""
 
     actor: Algorithm
     record: Record
 
 
 def trained_policies(runs: Iterable[PlannedRun], store: Store, team: TeamShape) -> dict[tuple[str, int], Trained]:
-    """What each run left, by variant and seed.
+    """The best policy and the record of each run, by variant and seed.
 
-    Raises ImpossibleRun, before any is read, where records or their policies are missing: which, and what makes them. Raises
-    CorruptRecord or CorruptPolicy, and ImpossibleRun where task or algorithm are of another version now.
+    Raises ImpossibleRun if records or policies are missing (it names them and the command that makes them), or if the task or
+    the algorithm has another version now. Raises CorruptRecord or CorruptPolicy.
     """
-    wanted = list(runs)
+    expected = list(runs)
     finished, missing = [], []
-    for run in wanted:
-        found = store.find(run.spec)
-        if found.presence == "corrupt":
-            raise CorruptRecord(found.reason)
-        if found.path is None or found.record is None or not (found.path.parent / BEST_POLICY).is_file():
+    for run in expected:
+        stored = store.find(run.spec)
+        if stored.presence == "corrupt":
+            raise CorruptRecord(stored.reason)
+        if stored.path is None or stored.record is None or not (stored.path.parent / BEST_POLICY).is_file():
             missing.append(run)
         else:
-            finished.append((run, found.record, found.path.parent / BEST_POLICY))
+            finished.append((run, stored.record, stored.path.parent / BEST_POLICY))
     if missing:
-        names = [f"{run.variant} seed {run.spec.seed} ({run.spec.path}/{BEST_POLICY})" for run in missing[:NAMED]]
-        more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+        names = [f"{run.variant} seed {run.spec.seed} ({run.spec.path}/{BEST_POLICY})" for run in missing[:MOST_NAMED]]
+        more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
         raise ImpossibleRun(
-            f"{len(missing)} of {len(wanted)} policies of the suite {missing[0].suite} are neither in results/reference nor in "
-            f"results/runs: {', '.join(names)}{more}. `uv run snakemake --cores all --config suites={missing[0].suite}` "
+            f"{len(missing)} of {len(expected)} policies of the suite {missing[0].suite} are neither in results/reference "
+            f"nor in results/runs: {', '.join(names)}{more}. `uv run snakemake --cores all --config suites={missing[0].suite}` "
             "makes them."
         )
     trained = {}
