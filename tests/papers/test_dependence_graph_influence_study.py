@@ -139,7 +139,7 @@ def test_the_ratio_of_states_equals_a_loop() -> None:
 def test_the_loss_of_states_equals_a_loop() -> None:
     episodes = episodes_of("0.5", 1)
     with FrozenPolicy("dg/beacon-0.5", 0) as world:
-        model = StateModel(world.team, 0, TrainingSchedule(1, batch_steps=1000, at_once=1))
+        model = StateModel(world.team, 0, TrainingSchedule(1, batch_steps=1000, steps_per_collection=1))
     names, losses = torch.eye(2), []
     with torch.no_grad():
         for t in range(25):

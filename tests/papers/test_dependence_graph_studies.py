@@ -99,7 +99,7 @@ def test_a_frozen_policy_plays_where_one_is_given() -> None:
 
 
 def test_all_pupils_learn_from_the_same_fresh_episodes() -> None:
-    schedule, models = TrainingSchedule(40, at_once=10, episodes=3), [RecordingModel(), RecordingModel()]
+    schedule, models = TrainingSchedule(40, steps_per_collection=10, episodes=3), [RecordingModel(), RecordingModel()]
     train_models(models, Toy(0), schedule, range(2))
     train_models(models, Toy(0), schedule, range(2, schedule.collections))
     assert schedule.collections == len(models[0].seeds) == 4
@@ -117,7 +117,7 @@ def test_all_pupils_learn_from_the_same_fresh_episodes() -> None:
 
 
 def test_a_model_takes_the_gradient_steps_of_its_lessons() -> None:
-    toy, schedule = Toy(0), TrainingSchedule(20, batch_steps=7, at_once=5, episodes=2)
+    toy, schedule = Toy(0), TrainingSchedule(20, batch_steps=7, steps_per_collection=5, episodes=2)
     model = world_model(toy.team, 0, schedule, {"hidden_size": 8, "encoder": False})
     train_models([model], toy, schedule, range(schedule.collections))
     steps = {float(state["step"]) for state in model.state_dict()["optimisers"]["actions"]["state"].values()}

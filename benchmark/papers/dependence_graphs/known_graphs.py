@@ -179,7 +179,7 @@ def train_on_uniform_policy(setting: Setting, seed: int, curve: int) -> list[Fit
             train_models(models.values(), world, schedule, range(start, end))
             for name, model in models.items():
                 claims = ClaimQuality.of(pairs_of(model.entropy_ratio(fresh), fresh))
-                curves[name].append((end * schedule.at_once, claims))
+                curves[name].append((end * schedule.steps_per_collection, claims))
         return [
             Fit(setting.world, name, seed, claims_of(model, setting.world, fresh), mean_return(fresh), tuple(curves[name]))
             for name, model in models.items()

@@ -42,7 +42,7 @@ class StateModel:
         agents = before.shape[1]
         others = ~torch.eye(agents, dtype=torch.bool)
         last = 0.0
-        for _ in range(self._schedule.at_once):
+        for _ in range(self._schedule.steps_per_collection):
             chosen = torch.randperm(len(before), generator=self._generator)[: self._schedule.batch_steps]
             target = before[chosen].argmax(-1)[:, :, None].expand(-1, -1, agents)[:, others].flatten()
             logits = self._logits(before[chosen], after[chosen])

@@ -32,29 +32,29 @@ MINIMUM_ENTROPY = DependenceGraphSettings().minimum_entropy
 
 @dataclass(frozen=True)
 class TrainingSchedule:
-    """A training schedule: `steps` gradient steps, `at_once` of them on each collection of `episodes` fresh episodes, each on
-    `batch_steps` environment steps drawn from the collection."""
+    """A training schedule: `steps` gradient steps, `steps_per_collection` of them on each collection of `episodes` fresh
+    episodes, each on `batch_steps` environment steps drawn from the collection."""
 
     steps: int
     batch_steps: int = 128
-    at_once: int = 10
+    steps_per_collection: int = 10
     episodes: int = 10
 
     @property
     def collections(self) -> int:
         """The number of collections of fresh episodes."""
-        return self.steps // self.at_once
+        return self.steps // self.steps_per_collection
 
     @property
     def settings(self) -> dict[str, Any]:
         """The model's settings that follow from the schedule."""
-        return {"gradient_steps": self.at_once, "batch_steps": self.batch_steps}
+        return {"gradient_steps": self.steps_per_collection, "batch_steps": self.batch_steps}
 
     @property
     def text(self) -> str:
         """The schedule as text."""
         return (
-            f"{self.steps:,} gradient steps of {self.batch_steps} environment steps each, {self.at_once} on every "
+            f"{self.steps:,} gradient steps of {self.batch_steps} environment steps each, {self.steps_per_collection} on every "
             f"{self.episodes} fresh episodes"
         )
 

@@ -33,7 +33,8 @@ Booleans = NDArray[np.bool_]
 def gradients_of(actor: TeamNetworks, episodes: Episodes, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Squared norms [W, B] of the episodes' gradients, and the sum of the gradients [W, P], for weights [W, B, T, N].
 
-    Weights of agents that did not act count as 0. Raises ValueError unless the actor is feed-forward and shared by all agents.
+    Weights of agents that did not act count as 0. The actor must not see the last action. Raises ValueError
+    unless it is feed-forward and shared by all agents.
     """
     if actor.recurrent or len(actor.groups) > 1:
         raise ValueError("only a feed-forward actor that all agents share")

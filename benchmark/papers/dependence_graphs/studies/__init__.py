@@ -8,7 +8,7 @@ STUDIES = (
     Study(
         name="dependence-graph-gradients",
         title="What dependence graphs do to the policy gradient",
-        question="Is the gradient still the team's, and how much less does it vary, by graph and by critic?",
+        question="Is the gradient still that of the team's return, and how much less does it vary, by graph and critic?",
         source=DEPENDENCE_GRAPHS,
         minutes=4,
         function="benchmark.papers.dependence_graphs.studies.dependence_graph_gradients:study",
@@ -16,7 +16,7 @@ STUDIES = (
     Study(
         name="dependence-graph-cost",
         title="What dependence graphs cost",
-        question="What do inferring edges, sharing credit along them and learning them cost, beside PPO, for 2 to 100 agents?",
+        question="What do inferring edges, sharing credit along them and learning them cost beside PPO, for 2 to 100 agents?",
         source=DEPENDENCE_GRAPHS,
         minutes=4,
         function="benchmark.papers.dependence_graphs.studies.dependence_graph_cost:study",
@@ -25,7 +25,7 @@ STUDIES = (
     Study(
         name="dependence-graph-recovery",
         title="Whether learned dependence graphs match known ones",
-        question="Do reverse world models find who influences whom where an intervention shows it?",
+        question="Do reverse world models find the influence that interventions show?",
         source=DEPENDENCE_GRAPHS,
         minutes=16,
         function="benchmark.papers.dependence_graphs.studies.dependence_graph_recovery:study",
@@ -41,7 +41,7 @@ STUDIES = (
     Study(
         name="dependence-graph-influence",
         title="Influence by actions and by states",
-        question="Does the learned graph see influence that goes through states, and does a test of states see it?",
+        question="Does the learned graph detect influence through states, and does a test of states detect it?",
         source=DEPENDENCE_GRAPHS,
         minutes=5,
         function="benchmark.papers.dependence_graphs.studies.dependence_graph_influence:study",

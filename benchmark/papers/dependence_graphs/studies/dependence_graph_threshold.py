@@ -120,7 +120,7 @@ def train_on_policy(size: Size, task: str, policy: str, seed: int, source: Froze
         train_models(models.values(), source, schedule, range(start, end))
         for name, model in models.items():
             outputs[name] = pairs_of(model.entropy_ratio(fresh), fresh)
-            curve[name].append((end * schedule.at_once, outputs[name].density()))
+            curve[name].append((end * schedule.steps_per_collection, outputs[name].density()))
     mean_return = float(fresh.team_reward.sum(1).mean())
     return [
         Fit(
@@ -296,8 +296,8 @@ def _cases_table(cases: dict[Case, list[Fit]]) -> Table:
         rows.append(row)
     truths = [f"{name}, {oracle}" for oracle in ORACLES for name in ("true density", "AUROC")]
     return Table.of(
-        f"Ratios of entropies near 1 (in [{NEAR_ONE[0]}, {NEAR_ONE[1]}]), actors too sure to be asked about, and what no "
-        "threshold changes",
+        f"Ratios of entropies near 1 (in [{NEAR_ONE[0]}, {NEAR_ONE[1]}]), actors with too little entropy for an edge, and "
+        "what no threshold changes",
         (
             *("task", "policy", "models see", "seeds", "mean return", "pairs", *with_interval("share near 1")),
             *("share too sure", *truths),

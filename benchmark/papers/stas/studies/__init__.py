@@ -8,7 +8,7 @@ STUDIES = (
     Study(
         name="credit-recovery",
         title="Whether reward models recover known credit",
-        question="How near do the learned scores come to the true credit, and what do time, agents and coalitions each add?",
+        question="How close do the learned scores come to the true credit, and what do time, agents and coalitions each add?",
         source=f"{TAR2}; {STAS}; {AREL}",
         minutes=15,
         function="benchmark.papers.stas.studies.credit_recovery:study",
@@ -16,7 +16,7 @@ STUDIES = (
     Study(
         name="stas-pipeline",
         title="Whether STAS credits keys and treasure",
-        question="Does the reward model of STAS learn Alice & Bob from few successes, and does it pay for what matters?",
+        question="Does the reward model of STAS learn Alice & Bob from few successes, and reward keys and treasure?",
         source=STAS,
         minutes=8,
         function="benchmark.papers.stas.studies.stas_pipeline:study",

@@ -16,7 +16,7 @@ STUDIES = (
     Study(
         name="gradient-variance",
         title="Variance and bias of the policy gradient",
-        question="How much less do gradients vary under redistributed rewards, and how far do they turn away?",
+        question="How much less do gradients vary under redistributed rewards, and how much does their direction change?",
         source=TAR2,
         minutes=7,
         function="benchmark.papers.tar2.studies.gradient_variance:study",

@@ -203,7 +203,7 @@ def _groups(cases: list[Case]) -> list[tuple[tuple[str, str, str], list[Case]]]:
 def objective_table(cases: list[Case]) -> Table:
     """The effect of team reward on the objective."""
     return Table.of(
-        "Paid the team's sum: largest relative change of an objective, and how often the optimal policies stay",
+        "Team reward: largest relative change of an objective, and how often the optimal policies stay",
         (
             *("episode lengths", "weights", "scores see", "discount", "largest change of J"),
             *(*with_interval("same optimal policies"), "problems"),
@@ -229,7 +229,7 @@ def agents_table(cases: list[Case]) -> Table:
         levels = [case.equilibrium for case in group if case.equilibrium is not None]
         rows.append([*key, *differ, *unstable, len(levels), float(np.mean(levels)) if levels else None])
     return Table.of(
-        "Paid its own shares, undiscounted: how often some agent's favourite joint policies are not the optimal ones, how "
+        "Individual shares, undiscounted: how often some agent's favourite joint policies are not the optimal ones, how "
         "often no optimal policy is an equilibrium, and how good the pure equilibria are (1 the best policy, 0 the mean one)",
         (
             *("episode lengths", "weights", "scores see", *with_interval("own optimum differs")),
@@ -321,7 +321,7 @@ def counterexample() -> tuple[float, float]:
 def counterexample_table() -> Table:
     """The two gradients, which have opposite signs."""
     return Table.of(
-        "One step: the better action (2, not 1) pays its agent less (0.2 of it, not 0.9); gradients at an even policy",
+        "One step: the better action (return 2, not 1) gives a smaller share (0.2, not 0.9); gradients at an even policy",
         ("by the team's objective", "by the agent's own shares"),
         [counterexample()],
     )
