@@ -142,7 +142,7 @@ def test_the_noise_ratio_is_the_deviation_over_draws_over_that_over_the_data() -
 SMALL = {"width": 8, "depth": 1, "heads": 2, "batch_episodes": 32, "learning_rate": 5e-3}
 
 
-def test_a_model_is_fitted_by_exactly_the_steps_that_are_asked_for() -> None:
+def test_a_model_is_fitted_by_exactly_the_requested_steps() -> None:
     world = additive("even", 64, 0)
     found = fitted("stas", world.team, 0, world.episodes, 7, SMALL)
     assert found.state_dict()["steps"] == 7
@@ -158,7 +158,7 @@ def test_scores_in_parts_are_the_scores() -> None:
     torch.testing.assert_close(scores_of(found, world.episodes, 5), torch.cat(parts))
 
 
-def test_a_fitted_model_is_judged_better_than_an_untrained_one() -> None:
+def test_a_fitted_model_is_better_than_an_untrained_one() -> None:
     world = additive("even", 500, 0)
     first, held_out = world.split(400)
     size = FULL.__class__(400, 100, 0, 0, 1, 2, (), ())

@@ -97,7 +97,7 @@ def test_rules_and_edges_of_the_rooms_are_those_of_the_simulator_and_its_probe()
     assert simulator.reached.any()
 
 
-def test_the_walker_of_the_rooms_influences_others_at_the_switch_and_who_reaches_the_goal_does() -> None:
+def test_in_rooms_only_switch_and_goal_influence_others() -> None:
     world = rooms(3, 10)
     column = world.substate // 4
     edges = [world.graph[:, :, j, i].any(1) for j, i in ((1, 0), (1, 2), (2, 0), (2, 1))]
@@ -112,11 +112,11 @@ def test_the_walker_of_the_rooms_influences_others_at_the_switch_and_who_reaches
     assert torch.equal(by_the_goal, not_reached & (column[:, 0] == COLUMNS - 2) | not_reached & (column[:, 0] == COLUMNS - 1))
 
 
-def test_where_bumps_are_free_only_the_goal_pays() -> None:
+def test_without_the_cost_of_bumps_only_the_goal_is_rewarded() -> None:
     assert without_bumps(rooms(2, 5), "made up").reward.unique().tolist() == [0.0, 10.0]
 
 
-def test_what_has_no_critic_and_all_edges_is_exact_and_local_credit_gives_the_walker_nothing() -> None:
+def test_global_credit_without_critic_is_exact_and_local_credit_gives_the_walker_nothing() -> None:
     world = rooms(2, 25)
     logits = torch.tensor([0.0, -1.0, 1.0], dtype=torch.float64).expand(2, world.substates, 3)
     found = evaluate(Case(world, (logits,), ON_THE_WAY["rooms"], 2000), logits)

@@ -76,7 +76,7 @@ def test_without_a_policy_agents_act_uniformly_over_what_is_available() -> None:
     torch.testing.assert_close(played.log_probability[played.acting].double(), expected, atol=1e-6, rtol=0)
 
 
-def test_being_watched_changes_nothing_and_shows_the_oracles() -> None:
+def test_probes_change_nothing_and_give_the_oracles() -> None:
     with FrozenPolicy("dg/star-3", 5) as world:
         plain, watched = world.episodes(3, "one"), world.episodes_with_oracles(3, "one")
         other = world.episodes(3, "two")
@@ -98,7 +98,7 @@ def test_a_frozen_policy_plays_where_one_is_given() -> None:
         assert (world.episodes(2, "a purpose").action == 2).all()
 
 
-def test_all_pupils_learn_from_the_same_fresh_episodes() -> None:
+def test_all_models_are_trained_on_the_same_fresh_episodes() -> None:
     schedule, models = TrainingSchedule(40, steps_per_collection=10, episodes=3), [RecordingModel(), RecordingModel()]
     train_models(models, Toy(0), schedule, range(2))
     train_models(models, Toy(0), schedule, range(2, schedule.collections))
@@ -116,7 +116,7 @@ def test_all_pupils_learn_from_the_same_fresh_episodes() -> None:
     assert {count for count, _ in requests} == {3}
 
 
-def test_a_model_takes_the_gradient_steps_of_its_lessons() -> None:
+def test_a_model_makes_the_gradient_steps_of_its_schedule() -> None:
     toy, schedule = Toy(0), TrainingSchedule(20, batch_steps=7, steps_per_collection=5, episodes=2)
     model = world_model(toy.team, 0, schedule, {"hidden_size": 8, "encoder": False})
     train_models([model], toy, schedule, range(schedule.collections))
@@ -148,7 +148,7 @@ RATIOS = output([[[INF, 0.5], [0.95, INF]], [[INF, 1.02], [0.2, INF]]], [[1.0, 1
 TRUTH = one_episode([[[True, True], [True, True]], [[True, False], [True, True]]])
 
 
-def test_edges_are_where_the_ratio_is_below_the_threshold_and_the_actor_not_too_sure() -> None:
+def test_an_edge_needs_a_ratio_below_the_threshold_and_enough_entropy() -> None:
     pairs = pairs_of(RATIOS, TRUTH)
     assert pairs.ratio.tolist() == pytest.approx([0.5, 0.95, 1.02, 0.2])
     assert pairs.claimed().tolist() == [True, False, False, False]
@@ -171,7 +171,7 @@ def test_the_agreement_is_that_of_the_claimed_edges() -> None:
     [(np.array([[False, True]]), [1.02, 0.2]), (np.array([[[[False, True], [False, False]]] * 2]), [0.5, 1.02])],
     ids=["steps", "pairs"],
 )
-def test_only_the_wanted_steps_or_pairs_are_looked_at(where: Bools, left: list[float]) -> None:
+def test_a_restriction_selects_steps_or_pairs(where: Bools, left: list[float]) -> None:
     assert pairs_of(RATIOS, TRUTH, where=where).ratio.tolist() == pytest.approx(left)
 
 
@@ -183,7 +183,7 @@ def test_entropies_may_differ_from_pair_to_pair() -> None:
     assert pairs.agreement("mine", 9.0).recall == 0.75
 
 
-def test_asking_about_nothing_is_refused() -> None:
+def test_no_pair_is_refused() -> None:
     with pytest.raises(ValueError, match="no pair of agents"):
         pairs_of(RATIOS, TRUTH, where=np.zeros((1, 2), np.bool_))
 
@@ -232,7 +232,7 @@ def test_strangers_are_all_pairs_of_the_toy_but_one() -> None:
     assert not (where & episodes.privileged["observation_graph"].numpy()).any()
 
 
-def test_taught_models_find_the_one_influence_and_the_way_there_is_told() -> None:
+def test_trained_models_find_the_one_influence_and_have_a_curve() -> None:
     setting = Setting(TOY, ("ids",), TrainingSchedule(80, batch_steps=100, episodes=5), evaluation_episodes=4)
     (found,) = train_on_uniform_policy(setting, 0, curve=4)
     assert [steps for steps, _ in found.curve] == [20, 40, 60, 80]

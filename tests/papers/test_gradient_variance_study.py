@@ -100,7 +100,7 @@ def test_noise_and_direction_of_gaussian_gradients_are_found() -> None:
     assert other.cosine.value == pytest.approx(0.6, abs=0.03)
 
 
-def test_nothing_is_said_of_a_gradient_that_is_not_told_from_zero() -> None:
+def test_a_gradient_that_is_not_significantly_different_from_zero_is_not_compared() -> None:
     found = moments((np.zeros(4), 1.0), (np.ones(4), 1.0))
     assert compare(found, 0, noise_of=0, direction_of=0).noise is None
     other = compare(found, 1, noise_of=0, direction_of=0)
@@ -114,7 +114,7 @@ def test_the_jackknife_of_a_mean_is_students_interval() -> None:
     assert jackknife(20, lambda kept: float(values[kept].mean())) == pytest.approx((values.mean(), *expected))
 
 
-def test_estimators_weigh_actions_by_what_they_are_paid_less_its_mean() -> None:
+def test_estimators_weight_actions_by_reward_minus_its_mean() -> None:
     with FrozenPolicyRollouts("matrix/climbing", 3) as rollouts:
         (policy,) = policies_during_training("matrix/climbing", (0,), 3)
         known, other = (rollouts.collect(policy, 8, purpose) for purpose in ("known", "other"))

@@ -1,4 +1,4 @@
-"""What is optimal in the game of own goals, by dynamic programming; policies of runs; the learned-policies study."""
+"""What is optimal in the game of individual goals, by dynamic programming; policies of runs; the learned-policies study."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def seen(place: tuple[int, int], goal: tuple[int, int], side: int = 5) -> torch.
     return torch.tensor([*place, goal[0] - place[0], goal[1] - place[1]]) / (side - 1)
 
 
-def test_optimal_moves_lead_nearer_to_the_goal_and_on_it_one_stays() -> None:
+def test_optimal_moves_lead_nearer_to_the_goal_or_stay_on_it() -> None:
     def found(place: tuple[int, int], goal: tuple[int, int]) -> list[int]:
         return torch.nonzero(optimal_actions(seen(place, goal), 5))[:, 0].tolist()
 
@@ -133,7 +133,7 @@ def met(actor: Algorithm, counterpart: Algorithm, episodes: int = 60) -> tuple[E
     return evaluator, evaluate(evaluator, actor, own, greedy, counterpart, there, 0.25)
 
 
-def test_a_perfect_policy_falls_short_of_nothing() -> None:
+def test_an_optimal_policy_does_not_fall_short() -> None:
     evaluator, found = met(Scripted("x"), Scripted("y"))
     assert found.short_sampled == found.short_greedy == 0
     assert found.sampled == found.greedy == pytest.approx(float(evaluator.best.mean()), abs=1e-5)
@@ -143,12 +143,12 @@ def test_a_perfect_policy_falls_short_of_nothing() -> None:
     assert 0.2 < found.like_own < 0.9  # both are optimal, by different ways
 
 
-def test_agreement_is_one_with_oneself_alone() -> None:
+def test_agreement_with_oneself_is_one() -> None:
     _, found = met(Scripted("y"), Scripted("y"))
     assert found.like_own == found.like_there == 1
 
 
-def test_a_policy_that_goes_astray_is_sure_or_unsure_of_it() -> None:
+def test_wrong_actions_are_counted_as_confident_or_not() -> None:
     _, sure = met(Scripted(wrong=True), Scripted())
     assert sure.short_sampled > 0.9
     assert (sure.success_sampled, sure.optimal_own, sure.optimal_there, sure.like_there) == (0, 0, 0, 0)
@@ -173,7 +173,7 @@ def test_decisions_that_cannot_matter_are_left_out() -> None:
     assert not bool(states.matters[last].all())
 
 
-def test_a_policy_that_remembers_is_refused() -> None:
+def test_a_recurrent_policy_is_refused() -> None:
     evaluator = Evaluator(get_task(TASK), 4)
     states = evaluator.states(evaluator.play(Scripted(), "sample", "test"))
     actor = Scripted()
@@ -225,7 +225,7 @@ def small_store(small_suite: Suite, tmp_path_factory: pytest.TempPathFactory) ->
     return store
 
 
-def test_every_policy_is_played_and_questioned_and_again_the_same(
+def test_every_policy_is_evaluated_and_a_repetition_gives_the_same(
     small_suite: Suite, small_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(learned_policies, "VARIANTS", tuple(CHOSEN))
@@ -242,7 +242,7 @@ def test_every_policy_is_played_and_questioned_and_again_the_same(
     assert "no policy has learned" in result.predictions[2].found
 
 
-def test_what_is_judged_is_the_best_policy_of_the_run(small_suite: Suite, small_store: Store) -> None:
+def test_the_best_policy_of_the_run_is_evaluated(small_suite: Suite, small_store: Store) -> None:
     evaluator = Evaluator(get_task(TASK), 20)
     runs = trained_policies(small_suite.runs(), small_store, evaluator.team)
     returns = {
@@ -309,12 +309,12 @@ def made_up(**which: PolicyMeasures) -> Measurements:
     return Measurements(1000, TASK, 200_000, 1.45, 1.4533, 0.3, found)
 
 
-def test_where_all_have_learned_only_the_last_prediction_is_left_open() -> None:
+def test_if_all_policies_have_learned_only_the_last_prediction_is_undecided() -> None:
     verdicts = [prediction.verdict for prediction in findings(made_up()).predictions]
     assert verdicts == ["supported", "supported", "supported", "undecided"]
 
 
-def test_a_tar2_that_hesitates_is_told_from_one_that_is_led_elsewhere() -> None:
+def test_unconverged_rising_and_wrong_policies_are_distinguished() -> None:
     hesitating = findings(made_up(tar2=LOST)).predictions
     assert [prediction.verdict for prediction in hesitating] == ["not supported", "not supported", "supported", "supported"]
     assert (

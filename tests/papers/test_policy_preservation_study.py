@@ -93,13 +93,13 @@ def test_the_gradient_is_that_of_the_value() -> None:
         assert gradient[place] == pytest.approx((moved[0] - moved[1]) / (2 * step), abs=1e-7)
 
 
-def test_too_many_histories_are_not_written_down() -> None:
+def test_too_many_histories_are_not_enumerated() -> None:
     assert histories_of(*rules(0), horizon=HORIZON, most=291) is None
     assert histories_of(*rules(0), horizon=HORIZON, most=292) is not None
 
 
 @pytest.mark.parametrize("variable", [False, True])
-def test_a_random_problem_is_small_and_as_long_as_asked(variable: bool) -> None:
+def test_a_random_problem_is_small_and_has_the_requested_lengths(variable: bool) -> None:
     generator = np.random.default_rng(0)
     lengths = set()
     for _ in range(20):
@@ -144,11 +144,11 @@ def test_the_toy_has_the_gradients_that_were_computed_by_hand() -> None:
         assert to_go == pytest.approx(expected[name], abs=1e-5)
 
 
-def test_the_counterexample_turns_the_agents_gradient_round() -> None:
+def test_in_the_counterexample_the_agents_gradient_has_the_opposite_sign() -> None:
     assert counterexample() == pytest.approx((0.25, -0.125))
 
 
-def test_equal_parts_leave_agents_wanting_what_the_team_wants() -> None:
+def test_with_uniform_shares_the_agents_optima_are_the_teams() -> None:
     cases = measure(random_problem(np.random.default_rng(7), variable_length=True), "different", np.random.default_rng(8))
     uniform = next(case for case in cases if case.kind == "uniform")
     assert not uniform.own_optima_differ

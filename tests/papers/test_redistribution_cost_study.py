@@ -35,7 +35,7 @@ def test_the_peak_of_memory_is_counted_above_what_was_there() -> None:
     assert peak_bytes(lambda: None) == 0
 
 
-def test_calls_are_timed_until_it_is_enough_and_what_goes_before_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_are_timed_until_enough_seconds_and_the_preparation_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, calls = [0.0], iter([3.0, 1.0, 2.0, 4.0, 4.0])
 
     def pass_by(seconds: float) -> None:
@@ -47,7 +47,7 @@ def test_calls_are_timed_until_it_is_enough_and_what_goes_before_does_not_count(
     assert processor_seconds(lambda: pass_by(next(calls)), 1, 1, 5.0) == pytest.approx([4.0])
 
 
-def test_only_a_model_has_a_gradient_step_to_pay_for() -> None:
+def test_only_a_model_has_the_cost_of_a_gradient_step() -> None:
     uniform, stas = (cost_of(method, {}, 2, 2, 4, 1) for method in ("uniform", "stas"))
     assert uniform.fit_seconds is uniform.fit_bytes is None
     assert stas.fit_bytes is not None

@@ -1,4 +1,4 @@
-"""Guided play of Alice & Bob, rankings against counting, and the stas-pipeline study."""
+"""Scripted play of Alice & Bob, rankings against counting, and the stas-pipeline study."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ from benchmark.papers.stas.studies.stas_pipeline import (
 from benchmark.papers.studies import studies
 from benchmark.papers.toolkit.reward_model_fits import fitted, return_r2, shares_of
 
-# Guided play
+# Scripted play
 
 
-def test_ways_lead_through_open_doors_and_round_walls() -> None:
+def test_shortest_paths_lead_through_open_doors_and_around_walls() -> None:
     steps = steps_to(TWO_ROOMS, TWO_ROOMS.keys[1])  # (5, 1)
     assert steps[5, 1] == 0
     assert steps[1, 1] == 6  # from agent 0's start: right, down through the door at (4, 2), left
@@ -47,7 +47,7 @@ def test_ways_lead_through_open_doors_and_round_walls() -> None:
     assert steps[4, 4] > 1000  # a wall
 
 
-def test_the_guide_frees_one_agent_after_the_other() -> None:
+def test_the_script_frees_one_agent_after_the_other() -> None:
     environment = AliceAndBob(3)
     environment.reset(np.zeros(3, np.uint64))
     rows, waiting = np.arange(3), np.full((3, 2), 2)
@@ -60,14 +60,14 @@ def test_the_guide_frees_one_agent_after_the_other() -> None:
     assert actions[2, 1] in (0, 3)
 
 
-def test_a_guide_that_is_never_ignored_always_succeeds() -> None:
+def test_the_script_without_random_actions_always_succeeds() -> None:
     episodes = scripted_episodes(50, 0.0, 3, "test")
     assert bool(episodes.success.all())
     assert int(episodes.length.min()) >= 12  # the shortest plan
     assert int(episodes.length.max()) < 20
 
 
-def test_a_guide_that_is_always_ignored_is_the_random_policy() -> None:
+def test_the_script_with_random_actions_only_is_the_random_policy() -> None:
     returns = scripted_episodes(4000, 1.0, 0, "test").team_reward.double().sum(1)
     scores = get_task(TASK).reference_scores
     assert scores is not None
@@ -146,7 +146,7 @@ def successes() -> Episodes:
     return episodes
 
 
-def test_paying_what_is_taken_ranks_perfectly_and_the_contrary_not_at_all() -> None:
+def test_rewarding_the_pickups_has_area_one_and_the_opposite_zero() -> None:
     episodes = successes()
     key, treasure = pickups(episodes)
     paid = (key | treasure).float()
@@ -156,7 +156,7 @@ def test_paying_what_is_taken_ranks_perfectly_and_the_contrary_not_at_all() -> N
     assert (equal.all, equal.keys, equal.treasure) == (0.5, 0.5, 0.5)
 
 
-def test_keys_and_treasure_are_ranked_apart() -> None:
+def test_keys_and_treasure_are_ranked_separately() -> None:
     episodes = successes()
     key, _ = pickups(episodes)
     found = ranking(key.float(), episodes)
@@ -170,7 +170,7 @@ def test_keys_and_treasure_are_ranked_apart() -> None:
 TINY = Size(buffer=64, steps=4, looks=2, held_out=40, seeds=2)
 
 
-def test_a_model_takes_exactly_the_steps_between_two_looks() -> None:
+def test_a_model_makes_exactly_the_steps_between_two_evaluations() -> None:
     episodes, held_out = mixture(64, 0, "test"), mixture(40, 0, "held out")
     team = get_task(TASK).build(1, "native").team
     first, again = (fit(team, episodes, held_out, 3, 0, TINY) for _ in range(2))
@@ -183,7 +183,7 @@ def test_a_model_takes_exactly_the_steps_between_two_looks() -> None:
 
 
 @pytest.mark.slow
-def test_a_model_learns_what_alice_and_bob_are_paid_for() -> None:
+def test_a_model_learns_what_alice_and_bob_are_rewarded_for() -> None:
     team = get_task(TASK).build(1, "native").team
     found = fit(team, mixture(600, 0, "test"), mixture(200, 0, "held out"), 3, 0, replace(TINY, steps=300, looks=1))
     assert found.errors[-1] < 0.5
@@ -231,7 +231,7 @@ def test_with_three_coalitions_nothing_was_predicted_of_the_error() -> None:
     assert findings(measured).predictions[0].verdict == "supported"
 
 
-def test_the_study_looks_at_500_gradient_steps() -> None:
+def test_the_study_makes_500_gradient_steps() -> None:
     assert FULL.steps * FULL.looks == WITHIN == 500
 
 

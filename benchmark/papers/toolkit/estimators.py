@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,11 @@ class Interval(NamedTuple):
 def with_interval(name: str) -> tuple[str, str, str]:
     """The names of the three columns of an `Interval` in a table."""
     return name, f"{name}, low", f"{name}, high"
+
+
+def named_intervals(intervals: Mapping[str, Interval]) -> str:
+    """The intervals as text, each after its name."""
+    return "; ".join(f"{name}: {interval.text}" for name, interval in intervals.items())
 
 
 def share(count: int, of: int) -> Interval:

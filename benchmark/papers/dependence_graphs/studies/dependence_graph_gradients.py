@@ -18,7 +18,6 @@ import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from statistics import median
 
 import torch
 
@@ -173,10 +172,14 @@ def _table(world: str, policies: list[dict[Key, EstimateQuality]]) -> Table:
     for key in policies[0]:
         qualities = [policy[key] for policy in policies]
         cosines = [quality.cosine for quality in qualities if quality.cosine is not None]
-        numbers = [median(getattr(quality, name) for quality in qualities) for name in ("bias", "part", "noise")]
+        numbers = [_median(getattr(quality, name) for quality in qualities) for name in ("bias", "part", "noise")]
         error = qualities[0].noise_error
-        rows.append([*key, median(cosines) if cosines else None, *map(_rounded, numbers), error or None])
+        rows.append([*key, _median(cosines) if cosines else None, *map(_rounded, numbers), error or None])
     return Table.of(world, COLUMNS, rows)
+
+
+def _median(numbers: Iterable[float]) -> float:
+    return float(torch.tensor(list(numbers), dtype=torch.float64).quantile(0.5))
 
 
 def _rounded(number: float) -> float:

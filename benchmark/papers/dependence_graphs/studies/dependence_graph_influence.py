@@ -36,7 +36,7 @@ from benchmark.papers.dependence_graphs.world_model_fits import (
     train_models,
     world_model,
 )
-from benchmark.papers.toolkit.estimators import Interval, above, below, mean_interval, with_interval
+from benchmark.papers.toolkit.estimators import Interval, above, below, mean_interval, named_intervals, with_interval
 
 GAINS = ("0", "0.25", "0.5", "0.75", "1")
 SHIP, KEEPER = 0, 1
@@ -203,7 +203,7 @@ def _misses_states(cases: Cases) -> Prediction:
     recalls = {test: _recall(cases, "0", test, "state") for test in (ACTIONS, ENCODED)}
     return Prediction(
         expected="All influence by states (gain 0): the test of actions finds none, recall below 0.05.",
-        found=f"recall: {_texts(recalls)}.",
+        found=f"recall: {named_intervals(recalls)}.",
         verdict=together(below(recall, NEAR) for recall in recalls.values()),
     )
 
@@ -217,7 +217,7 @@ def _falls(cases: Cases) -> Prediction:
     return Prediction(
         expected="The less goes through actions, the less of the keeper's influence the test of actions finds: its recall "
         f"nowhere rises by {NEAR} as gain falls.",
-        found=f"recall of either cause by gain: {_texts(recalls)}; differences: {_texts(steps)}.",
+        found=f"recall of either cause by gain: {named_intervals(recalls)}; differences: {named_intervals(steps)}.",
         verdict=together(above(step, -NEAR) for step in steps.values()),
     )
 
@@ -235,7 +235,7 @@ def _together(cases: Cases) -> Prediction:
     recalls = {gain: _recall(cases, gain, BOTH, "either") for gain in GAINS}
     return Prediction(
         expected="Either test or the other finds the influence at every gain: recall above 0.95.",
-        found=f"recall by gain: {_texts(recalls)}.",
+        found=f"recall by gain: {named_intervals(recalls)}.",
         verdict=together(above(recall, 1 - NEAR) for recall in recalls.values()),
     )
 
@@ -270,10 +270,6 @@ def _as_perfect(cases: Cases) -> Prediction:
         found=f"the largest distance: {'; '.join(f'{test}: {value:.3g}' for test, value in furthest.items())}.",
         verdict="supported" if max(furthest.values()) <= NEAR else "not supported",
     )
-
-
-def _texts(intervals: Mapping[str, Interval]) -> str:
-    return "; ".join(f"{name}: {interval.text}" for name, interval in intervals.items())
 
 
 def _table(cases: Cases) -> Table:

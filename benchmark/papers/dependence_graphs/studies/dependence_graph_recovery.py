@@ -31,7 +31,7 @@ from benchmark.papers.dependence_graphs.known_graphs import (
     measure,
 )
 from benchmark.papers.dependence_graphs.world_model_fits import THRESHOLD, TrainingSchedule, interval_of, mean_of
-from benchmark.papers.toolkit.estimators import Interval, above, below, mean_interval, with_interval
+from benchmark.papers.toolkit.estimators import Interval, above, below, mean_interval, named_intervals, with_interval
 
 ROOMS = ("dg/rooms-3", "dg/rooms-5")
 FIVE = ("dg/star-5", "dg/line-5", "dg/cycle-5")
@@ -192,9 +192,8 @@ def _without_encoder(table: FitTable, worlds: tuple[str, ...], agents: str) -> P
 
 def _differences(table: FitTable, pairs: list[tuple[str, str, str]]) -> tuple[str, Verdict]:
     """The differences in F1 of each (world, more, less) as text, and whether all of them are positive."""
-    gains = [(f"{world}, {more} - {less}", table.gain(world, more, less)) for world, more, less in pairs]
-    verdicts = [above(gain, 0.0) for _, gain in gains]
-    return "; ".join(f"{name}: {gain.text}" for name, gain in gains), together(verdicts or ["undecided"])
+    gains = {f"{world}, {more} - {less}": table.gain(world, more, less) for world, more, less in pairs}
+    return named_intervals(gains), together([above(gain, 0.0) for gain in gains.values()] or ["undecided"])
 
 
 def _with_encoder(table: FitTable) -> Prediction:
@@ -231,7 +230,7 @@ def _strangers(table: FitTable) -> Prediction:
     return Prediction(
         expected="The toy of three agents: published models claim edges between agents that never influence each other, in "
         "more than 5 % of such pairs, those that see identities do not.",
-        found=f"share of such pairs: {'; '.join(f'{model}: {share.text}' for model, share in cases.items())}.",
+        found=f"share of such pairs: {named_intervals(cases)}.",
         verdict=together(verdicts),
     )
 

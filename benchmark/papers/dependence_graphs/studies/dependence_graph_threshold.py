@@ -30,7 +30,7 @@ from benchmark.papers.dependence_graphs.world_model_fits import (
     train_models,
     world_model,
 )
-from benchmark.papers.toolkit.estimators import Interval, above, below, mean_interval, with_interval
+from benchmark.papers.toolkit.estimators import Interval, above, below, mean_interval, named_intervals, with_interval
 from benchmark.papers.toolkit.reward_model_fits import policies_during_training
 
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0, 1.05)
@@ -177,12 +177,9 @@ def findings(size: Size, fits: list[Fit]) -> Findings:
 def _by_case(
     cases: dict[Case, list[Fit]], value: Callable[[Fit], float], verdict_of: Callable[[Interval], Verdict]
 ) -> tuple[str, Verdict]:
-    texts, verdicts = [], []
-    for case, fits in cases.items():
-        interval = mean_interval([value(fit) for fit in fits])
-        texts.append(f"{', '.join(case)}: {interval.text}")
-        verdicts.append(verdict_of(interval))
-    return "; ".join(texts), together(verdicts)
+    """The mean of `value` over seeds in each case, as text, and the verdicts of all cases together."""
+    means = {", ".join(case): mean_interval([value(fit) for fit in fits]) for case, fits in cases.items()}
+    return named_intervals(means), together(verdict_of(mean) for mean in means.values())
 
 
 def _direction(cases: dict[Case, list[Fit]]) -> Prediction:

@@ -28,7 +28,7 @@ from benchmark.environments.tasks.registry import get_task
 from benchmark.experiments.run_spec import get_algorithm
 from benchmark.experiments.study_result import Cell, Findings, Prediction, Progress, Table, Verdict, together
 from benchmark.papers.stas.demonstrations import TASK, pickups, scripted_episodes
-from benchmark.papers.toolkit.estimators import Interval, above, mean_interval, with_interval
+from benchmark.papers.toolkit.estimators import Interval, above, mean_interval, named_intervals, with_interval
 from benchmark.papers.toolkit.reward_model_fits import redistributor, shares_of
 
 SEED = 2415
@@ -311,14 +311,13 @@ def _explains(measured: Measurements) -> Prediction:
 def _rewards(measured: Measurements) -> tuple[Prediction, Prediction]:
     predictions = []
     for name, target in (("key", "a key"), ("treasure", "the treasure")):
-        differences = {(buffer, coalitions): _difference(fits, name) for buffer, coalitions, fits in measured.kinds()}
-        texts = (f"{buffer}, {coalitions}: {interval.text}" for (buffer, coalitions), interval in differences.items())
+        differences = {f"{buffer}, {coalitions}": _difference(fits, name) for buffer, coalitions, fits in measured.kinds()}
         predictions.append(
             Prediction(
                 expected=f"With one coalition the move that takes {target} gets more reward than others on "
                 "successful episodes.",
-                found=f"difference, by buffer and coalitions: {'; '.join(texts)}.",
-                verdict=together(above(differences[buffer, 1], 0.0) for buffer in BUFFERS),
+                found=f"difference, by buffer and coalitions: {named_intervals(differences)}.",
+                verdict=together(above(differences[f"{buffer}, 1"], 0.0) for buffer in BUFFERS),
             )
         )
     return predictions[0], predictions[1]
@@ -326,16 +325,16 @@ def _rewards(measured: Measurements) -> tuple[Prediction, Prediction]:
 
 def _ranks(measured: Measurements) -> Prediction:
     areas = {
-        (buffer, coalitions): mean_interval([fit.ranking.all for fit in fits]) for buffer, coalitions, fits in measured.kinds()
+        f"{buffer}, {coalitions}": mean_interval([fit.ranking.all for fit in fits])
+        for buffer, coalitions, fits in measured.kinds()
     }
-    texts = (f"{buffer}, {coalitions}: {interval.text}" for (buffer, coalitions), interval in areas.items())
     untrained = mean_interval([measured.fits[BUFFERS[0], 1, seed].untrained.all for seed in range(measured.size.seeds)])
     return Prediction(
         expected="Rewards rank the moves that take keys and treasure above the rest: area under the ROC curve above "
         f"{GOOD_AUC}, with one coalition and with three, where successes are many.",
         found=(
-            f"by buffer and coalitions: {'; '.join(texts)}; untrained {untrained.text}; the later the better "
+            f"by buffer and coalitions: {named_intervals(areas)}; untrained {untrained.text}; the later the better "
             f"{mean_interval([each.all for each in measured.by_time]).text}."
         ),
-        verdict=together(above(areas[BUFFERS[0], coalitions], GOOD_AUC) for coalitions in COALITIONS),
+        verdict=together(above(areas[f"{BUFFERS[0]}, {coalitions}"], GOOD_AUC) for coalitions in COALITIONS),
     )
