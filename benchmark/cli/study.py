@@ -15,7 +15,7 @@ from rich.progress import Progress as Bar
 from benchmark.cli.errors import BadInput
 from benchmark.cli.output import table
 from benchmark.experiments.validation import nearest
-from benchmark.papers.studies import STUDIES
+from benchmark.papers.studies import studies
 
 if TYPE_CHECKING:
     from benchmark.experiments.study_result import Progress
@@ -36,11 +36,11 @@ def study(
       creditbench study policy-preservation --quick --out tries
     """
     if name == "list":
-        rows = [(found.name, f"{found.minutes:g}", found.title, found.question) for found in STUDIES.values()]
+        rows = [(entry.name, f"{entry.minutes:g}", entry.title, entry.question) for entry in studies().values()]
         table(("study", "minutes", "title", "question"), rows)
         return
-    if name not in STUDIES:
-        raise BadInput(f"there is no study '{name}'.{nearest(name, STUDIES)} `creditbench study list` shows all of them")
+    if name not in studies():
+        raise BadInput(f"there is no study '{name}'.{nearest(name, studies())} `creditbench study list` shows all of them")
     from benchmark.experiments.study_result import read_study, write_study
 
     path = out / f"{name}.json"
@@ -49,7 +49,7 @@ def study(
     from benchmark.papers.runner import run_study
 
     with _shown(name) as progress:
-        result = run_study(STUDIES[name], quick=quick, progress=progress)
+        result = run_study(studies()[name], quick=quick, progress=progress)
     write_study(path, result)
     for prediction in result.predictions:
         print(f"expected: {prediction.expected}")

@@ -1,24 +1,28 @@
-"""From a study's name to its result."""
+"""Runs a study and gives its result."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
-from algorithms.plugins import load
+from algorithms.plugins import BrokenPlugin, load
 from benchmark.experiments.study_result import SCHEMA_VERSION, Findings, Progress, StudyResult, overall
-from benchmark.papers.studies import Study
+from benchmark.papers.study import Study
 from benchmark.training.loop import set_up_torch
 from benchmark.training.provenance import provenance
 
 THREADS = 1
-"""One thread, as in training: the same sums in the same order wherever it runs."""
+"""One thread, as in training: sums are taken in the same order on every machine."""
 
 
 def run_study(study: Study, *, quick: bool, progress: Progress) -> StudyResult:
-    """Carries out the study; `quick` makes it small enough for a try. Sets torch's threads for this process."""
+    """Runs the study, with `quick` at a small size for a trial. Sets torch's number of threads for this process.
+
+    Raises BrokenPlugin where the study's function cannot be imported.
+    """
     device = set_up_torch("cpu", THREADS)
     started = time.perf_counter()
-    findings: Findings = load(study.function)(quick=quick, progress=progress)
+    findings: Findings = _function(study)(quick=quick, progress=progress)
     return StudyResult(
         schema_version=SCHEMA_VERSION,
         id=study.name,
@@ -34,3 +38,13 @@ def run_study(study: Study, *, quick: bool, progress: Progress) -> StudyResult:
         seconds=round(time.perf_counter() - started, 3),
         provenance=provenance(device, THREADS),
     )
+
+
+def _function(study: Study) -> Callable[..., Findings]:
+    try:
+        function: Callable[..., Findings] = load(study.function)
+    except (ImportError, AttributeError) as error:
+        raise BrokenPlugin(
+            f"the function {study.function} of the study '{study.name}' cannot be imported: {error!r}"
+        ) from error
+    return function

@@ -11,12 +11,12 @@ from torch import Tensor
 from algorithms.advantages.dependence_graph.graph import multi_agent_advantage, with_self_loops
 from algorithms.returns import gae
 from benchmark.papers.dependence_graphs.influence_worlds import relay, star, switch
-from benchmark.papers.toolkit.tabular_mdp import (
+from benchmark.papers.dependence_graphs.tabular_mdp import (
     Exact,
-    FiniteWorld,
+    TabularMDP,
     Trajectories,
     all_trajectories,
-    explored,
+    enumerate_states,
     influence_by_intervention,
 )
 
@@ -24,8 +24,8 @@ from benchmark.papers.toolkit.tabular_mdp import (
 class World:
     """All trajectories of a finite world under softmax policies with random logits."""
 
-    def __init__(self, world: FiniteWorld) -> None:
-        shape = (world.agents, world.places, world.actions)
+    def __init__(self, world: TabularMDP) -> None:
+        shape = (world.agents, world.substates, world.actions)
         self.exact = Exact(world, torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
         self.all: Trajectories = all_trajectories(self.exact)
         self.graph, self.local_value = self.all.graph, self.all.along(self.exact.local_values(timed=True))
@@ -129,11 +129,11 @@ def test_credit_of_influence_through_states_alone_is_lost() -> None:
         _, cell = state
         return (cell, cell ^ chosen[1]), [float(cell), 0.0]
 
-    states, following, reward = explored((0, 0), 2, 2, step)
-    place = torch.tensor(states)
-    graph = influence_by_intervention(following, reward, place, 2)
+    states, next_state, reward = enumerate_states((0, 0), 2, 2, step)
+    substate = torch.tensor(states)
+    graph = influence_by_intervention(next_state, reward, substate, 2)
     assert torch.equal(graph, torch.eye(2, dtype=torch.bool).expand_as(graph))
-    world = World(FiniteWorld("beacon", 2, 2, 4, following, reward, place, graph))
+    world = World(TabularMDP("beacon", 2, 2, 4, next_state, reward, substate, graph))
     for value in (None, world.local_value):
         assert world.error(world.gradients(world.graph, value))[1] == pytest.approx(1.0)
         assert world.error(world.gradients(torch.ones_like(world.graph), value))[1] < 1e-10
@@ -149,7 +149,7 @@ def test_interventions_on_reward_alone_miss_influence_that_comes_later() -> None
 
 
 @pytest.mark.parametrize("made", [lambda: star(3), lambda: star(3, known=False), relay, lambda: switch(-0.5)])
-def test_the_recursion_over_reached_agents_is_the_sum_over_trajectories(made: Callable[[], FiniteWorld]) -> None:
+def test_the_recursion_over_reached_agents_is_the_sum_over_trajectories(made: Callable[[], TabularMDP]) -> None:
     world = World(made())
     graphs = world.exact.world.graph, world.exact.world.graph.transpose(-1, -2)
     for values in (torch.zeros_like(world.exact.values), world.exact.local_values(timed=False), world.exact.values):

@@ -14,20 +14,20 @@ from torch import Tensor
 from algorithms.redistribution.models.learned import LearnedRedistributor
 from benchmark.experiments.run_spec import ImpossibleRun
 from benchmark.papers.runner import run_study
-from benchmark.papers.stas.studies.credit_recovery import findings
-from benchmark.papers.studies import STUDIES
-from benchmark.papers.toolkit.credit_fits import (
+from benchmark.papers.stas.credit_fits import (
     FULL,
     Fit,
     LawFit,
-    Measured,
+    Measurements,
+    evaluate,
     game_name,
-    judged,
     noise_ratio,
     pearson,
     rank_correlations,
 )
-from benchmark.papers.toolkit.credit_worlds import ROLES, STEPS, additive, additive_bound, synergy
+from benchmark.papers.stas.credit_worlds import ROLES, STEPS, additive, additive_bound, synergy
+from benchmark.papers.stas.studies.credit_recovery import findings
+from benchmark.papers.studies import studies
 from benchmark.papers.toolkit.reward_model_fits import fitted, return_r2, scores_of
 
 
@@ -142,7 +142,7 @@ def test_the_noise_ratio_is_the_deviation_over_draws_over_that_over_the_data() -
 SMALL = {"width": 8, "depth": 1, "heads": 2, "batch_episodes": 32, "learning_rate": 5e-3}
 
 
-def test_a_model_is_fitted_by_exactly_the_steps_that_are_asked_for() -> None:
+def test_a_model_is_fitted_by_exactly_the_requested_steps() -> None:
     world = additive("even", 64, 0)
     found = fitted("stas", world.team, 0, world.episodes, 7, SMALL)
     assert found.state_dict()["steps"] == 7
@@ -158,7 +158,7 @@ def test_scores_in_parts_are_the_scores() -> None:
     torch.testing.assert_close(scores_of(found, world.episodes, 5), torch.cat(parts))
 
 
-def test_a_fitted_model_is_judged_better_than_an_untrained_one() -> None:
+def test_a_fitted_model_is_better_than_an_untrained_one() -> None:
     world = additive("even", 500, 0)
     first, held_out = world.split(400)
     size = FULL.__class__(400, 100, 0, 0, 1, 2, (), ())
@@ -166,7 +166,7 @@ def test_a_fitted_model_is_judged_better_than_an_untrained_one() -> None:
     for steps in (0, 250):
         found = fitted("tar2", world.team, 0, first.episodes, steps, {**SMALL, "width": 16})
         assert isinstance(found, LearnedRedistributor)
-        fits.append(judged("tar2", found, world, size))
+        fits.append(evaluate("tar2", found, world, size))
         assert fits[-1].r2 == return_r2(found, held_out.episodes)
     assert fits[1].r2 > fits[0].r2
     assert fits[1].spearman["scores"].mean() > max(0.3, fits[0].spearman["scores"].mean())
@@ -179,7 +179,7 @@ def fit(method: str, r2: float, correlation: float, **shares: float) -> Fit:
     return Fit(method, r2, correlation, {name: value + spread for name, value in judged_ones.items()}, 0.5)
 
 
-def made_up(good: bool) -> Measured:
+def made_up(good: bool) -> Measurements:
     """Measurements as they were expected, or far from it."""
     high, low = (0.95, 0.2) if good else (0.2, 0.95)
     r2 = 0.97 if good else 0.5
@@ -198,7 +198,7 @@ def made_up(good: bool) -> Measured:
         correlation = (0.7 if better == good else 0.5) - (0.1 if law == "all" and good else 0.0) + 0.01 * seed
         laws.append(LawFit(law, coalitions, seed, fit("stas", 0.8 + 0.001 * seed, correlation)))
     noise = {draws: draws ** (-0.5 if good else -0.1) for draws in (1, 3, 5, 10, 30)}
-    return Measured(FULL, additive_fits, games, laws, noise)
+    return Measurements(FULL, additive_fits, games, laws, noise)
 
 
 @pytest.mark.parametrize(("good", "verdict"), [(True, "supported"), (False, "not supported")])
@@ -214,5 +214,5 @@ def test_games_are_called_as_tasks_are() -> None:
 
 
 def test_the_study_runs() -> None:
-    result = run_study(STUDIES["credit-recovery"], quick=True, progress=lambda *told: None)
+    result = run_study(studies()["credit-recovery"], quick=True, progress=lambda *told: None)
     assert [len(table.rows) for table in result.tables] == [3 * (4 + 4), 3 * 4, 5, 5]

@@ -18,7 +18,7 @@ from benchmark.papers.dependence_graphs.studies.dependence_graph_cost import (
     findings,
 )
 from benchmark.papers.runner import run_study
-from benchmark.papers.studies import STUDIES
+from benchmark.papers.studies import studies
 
 
 @pytest.mark.parametrize("floor", [0.0, 0.05])
@@ -61,7 +61,7 @@ def test_what_was_not_measured_is_not_decided() -> None:
 
 
 def test_the_study_runs_and_measures_every_part() -> None:
-    result = run_study(STUDIES["dependence-graph-cost"], quick=True, progress=lambda *told: None)
+    result = run_study(studies()["dependence-graph-cost"], quick=True, progress=lambda *told: None)
     assert result.tables[0].columns == ("agents", *PARTS)
     assert [row[0] for row in result.tables[0].rows] == list(QUICK.agents)
     assert all(number > 0 for row in result.tables[0].rows for number in row[1:])  # type: ignore[operator]

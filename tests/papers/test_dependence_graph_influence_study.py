@@ -27,23 +27,23 @@ from benchmark.papers.dependence_graphs.studies.dependence_graph_influence impor
     TESTS,
     Fit,
     causes,
+    evaluate,
     findings,
-    judged,
     perfect,
 )
-from benchmark.papers.dependence_graphs.world_model_fits import Lessons, World, pairs_of, teach
+from benchmark.papers.dependence_graphs.world_model_fits import FrozenPolicy, TrainingSchedule, pairs_of, train_models
 from benchmark.papers.runner import run_study
-from benchmark.papers.studies import STUDIES
+from benchmark.papers.studies import studies
 
 
-def watched(gain: str, episodes: int = 40) -> Episodes:
-    with World(f"dg/beacon-{gain}", 0) as world:
-        return world.watched(episodes, "x")
+def episodes_of(gain: str, episodes: int = 40) -> Episodes:
+    with FrozenPolicy(f"dg/beacon-{gain}", 0) as world:
+        return world.episodes_with_oracles(episodes, "x")
 
 
 @pytest.mark.parametrize("gain", GAINS)
 def test_what_the_lamp_shows_is_what_caused_it(gain: str) -> None:
-    episodes = watched(gain)
+    episodes = episodes_of(gain)
     found = {name: graph[..., KEEPER, SHIP] for name, graph in causes(episodes).items()}
     lamp = episodes.observation[:, 1:, SHIP, :COLOURS].argmax(-1).numpy()
     cell = episodes.observation[:, :-1, KEEPER].argmax(-1).numpy()
@@ -56,7 +56,7 @@ def test_what_the_lamp_shows_is_what_caused_it(gain: str) -> None:
 
 
 def test_nothing_else_is_influenced() -> None:
-    for graph in causes(watched("0.5", 3)).values():
+    for graph in causes(episodes_of("0.5", 3)).values():
         graph[..., KEEPER, SHIP] = False
         assert not graph.any()
 
@@ -116,9 +116,9 @@ def test_perfect_models_at_gain_a_half() -> None:
 
 
 def test_the_ratio_of_states_equals_a_loop() -> None:
-    episodes = watched("0.5", 2)
-    with World("dg/beacon-0.5", 0) as world:
-        model = StateModel(world.team, 0, Lessons(1))
+    episodes = episodes_of("0.5", 2)
+    with FrozenPolicy("dg/beacon-0.5", 0) as world:
+        model = StateModel(world.team, 0, TrainingSchedule(1))
     for network in (model.before, model.after):
         torch.nn.init.normal_(network.head.weight, generator=torch.Generator().manual_seed(1))
     episodes.running[1, 20:] = False
@@ -137,9 +137,9 @@ def test_the_ratio_of_states_equals_a_loop() -> None:
 
 
 def test_the_loss_of_states_equals_a_loop() -> None:
-    episodes = watched("0.5", 1)
-    with World("dg/beacon-0.5", 0) as world:
-        model = StateModel(world.team, 0, Lessons(1, batch_steps=1000, at_once=1))
+    episodes = episodes_of("0.5", 1)
+    with FrozenPolicy("dg/beacon-0.5", 0) as world:
+        model = StateModel(world.team, 0, TrainingSchedule(1, batch_steps=1000, steps_per_collection=1))
     names, losses = torch.eye(2), []
     with torch.no_grad():
         for t in range(25):
@@ -152,13 +152,13 @@ def test_the_loss_of_states_equals_a_loop() -> None:
 
 
 def test_influence_by_states_is_learned() -> None:
-    lessons = Lessons(250, batch_steps=100)
-    with World("dg/beacon-0", 0) as world:
-        model = StateModel(world.team, 0, lessons)
-        teach([model], world, lessons, range(lessons.collections))
-        fresh = world.watched(10, "to judge")
+    schedule = TrainingSchedule(250, batch_steps=100)
+    with FrozenPolicy("dg/beacon-0", 0) as world:
+        model = StateModel(world.team, 0, schedule)
+        train_models([model], world, schedule, range(schedule.collections))
+        fresh = world.episodes_with_oracles(10, "to judge")
     pairs = pairs_of(model.entropy_ratio(fresh), fresh, causes(fresh))
-    found = judged("0", STATES, 0, pairs.claimed(), pairs.true)
+    found = evaluate("0", STATES, 0, pairs.claimed(), pairs.true)
     assert found.recall["state"] is not None
     assert found.recall["state"] > 0.95
     assert found.recall["action"] is None
@@ -188,13 +188,13 @@ def test_verdicts_follow_the_fits(good: bool, verdict: str) -> None:
 
 def test_shares_of_nothing_are_not_defined() -> None:
     true = {cause: np.array([cause != "action", False]) for cause in CAUSES}
-    found = judged("0", ACTIONS, 0, np.array([False, False]), true)
+    found = evaluate("0", ACTIONS, 0, np.array([False, False]), true)
     assert found == Fit("0", ACTIONS, 0, {"action": None, "state": 0.0, "either": 0.0}, None)
-    wrong = judged("0", ACTIONS, 0, np.array([True, True]), true)
+    wrong = evaluate("0", ACTIONS, 0, np.array([True, True]), true)
     assert (wrong.recall["state"], wrong.precision) == (1.0, 0.5)
 
 
 def test_the_study_runs() -> None:
-    result = run_study(STUDIES["dependence-graph-influence"], quick=True, progress=lambda *told: None)
+    result = run_study(studies()["dependence-graph-influence"], quick=True, progress=lambda *told: None)
     (table,) = result.tables
     assert [row[:2] for row in table.rows] == [(test, float(gain)) for test in TESTS for gain in GAINS]

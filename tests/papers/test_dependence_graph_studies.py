@@ -21,13 +21,13 @@ from benchmark.papers.dependence_graphs.known_graphs import (
     SOME_EDGE,
     STRANGERS,
     TOY,
+    ClaimQuality,
     Fit,
-    Seen,
     Setting,
     Toy,
+    claims_of,
     kinds,
-    seen_by,
-    taught,
+    train_on_uniform_policy,
 )
 from benchmark.papers.dependence_graphs.studies.dependence_graph_recovery import (
     FIVE,
@@ -35,27 +35,27 @@ from benchmark.papers.dependence_graphs.studies.dependence_graph_recovery import
     IDENTITIES,
     ROOMS,
     TEN,
-    Found,
+    FitTable,
     findings,
 )
 from benchmark.papers.dependence_graphs.world_model_fits import (
     MINIMUM_ENTROPY,
     Bools,
-    Lessons,
+    FrozenPolicy,
     Pairs,
-    World,
+    TrainingSchedule,
     interval_of,
     mean_of,
     pairs_of,
-    teach,
+    train_models,
     world_model,
 )
 from benchmark.papers.runner import run_study
-from benchmark.papers.studies import STUDIES
+from benchmark.papers.studies import studies
 
 
-class Pupil:
-    """Remembers what it was taught."""
+class RecordingModel:
+    """Records the seeds of its training episodes."""
 
     def __init__(self) -> None:
         self.seeds: list[list[int]] = []
@@ -64,11 +64,11 @@ class Pupil:
         self.seeds.append(episodes.seed.tolist())
 
 
-# Worlds and lessons
+# Worlds and schedule
 
 
 def test_without_a_policy_agents_act_uniformly_over_what_is_available() -> None:
-    with World("lbf/8x8-2p-2f-coop", 0) as world:
+    with FrozenPolicy("lbf/8x8-2p-2f-coop", 0) as world:
         played = world.episodes(4, "a purpose")
     choices = played.available[:, :-1].sum(-1)
     assert len(choices[played.acting].unique()) > 1
@@ -76,9 +76,9 @@ def test_without_a_policy_agents_act_uniformly_over_what_is_available() -> None:
     torch.testing.assert_close(played.log_probability[played.acting].double(), expected, atol=1e-6, rtol=0)
 
 
-def test_being_watched_changes_nothing_and_shows_the_oracles() -> None:
-    with World("dg/star-3", 5) as world:
-        plain, watched = world.episodes(3, "one"), world.watched(3, "one")
+def test_probes_change_nothing_and_give_the_oracles() -> None:
+    with FrozenPolicy("dg/star-3", 5) as world:
+        plain, watched = world.episodes(3, "one"), world.episodes_with_oracles(3, "one")
         other = world.episodes(3, "two")
     assert torch.equal(plain.observation, watched.observation)
     assert torch.equal(plain.action, watched.action)
@@ -90,20 +90,20 @@ def test_being_watched_changes_nothing_and_shows_the_oracles() -> None:
 
 
 def test_a_frozen_policy_plays_where_one_is_given() -> None:
-    with World("dg/star-3", 0) as world:
+    with FrozenPolicy("dg/star-3", 0) as world:
         weights = world._plain.actor.policy_state()
     bias = next(name for name in weights if name.endswith("head.bias"))
     wilful = {name: torch.zeros_like(values) for name, values in weights.items()} | {bias: torch.tensor([0, 0, 50.0, 0, 0])}
-    with World("dg/star-3", 0, wilful) as world:
+    with FrozenPolicy("dg/star-3", 0, wilful) as world:
         assert (world.episodes(2, "a purpose").action == 2).all()
 
 
-def test_all_pupils_learn_from_the_same_fresh_episodes() -> None:
-    lessons, pupils = Lessons(40, at_once=10, episodes=3), [Pupil(), Pupil()]
-    teach(pupils, Toy(0), lessons, range(2))
-    teach(pupils, Toy(0), lessons, range(2, lessons.collections))
-    assert lessons.collections == len(pupils[0].seeds) == 4
-    assert pupils[0].seeds == pupils[1].seeds
+def test_all_models_are_trained_on_the_same_fresh_episodes() -> None:
+    schedule, models = TrainingSchedule(40, steps_per_collection=10, episodes=3), [RecordingModel(), RecordingModel()]
+    train_models(models, Toy(0), schedule, range(2))
+    train_models(models, Toy(0), schedule, range(2, schedule.collections))
+    assert schedule.collections == len(models[0].seeds) == 4
+    assert models[0].seeds == models[1].seeds
 
     class Recorded(Toy):
         def episodes(self, count: int, purpose: str) -> Episodes:
@@ -111,24 +111,24 @@ def test_all_pupils_learn_from_the_same_fresh_episodes() -> None:
             return super().episodes(count, purpose)
 
     requests: list[tuple[int, str]] = []
-    teach([Pupil()], Recorded(0), lessons, range(lessons.collections))
+    train_models([RecordingModel()], Recorded(0), schedule, range(schedule.collections))
     assert len(set(requests)) == 4
     assert {count for count, _ in requests} == {3}
 
 
-def test_a_model_takes_the_gradient_steps_of_its_lessons() -> None:
-    toy, lessons = Toy(0), Lessons(20, batch_steps=7, at_once=5, episodes=2)
-    model = world_model(toy.team, 0, lessons, {"hidden_size": 8, "encoder": False})
-    teach([model], toy, lessons, range(lessons.collections))
+def test_a_model_makes_the_gradient_steps_of_its_schedule() -> None:
+    toy, schedule = Toy(0), TrainingSchedule(20, batch_steps=7, steps_per_collection=5, episodes=2)
+    model = world_model(toy.team, 0, schedule, {"hidden_size": 8, "encoder": False})
+    train_models([model], toy, schedule, range(schedule.collections))
     steps = {float(state["step"]) for state in model.state_dict()["optimisers"]["actions"]["state"].values()}
     assert steps == {20.0}
-    assert "20 gradient steps of 7 environment steps each, 5 on every 2 fresh episodes" in lessons.text
+    assert "20 gradient steps of 7 environment steps each, 5 on every 2 fresh episodes" in schedule.text
 
 
 # Pairs
 
 
-def asked(ratio: list[list[list[float]]], known: list[list[float]]) -> tuple[Tensor, Tensor]:
+def output(ratio: list[list[list[float]]], known: list[list[float]]) -> tuple[Tensor, Tensor]:
     """One episode of two agents: ratio [T, j, i], known [T, j]."""
     return torch.tensor([ratio]), torch.tensor([known])
 
@@ -144,11 +144,11 @@ def one_episode(true: list[list[list[bool]]]) -> Episodes:
 
 
 INF = math.inf
-RATIOS = asked([[[INF, 0.5], [0.95, INF]], [[INF, 1.02], [0.2, INF]]], [[1.0, 1.0], [1.0, MINIMUM_ENTROPY / 2]])
+RATIOS = output([[[INF, 0.5], [0.95, INF]], [[INF, 1.02], [0.2, INF]]], [[1.0, 1.0], [1.0, MINIMUM_ENTROPY / 2]])
 TRUTH = one_episode([[[True, True], [True, True]], [[True, False], [True, True]]])
 
 
-def test_edges_are_where_the_ratio_is_below_the_threshold_and_the_actor_not_too_sure() -> None:
+def test_an_edge_needs_a_ratio_below_the_threshold_and_enough_entropy() -> None:
     pairs = pairs_of(RATIOS, TRUTH)
     assert pairs.ratio.tolist() == pytest.approx([0.5, 0.95, 1.02, 0.2])
     assert pairs.claimed().tolist() == [True, False, False, False]
@@ -171,7 +171,7 @@ def test_the_agreement_is_that_of_the_claimed_edges() -> None:
     [(np.array([[False, True]]), [1.02, 0.2]), (np.array([[[[False, True], [False, False]]] * 2]), [0.5, 1.02])],
     ids=["steps", "pairs"],
 )
-def test_only_the_wanted_steps_or_pairs_are_looked_at(where: Bools, left: list[float]) -> None:
+def test_a_restriction_selects_steps_or_pairs(where: Bools, left: list[float]) -> None:
     assert pairs_of(RATIOS, TRUTH, where=where).ratio.tolist() == pytest.approx(left)
 
 
@@ -183,7 +183,7 @@ def test_entropies_may_differ_from_pair_to_pair() -> None:
     assert pairs.agreement("mine", 9.0).recall == 0.75
 
 
-def test_asking_about_nothing_is_refused() -> None:
+def test_no_pair_is_refused() -> None:
     with pytest.raises(ValueError, match="no pair of agents"):
         pairs_of(RATIOS, TRUTH, where=np.zeros((1, 2), np.bool_))
 
@@ -199,7 +199,7 @@ def test_what_is_not_defined_is_left_out_of_a_mean_and_is_nothing_in_an_interval
 
 def test_the_toy_shows_actions_and_one_influence() -> None:
     toy = Toy(3)
-    found, again, other = toy.episodes(50, "x"), toy.watched(50, "x"), toy.episodes(50, "y")
+    found, again, other = toy.episodes(50, "x"), toy.episodes_with_oracles(50, "x"), toy.episodes(50, "y")
     assert torch.equal(found.observation, again.observation)
     assert not torch.equal(found.action, other.action)
     seen, action = found.observation, found.action
@@ -212,8 +212,8 @@ def test_the_toy_shows_actions_and_one_influence() -> None:
 
 
 def test_in_rooms_the_door_moves_only_where_there_is_an_edge() -> None:
-    with World("dg/rooms-3", 0) as world:
-        episodes = world.watched(6, "x")
+    with FrozenPolicy("dg/rooms-3", 0) as world:
+        episodes = world.episodes_with_oracles(6, "x")
     found = kinds("dg/rooms-3", episodes)
     door = episodes.observation[..., 2].numpy()
     assert (found[CHANGES] == (door[:, 1:, 1] != door[:, :-1, 1])).all()
@@ -226,29 +226,29 @@ def test_in_rooms_the_door_moves_only_where_there_is_an_edge() -> None:
 
 
 def test_strangers_are_all_pairs_of_the_toy_but_one() -> None:
-    episodes = Toy(0).watched(2, "x")
+    episodes = Toy(0).episodes_with_oracles(2, "x")
     where = kinds(TOY, episodes)[STRANGERS]
     assert where.sum() == 2 * 20 * 5
     assert not (where & episodes.privileged["observation_graph"].numpy()).any()
 
 
-def test_taught_models_find_the_one_influence_and_the_way_there_is_told() -> None:
-    setting = Setting(TOY, ("ids",), Lessons(80, batch_steps=100, episodes=5), judged_on=4)
-    (found,) = taught(setting, 0, curve=4)
+def test_trained_models_find_the_one_influence_and_have_a_curve() -> None:
+    setting = Setting(TOY, ("ids",), TrainingSchedule(80, batch_steps=100, episodes=5), evaluation_episodes=4)
+    (found,) = train_on_uniform_policy(setting, 0, curve=4)
     assert [steps for steps, _ in found.curve] == [20, 40, 60, 80]
     scores = [seen.agreement["observation"].f1 or 0.0 for _, seen in found.curve]
     assert scores[0] < 0.8 < 0.95 < scores[-1]
-    assert found.seen[ALL] == found.curve[-1][1]
-    assert found.seen[STRANGERS].density < 0.01
-    assert found.seen[ALL].out_degree == pytest.approx(found.seen[ALL].true_out_degree, abs=0.05)
+    assert found.claims[ALL] == found.curve[-1][1]
+    assert found.claims[STRANGERS].density < 0.01
+    assert found.claims[ALL].out_degree == pytest.approx(found.claims[ALL].true_out_degree, abs=0.05)
 
 
 def test_kinds_that_do_not_occur_are_left_out() -> None:
-    with World("dg/rooms-3", 0) as world:
-        episodes = world.watched(1, "x")
-        model = world_model(world.team, 0, Lessons(1), {"hidden_size": 8})
+    with FrozenPolicy("dg/rooms-3", 0) as world:
+        episodes = world.episodes_with_oracles(1, "x")
+        model = world_model(world.team, 0, TrainingSchedule(1), {"hidden_size": 8})
     episodes.observation[..., 2] = 0
-    found = seen_by(model, "dg/rooms-3", episodes)
+    found = claims_of(model, "dg/rooms-3", episodes)
     assert CHANGES not in found
     assert {ALL, NO_EDGE} <= found.keys()
 
@@ -256,13 +256,13 @@ def test_kinds_that_do_not_occur_are_left_out() -> None:
 # The study of known graphs
 
 
-def seen(f1: float, density: float, others: int = 2) -> Seen:
+def seen(f1: float, density: float, others: int = 2) -> ClaimQuality:
     """Half of the pairs are edges; so many of these are found, and no other."""
     true = np.arange(2000) % 2 == 0
     hits = round(1000 * f1 / (2 - f1))
     claimed = true & (np.cumsum(true) <= hits)
     agreement = agreement_of("observation", claimed, true, 0.5)
-    return Seen(dict.fromkeys(("observation", "state", "reward", "state and reward"), agreement), density, others)
+    return ClaimQuality(dict.fromkeys(("observation", "state", "reward", "state and reward"), agreement), density, others)
 
 
 def made_up(value: Callable[[str, str, str], tuple[float, float]]) -> list[Fit]:
@@ -308,7 +308,7 @@ def test_verdicts_follow_the_fits(value: Any, verdict: str) -> None:
 
 def test_nothing_is_decided_about_steps_that_did_not_occur() -> None:
     fits = made_up(as_expected)
-    still = [Fit(fit.world, fit.model, fit.seed, {ALL: fit.seen[ALL]}, 0.0, fit.curve) for fit in fits if fit.world != TOY]
+    still = [Fit(fit.world, fit.model, fit.seed, {ALL: fit.claims[ALL]}, 0.0, fit.curve) for fit in fits if fit.world != TOY]
     doors, quiet, *_ = findings(FULL, still + [fit for fit in fits if fit.world == TOY]).predictions
     assert doors.verdict == quiet.verdict == "undecided"
     assert "did not occur" in doors.found
@@ -316,7 +316,7 @@ def test_nothing_is_decided_about_steps_that_did_not_occur() -> None:
 
 def test_gains_are_those_of_the_same_seed() -> None:
     fits = made_up(as_expected)
-    gain = Found(fits).gain("dg/star-5", "ids", "published")
+    gain = FitTable(fits).gain("dg/star-5", "ids", "published")
     assert gain.value == pytest.approx(0.48, abs=0.01)
     assert gain.high - gain.low < 0.02
 
@@ -328,7 +328,7 @@ def test_every_world_of_the_specification_is_in_the_study() -> None:
 
 
 def test_the_study_runs() -> None:
-    result = run_study(STUDIES["dependence-graph-recovery"], quick=True, progress=lambda *told: None)
+    result = run_study(studies()["dependence-graph-recovery"], quick=True, progress=lambda *told: None)
     agreement, oracles, curve = result.tables
     models = 3 + 4 + 4 + 4 + 1 + 1
     assert len(agreement.rows) == 3 * 2 + 5 * 4 + 4 + 4 + 1

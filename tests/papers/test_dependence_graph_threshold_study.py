@@ -14,15 +14,15 @@ from benchmark.papers.dependence_graphs.studies.dependence_graph_threshold impor
     QUICK,
     THRESHOLDS,
     UNIFORM,
-    At,
     Fit,
     Size,
+    ThresholdQuality,
     findings,
-    taught,
+    train_on_policy,
 )
-from benchmark.papers.dependence_graphs.world_model_fits import Lessons, World
+from benchmark.papers.dependence_graphs.world_model_fits import FrozenPolicy, TrainingSchedule
 from benchmark.papers.runner import run_study
-from benchmark.papers.studies import STUDIES
+from benchmark.papers.studies import studies
 
 TASK = FULL.tasks[0]
 
@@ -39,7 +39,7 @@ def made_up(density: Callable[[float], float], best: float, near_one: float, aur
                     for c in THRESHOLDS:
                         claimed = np.arange(100) < (10 if c == best else 60)
                         agreement = agreement_of("state", claimed, true, auroc)
-                        at[c] = At(density(c) + 0.001 * seed, dict.fromkeys(ORACLES, agreement))
+                        at[c] = ThresholdQuality(density(c) + 0.001 * seed, dict.fromkeys(ORACLES, agreement))
                     fits.append(Fit(task, policy, model, seed, 0.5, 100, at, near_one, 0.0, ((10, 0.1),)))
     return fits
 
@@ -60,21 +60,21 @@ def test_where_all_ratios_are_alike_the_direction_is_undecided() -> None:
 
 
 def test_edges_grow_more_with_the_threshold() -> None:
-    size = Size((TASK,), (), 1, Lessons(40, 20, episodes=2), 3, 2)
-    with World(TASK, 0) as world:
-        fits = taught(size, TASK, UNIFORM, 0, world)
+    size = Size((TASK,), (), 1, TrainingSchedule(40, 20, episodes=2), 3, 2)
+    with FrozenPolicy(TASK, 0) as world:
+        fits = train_on_policy(size, TASK, UNIFORM, 0, world)
     assert [fit.model for fit in fits] == list(MODELS)
     for fit in fits:
         density = [fit.at[c].density for c in THRESHOLDS]
         assert density == sorted(density)
         assert density[0] < 0.05
         assert density[-1] > 0.9
-        assert fit.at[0.9].density == fit.on_the_way[-1][1]
-        assert [steps for steps, _ in fit.on_the_way] == [20, 40]
+        assert fit.at[0.9].density == fit.curve[-1][1]
+        assert [steps for steps, _ in fit.curve] == [20, 40]
         assert fit.pairs == 3 * 50 * 2
 
 
 def test_the_study_runs() -> None:
-    result = run_study(STUDIES["dependence-graph-threshold"], quick=True, progress=lambda *told: None)
+    result = run_study(studies()["dependence-graph-threshold"], quick=True, progress=lambda *told: None)
     cases = 2 * 2 * len(MODELS)
     assert [len(table.rows) for table in result.tables] == [cases * len(THRESHOLDS), cases, cases * QUICK.curve]

@@ -10,11 +10,11 @@ from scipy import stats
 from algorithms.interface import Episodes
 from algorithms.networks.perceptrons import NetworkShape, TeamNetworks, masked_logits
 from benchmark.papers.runner import run_study
-from benchmark.papers.studies import STUDIES
+from benchmark.papers.studies import studies
+from benchmark.papers.tar2.policy_gradients import Moments, compare, gradients_of, jackknife
 from benchmark.papers.tar2.studies.gradient_variance import ESTIMATORS, REWARDS, STAGES, Estimators
-from benchmark.papers.toolkit.policy_gradients import Moments, compare, gradients_of, jackknife
-from benchmark.papers.toolkit.reward_model_fits import Stage, policies_on_the_way
-from benchmark.papers.toolkit.synthetic_episodes import made_episodes, made_team
+from benchmark.papers.toolkit.reward_model_fits import FrozenPolicyRollouts, policies_during_training
+from benchmark.papers.toolkit.synthetic_episodes import synthetic_episodes, synthetic_team
 
 BATCH, STEPS, AGENTS, SIZE, ACTIONS = 3, 4, 2, 5, 3
 
@@ -22,14 +22,16 @@ BATCH, STEPS, AGENTS, SIZE, ACTIONS = 3, 4, 2, 5, 3
 @pytest.fixture
 def actor() -> TeamNetworks:
     shape = NetworkShape(8, 2, "tanh")
-    return TeamNetworks(made_team(AGENTS, SIZE, ACTIONS, STEPS), "all", ACTIONS, shape, 1.0, torch.Generator().manual_seed(0))
+    return TeamNetworks(
+        synthetic_team(AGENTS, SIZE, ACTIONS, STEPS), "all", ACTIONS, shape, 1.0, torch.Generator().manual_seed(0)
+    )
 
 
 @pytest.fixture
 def episodes() -> Episodes:
     """With an agent that dies, and an action that is not available."""
     random = np.random.default_rng(0)
-    made = made_episodes(
+    made = synthetic_episodes(
         random.standard_normal((BATCH, STEPS + 1, AGENTS, SIZE)).astype(np.float32),
         random.integers(0, ACTIONS - 1, (BATCH, STEPS, AGENTS)),
         random.standard_normal((BATCH, STEPS)),
@@ -67,7 +69,7 @@ def test_sizes_and_sums_of_gradients_are_those_of_autograd(actor: TeamNetworks, 
 
 def test_a_recurrent_actor_is_refused(episodes: Episodes) -> None:
     recurrent = TeamNetworks(
-        made_team(AGENTS, SIZE, ACTIONS, STEPS), "all", ACTIONS, NetworkShape(8, 2, recurrent=True), 1.0, torch.Generator()
+        synthetic_team(AGENTS, SIZE, ACTIONS, STEPS), "all", ACTIONS, NetworkShape(8, 2, recurrent=True), 1.0, torch.Generator()
     )
     with pytest.raises(ValueError, match="feed-forward"):
         gradients_of(recurrent, episodes, torch.ones(1, BATCH, STEPS, AGENTS))
@@ -98,7 +100,7 @@ def test_noise_and_direction_of_gaussian_gradients_are_found() -> None:
     assert other.cosine.value == pytest.approx(0.6, abs=0.03)
 
 
-def test_nothing_is_said_of_a_gradient_that_is_not_told_from_zero() -> None:
+def test_a_gradient_that_is_not_significantly_different_from_zero_is_not_compared() -> None:
     found = moments((np.zeros(4), 1.0), (np.ones(4), 1.0))
     assert compare(found, 0, noise_of=0, direction_of=0).noise is None
     other = compare(found, 1, noise_of=0, direction_of=0)
@@ -112,12 +114,12 @@ def test_the_jackknife_of_a_mean_is_students_interval() -> None:
     assert jackknife(20, lambda kept: float(values[kept].mean())) == pytest.approx((values.mean(), *expected))
 
 
-def test_estimators_weigh_actions_by_what_they_are_paid_less_its_mean() -> None:
-    with Stage("matrix/climbing", 3) as stage:
-        (policy,) = policies_on_the_way("matrix/climbing", (0,), 3)
-        known, other = (stage.play(policy, 8, purpose) for purpose in ("known", "other"))
+def test_estimators_weight_actions_by_reward_minus_its_mean() -> None:
+    with FrozenPolicyRollouts("matrix/climbing", 3) as rollouts:
+        (policy,) = policies_during_training("matrix/climbing", (0,), 3)
+        known, other = (rollouts.collect(policy, 8, purpose) for purpose in ("known", "other"))
         dense = known.reward("team")
-        weights = Estimators(stage, known, dense).weights(other, other.reward("team"))
+        weights = Estimators(rollouts.team, known, dense).weights(other, other.reward("team"))
         full, to_go, _ = weights
     assert [len(weights), *weights.shape[1:3]] == [len(ESTIMATORS), 8, 25]
     baseline = dense.sum(1).mean()
@@ -126,6 +128,6 @@ def test_estimators_weigh_actions_by_what_they_are_paid_less_its_mean() -> None:
 
 
 def test_the_study_compares_every_reward_at_every_policy() -> None:
-    result = run_study(STUDIES["gradient-variance"], quick=True, progress=lambda *told: None)
+    result = run_study(studies()["gradient-variance"], quick=True, progress=lambda *told: None)
     assert len(result.tables[0].rows) == 3 * len(REWARDS) * len(ESTIMATORS)
     assert [row[:2] for row in result.tables[1].rows] == [("grid/two-goals", stage) for stage in STAGES]

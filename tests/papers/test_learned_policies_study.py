@@ -1,4 +1,4 @@
-"""What is optimal in the game of own goals, by dynamic programming; policies of runs; the learned-policies study."""
+"""What is optimal in the game of individual goals, by dynamic programming; policies of runs; the learned-policies study."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from benchmark.papers.tar2.studies.learned_policies import (
     DENSE,
     SURE,
     VARIANTS,
-    Found,
-    Ground,
-    Measured,
+    Evaluator,
+    Measurements,
+    PolicyMeasures,
+    evaluate,
     findings,
-    judged,
     measure,
     rise,
 )
-from benchmark.papers.toolkit.trained_policies import trained_policies
+from benchmark.papers.tar2.trained_policies import trained_policies
 from benchmark.training.loop import train
 from benchmark.training.policy_files import BEST_POLICY
 
@@ -47,7 +47,7 @@ def seen(place: tuple[int, int], goal: tuple[int, int], side: int = 5) -> torch.
     return torch.tensor([*place, goal[0] - place[0], goal[1] - place[1]]) / (side - 1)
 
 
-def test_optimal_moves_lead_nearer_to_the_goal_and_on_it_one_stays() -> None:
+def test_optimal_moves_lead_nearer_to_the_goal_or_stay_on_it() -> None:
     def found(place: tuple[int, int], goal: tuple[int, int]) -> list[int]:
         return torch.nonzero(optimal_actions(seen(place, goal), 5))[:, 0].tolist()
 
@@ -126,29 +126,29 @@ class Scripted(Algorithm):
     next_collection = update = policy_state = load_policy_state = state_dict = load_state_dict = None  # type: ignore[assignment]
 
 
-def met(actor: Algorithm, counterpart: Algorithm, episodes: int = 60) -> tuple[Ground, Found]:
-    ground = Ground(get_task(TASK), episodes)
-    own, greedy = (ground.play(actor, mode, "test") for mode in ("sample", "greedy"))
-    there = ground.states(ground.play(counterpart, "sample", "counterpart"))
-    return ground, judged(ground, actor, own, greedy, counterpart, there, 0.25)
+def met(actor: Algorithm, counterpart: Algorithm, episodes: int = 60) -> tuple[Evaluator, PolicyMeasures]:
+    evaluator = Evaluator(get_task(TASK), episodes)
+    own, greedy = (evaluator.play(actor, mode, "test") for mode in ("sample", "greedy"))
+    there = evaluator.states(evaluator.play(counterpart, "sample", "counterpart"))
+    return evaluator, evaluate(evaluator, actor, own, greedy, counterpart, there, 0.25)
 
 
-def test_a_perfect_policy_falls_short_of_nothing() -> None:
-    ground, found = met(Scripted("x"), Scripted("y"))
+def test_an_optimal_policy_does_not_fall_short() -> None:
+    evaluator, found = met(Scripted("x"), Scripted("y"))
     assert found.short_sampled == found.short_greedy == 0
-    assert found.sampled == found.greedy == pytest.approx(float(ground.best.mean()), abs=1e-5)
+    assert found.sampled == found.greedy == pytest.approx(float(evaluator.best.mean()), abs=1e-5)
     assert found.success_sampled == found.success_greedy == 1
     assert found.optimal_own == found.optimal_there == 1
     assert (found.surely_wrong, found.confidence, found.rise) == (0, 1, 0.25)
     assert 0.2 < found.like_own < 0.9  # both are optimal, by different ways
 
 
-def test_agreement_is_one_with_oneself_alone() -> None:
+def test_agreement_with_oneself_is_one() -> None:
     _, found = met(Scripted("y"), Scripted("y"))
     assert found.like_own == found.like_there == 1
 
 
-def test_a_policy_that_goes_astray_is_sure_or_unsure_of_it() -> None:
+def test_wrong_actions_are_counted_as_confident_or_not() -> None:
     _, sure = met(Scripted(wrong=True), Scripted())
     assert sure.short_sampled > 0.9
     assert (sure.success_sampled, sure.optimal_own, sure.optimal_there, sure.like_there) == (0, 0, 0, 0)
@@ -159,13 +159,13 @@ def test_a_policy_that_goes_astray_is_sure_or_unsure_of_it() -> None:
 
 
 def test_the_best_returns_of_many_starts_are_the_reference() -> None:
-    ground = Ground(get_task(TASK), 5000)
-    assert float(ground.best.mean()) == pytest.approx(ground.reference, abs=4 * float(ground.best.std()) / 5000**0.5)
+    evaluator = Evaluator(get_task(TASK), 5000)
+    assert float(evaluator.best.mean()) == pytest.approx(evaluator.reference, abs=4 * float(evaluator.best.std()) / 5000**0.5)
 
 
 def test_decisions_that_cannot_matter_are_left_out() -> None:
-    ground = Ground(get_task(TASK), 40)
-    states = ground.states(ground.play(Scripted(wrong=True), "sample", "test"))
+    evaluator = Evaluator(get_task(TASK), 40)
+    states = evaluator.states(evaluator.play(Scripted(wrong=True), "sample", "test"))
     near = distances(states.observation, 5)
     first, last = slice(0, None, 25), slice(24, None, 25)  # all 40 episodes take 25 steps
     assert bool(states.matters[first].all())
@@ -173,12 +173,12 @@ def test_decisions_that_cannot_matter_are_left_out() -> None:
     assert not bool(states.matters[last].all())
 
 
-def test_a_policy_that_remembers_is_refused() -> None:
-    ground = Ground(get_task(TASK), 4)
-    states = ground.states(ground.play(Scripted(), "sample", "test"))
+def test_a_recurrent_policy_is_refused() -> None:
+    evaluator = Evaluator(get_task(TASK), 4)
+    states = evaluator.states(evaluator.play(Scripted(), "sample", "test"))
     actor = Scripted()
     actor.begin = lambda *_: {"hidden": torch.zeros(1)}  # type: ignore[method-assign]
-    with pytest.raises(ValueError, match="remembers hidden"):
+    with pytest.raises(ValueError, match=r"memory \(hidden\)"):
         states.choices(actor)
 
 
@@ -225,16 +225,16 @@ def small_store(small_suite: Suite, tmp_path_factory: pytest.TempPathFactory) ->
     return store
 
 
-def test_every_policy_is_played_and_questioned_and_again_the_same(
+def test_every_policy_is_evaluated_and_a_repetition_gives_the_same(
     small_suite: Suite, small_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(learned_policies, "VARIANTS", tuple(CHOSEN))
     told: list[tuple[int, int]] = []
     first, second = (measure(small_suite, small_store, 20, lambda done, of, what: told.append((done, of))) for _ in range(2))
     assert first == second
-    assert list(first.found) == list(itertools.product(CHOSEN, (0, 1)))
+    assert list(first.policies) == list(itertools.product(CHOSEN, (0, 1)))
     assert told[:9] == [(done, 8) for done in range(9)]
-    assert all(0 <= each.optimal_own <= 1 and each.short_sampled > 0.3 for each in first.found.values())
+    assert all(0 <= each.optimal_own <= 1 and each.short_sampled > 0.3 for each in first.policies.values())
     assert 0.25 < first.chance < 0.4
     result = findings(first)
     assert [len(table.rows) for table in result.tables] == [4, 4, 8]
@@ -242,11 +242,11 @@ def test_every_policy_is_played_and_questioned_and_again_the_same(
     assert "no policy has learned" in result.predictions[2].found
 
 
-def test_what_is_judged_is_the_best_policy_of_the_run(small_suite: Suite, small_store: Store) -> None:
-    ground = Ground(get_task(TASK), 20)
-    runs = trained_policies(small_suite.runs(), small_store, ground.team)
+def test_the_best_policy_of_the_run_is_evaluated(small_suite: Suite, small_store: Store) -> None:
+    evaluator = Evaluator(get_task(TASK), 20)
+    runs = trained_policies(small_suite.runs(), small_store, evaluator.team)
     returns = {
-        who: ground.play(run.actor, "sample", "the same").team_reward.sum(1) for who, run in runs.items() if who[0] == DENSE
+        who: evaluator.play(run.actor, "sample", "the same").team_reward.sum(1) for who, run in runs.items() if who[0] == DENSE
     }
     assert not torch.equal(returns[DENSE, 0], returns[DENSE, 1])
     spec = small_suite.run(TASK, DENSE, 1).spec
@@ -266,7 +266,7 @@ def test_the_rise_is_of_the_last_quarter_over_the_one_before(small_suite: Suite,
 
 
 def test_missing_policies_are_named_with_the_command_that_makes_them(small_suite: Suite, tmp_path: Path) -> None:
-    team = Ground(get_task(TASK), 1).team
+    team = Evaluator(get_task(TASK), 1).team
     with pytest.raises(ImpossibleRun) as refused:
         trained_policies(small_suite.runs(), Store(tmp_path), team)
     text = str(refused.value)
@@ -279,7 +279,7 @@ def test_missing_policies_are_named_with_the_command_that_makes_them(small_suite
 def test_a_record_without_its_policy_counts_as_missing_and_a_spoilt_one_is_refused(
     small_suite: Suite, small_store: Store, tmp_path: Path
 ) -> None:
-    team = Ground(get_task(TASK), 1).team
+    team = Evaluator(get_task(TASK), 1).team
     run = small_suite.run(TASK, "sparse", 1)
     record = Store(tmp_path).own(run.spec)
     record.parent.mkdir(parents=True)
@@ -296,35 +296,38 @@ def test_a_record_without_its_policy_counts_as_missing_and_a_spoilt_one_is_refus
 
 # Verdicts
 
-GOOD = Found(1.45, 1.45, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.9, 0.9, 0.0, 0.9, 0.0)
-LOST = Found(0.2, 0.1, 0.9, 0.95, 0.1, 0.0, 0.5, 0.5, 0.3, 0.3, 0.0, 0.4, 0.01)
+GOOD = PolicyMeasures(1.45, 1.45, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.9, 0.9, 0.0, 0.9, 0.0)
+LOST = PolicyMeasures(0.2, 0.1, 0.9, 0.95, 0.1, 0.0, 0.5, 0.5, 0.3, 0.3, 0.0, 0.4, 0.01)
 
 
-def made_up(**which: Found) -> Measured:
+def made_up(**which: PolicyMeasures) -> Measurements:
     """Five seeds of every variant, perfect but for those named; no two of them quite the same."""
     found = {}
     for variant, seed in itertools.product(VARIANTS, range(5)):
         each = which.get(variant.replace("-", "_"), GOOD)
         found[variant, seed] = replace(each, short_sampled=each.short_sampled + 1e-4 * seed)
-    return Measured(1000, TASK, 200_000, 1.45, 1.4533, 0.3, found)
+    return Measurements(1000, TASK, 200_000, 1.45, 1.4533, 0.3, found)
 
 
-def test_where_all_have_learned_only_the_last_prediction_is_left_open() -> None:
+def test_if_all_policies_have_learned_only_the_last_prediction_is_undecided() -> None:
     verdicts = [prediction.verdict for prediction in findings(made_up()).predictions]
     assert verdicts == ["supported", "supported", "supported", "undecided"]
 
 
-def test_a_tar2_that_hesitates_is_told_from_one_that_is_led_elsewhere() -> None:
+def test_unconverged_rising_and_wrong_policies_are_distinguished() -> None:
     hesitating = findings(made_up(tar2=LOST)).predictions
     assert [prediction.verdict for prediction in hesitating] == ["not supported", "not supported", "supported", "supported"]
-    assert "0 are sure of wrong actions, 0 hesitate and were still rising, 5 hesitate and were not" in hesitating[0].found
+    assert (
+        "0 are confident of wrong actions, 0 have not converged and were still rising, 5 have not and were not"
+        in hesitating[0].found
+    )
     rising = findings(made_up(tar2=replace(LOST, rise=0.2))).predictions
-    assert "5 hesitate and were still rising, 0 hesitate and were not" in rising[0].found
+    assert "5 have not converged and were still rising, 0 have not and were not" in rising[0].found
     elsewhere = findings(made_up(tar2=replace(LOST, surely_wrong=0.3, rise=0.2))).predictions
-    assert "5 are sure of wrong actions, 0 hesitate and were still rising, 0" in elsewhere[0].found
+    assert "5 are confident of wrong actions, 0 have not converged and were still rising, 0" in elsewhere[0].found
     assert elsewhere[3].verdict == "not supported"
     assert (
-        "5 of 50 policies fall short by more than 0.05, 5 of these are sure of wrong actions (tar2 5 of 5)"
+        "5 of 50 policies fall short by more than 0.05, 5 of these are confident of wrong actions (tar2 5 of 5)"
         in elsewhere[3].found
     )
 

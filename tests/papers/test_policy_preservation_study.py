@@ -6,11 +6,11 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from benchmark.papers.runner import run_study
-from benchmark.papers.studies import STUDIES
-from benchmark.papers.tar2.studies.policy_preservation import SCORES, counterexample, judged, shares_of, toy, uniform_shares
-from benchmark.papers.toolkit.history_games import (
+from benchmark.papers.studies import studies
+from benchmark.papers.tar2.history_games import (
     MOST_HISTORIES,
     Array,
     Histories,
@@ -18,8 +18,8 @@ from benchmark.papers.toolkit.history_games import (
     histories_of,
     optima,
     random_problem,
-    softmax_policy,
 )
+from benchmark.papers.tar2.studies.policy_preservation import SCORES, counterexample, measure, shares_of, toy, uniform_shares
 
 STATES, ACTIONS, HORIZON = 2, 2, 3
 
@@ -54,7 +54,7 @@ def value(transitions: Array, reward: Array, policy: Array, t: int = 0, state: i
 
 
 def some_policy(seed: int) -> Array:
-    return softmax_policy(np.random.default_rng(seed).standard_normal((2, HORIZON, STATES, ACTIONS)))
+    return softmax(np.random.default_rng(seed).standard_normal((2, HORIZON, STATES, ACTIONS)), axis=-1)
 
 
 def test_histories_are_all_that_can_happen() -> None:
@@ -82,24 +82,24 @@ def test_the_gradient_is_that_of_the_value() -> None:
     found = written(0)
     logits = np.random.default_rng(2).standard_normal((2, HORIZON, STATES, ACTIONS))
     worth = np.broadcast_to(found.returns[:, None, None], found.action.shape)
-    gradient = found.gradient(softmax_policy(logits), worth)
+    gradient = found.gradient(softmax(logits, axis=-1), worth)
     step = 1e-6
     for place in np.ndindex(logits.shape):
         moved = []
         for sign in (1, -1):
             changed = logits.copy()
             changed[place] += sign * step
-            moved.append(value(*rules(0), softmax_policy(changed)))
+            moved.append(value(*rules(0), softmax(changed, axis=-1)))
         assert gradient[place] == pytest.approx((moved[0] - moved[1]) / (2 * step), abs=1e-7)
 
 
-def test_too_many_histories_are_not_written_down() -> None:
+def test_too_many_histories_are_not_enumerated() -> None:
     assert histories_of(*rules(0), horizon=HORIZON, most=291) is None
     assert histories_of(*rules(0), horizon=HORIZON, most=292) is not None
 
 
 @pytest.mark.parametrize("variable", [False, True])
-def test_a_random_problem_is_small_and_as_long_as_asked(variable: bool) -> None:
+def test_a_random_problem_is_small_and_has_the_requested_lengths(variable: bool) -> None:
     generator = np.random.default_rng(0)
     lengths = set()
     for _ in range(20):
@@ -144,12 +144,12 @@ def test_the_toy_has_the_gradients_that_were_computed_by_hand() -> None:
         assert to_go == pytest.approx(expected[name], abs=1e-5)
 
 
-def test_the_counterexample_turns_the_agents_gradient_round() -> None:
+def test_in_the_counterexample_the_agents_gradient_has_the_opposite_sign() -> None:
     assert counterexample() == pytest.approx((0.25, -0.125))
 
 
-def test_equal_parts_leave_agents_wanting_what_the_team_wants() -> None:
-    cases = judged(random_problem(np.random.default_rng(7), variable_length=True), "different", np.random.default_rng(8))
+def test_with_uniform_shares_the_agents_optima_are_the_teams() -> None:
+    cases = measure(random_problem(np.random.default_rng(7), variable_length=True), "different", np.random.default_rng(8))
     uniform = next(case for case in cases if case.kind == "uniform")
     assert not uniform.own_optima_differ
     assert not uniform.unstable
@@ -158,7 +158,7 @@ def test_equal_parts_leave_agents_wanting_what_the_team_wants() -> None:
 
 
 def test_the_study_finds_the_theorems_and_repeats_itself() -> None:
-    first, second = (run_study(STUDIES["policy-preservation"], quick=True, progress=lambda *told: None) for _ in range(2))
+    first, second = (run_study(studies()["policy-preservation"], quick=True, progress=lambda *told: None) for _ in range(2))
     assert first.sha256 == second.sha256
     undiscounted, _, _, agents, direction = first.predictions
     assert undiscounted.verdict == agents.verdict == direction.verdict == "supported"

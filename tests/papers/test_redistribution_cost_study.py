@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmark.papers.runner import run_study
-from benchmark.papers.studies import STUDIES
+from benchmark.papers.studies import studies
 from benchmark.papers.tar2.studies.redistribution_cost import (
     FULL,
     MEASURES,
@@ -17,9 +17,9 @@ from benchmark.papers.tar2.studies.redistribution_cost import (
     exponents,
     findings,
 )
-from benchmark.papers.tar2.studies.return_equivalence import Sum, sum_of
+from benchmark.papers.tar2.studies.return_equivalence import SumError, sum_of
 from benchmark.papers.toolkit import profiling
-from benchmark.papers.toolkit.profiling import peak_bytes, readings
+from benchmark.papers.toolkit.profiling import peak_bytes, processor_seconds
 
 
 def test_the_peak_of_memory_is_counted_above_what_was_there() -> None:
@@ -35,23 +35,23 @@ def test_the_peak_of_memory_is_counted_above_what_was_there() -> None:
     assert peak_bytes(lambda: None) == 0
 
 
-def test_calls_are_timed_until_it_is_enough_and_what_goes_before_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_are_timed_until_enough_seconds_and_the_preparation_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, calls = [0.0], iter([3.0, 1.0, 2.0, 4.0, 4.0])
 
     def pass_by(seconds: float) -> None:
         clock[0] += seconds
 
     monkeypatch.setattr(profiling.time, "process_time", lambda: clock[0])
-    assert readings(lambda: pass_by(next(calls)), 2, before=lambda: pass_by(0.1)) == pytest.approx([3.0, 1.0])
-    assert readings(lambda: pass_by(next(calls)), 1, 3, 5.0) == pytest.approx([2.0, 4.0])
-    assert readings(lambda: pass_by(next(calls)), 1, 1, 5.0) == pytest.approx([4.0])
+    assert processor_seconds(lambda: pass_by(next(calls)), 2, before=lambda: pass_by(0.1)) == pytest.approx([3.0, 1.0])
+    assert processor_seconds(lambda: pass_by(next(calls)), 1, 3, 5.0) == pytest.approx([2.0, 4.0])
+    assert processor_seconds(lambda: pass_by(next(calls)), 1, 1, 5.0) == pytest.approx([4.0])
 
 
-def test_only_a_model_has_a_gradient_step_to_pay_for() -> None:
+def test_only_a_model_has_the_cost_of_a_gradient_step() -> None:
     uniform, stas = (cost_of(method, {}, 2, 2, 4, 1) for method in ("uniform", "stas"))
     assert uniform.fit_seconds is uniform.fit_bytes is None
     assert stas.fit_bytes is not None
-    assert stas.fit_bytes > stas.pay_bytes > uniform.pay_bytes > 0
+    assert stas.fit_bytes > stas.redistribution_bytes > uniform.redistribution_bytes > 0
 
 
 def made_up_grid(size: Size, by_agents: float, by_steps: float) -> dict[tuple[str, int, int], Cost]:
@@ -80,7 +80,7 @@ def test_the_verdict_on_growth_follows_the_grid(by_steps: float, verdict: str) -
 
 
 def test_the_cost_study_runs() -> None:
-    result = run_study(STUDIES["redistribution-cost"], quick=True, progress=lambda *told: None)
+    result = run_study(studies()["redistribution-cost"], quick=True, progress=lambda *told: None)
     assert [len(table.rows) for table in result.tables] == [3, 2 + 4, 2 * 9]
 
 
@@ -88,12 +88,12 @@ def test_the_error_of_a_sum_is_relative_to_large_returns_and_absolute_to_small_o
     shares = torch.tensor([[[4.0, 5.0]], [[0.1, 0.1]], [[0.0, 0.0]]])
     found = sum_of(shares, torch.tensor([10.0, 0.5, 0.0]))
     # Errors 1 of 10, 0.3 of 0.5, none; lost 10 % and 60 %, the return of 0 not counted.
-    assert found == Sum(pytest.approx(0.4 / 3), pytest.approx(0.3), pytest.approx(0.35))
+    assert found == SumError(pytest.approx(0.4 / 3), pytest.approx(0.3), pytest.approx(0.35))
 
 
 def test_the_study_of_sums_runs_and_finds_the_fixed_normaliser_exact() -> None:
-    result = run_study(STUDIES["return-equivalence"], quick=True, progress=lambda *told: None)
+    result = run_study(studies()["return-equivalence"], quick=True, progress=lambda *told: None)
     fixed, _, raw, one_length, _ = result.predictions
     assert fixed.verdict == raw.verdict == one_length.verdict == "supported"
-    lonely = [row[2] for row in result.tables[0].rows]
-    assert np.all(np.array(lonely, float) > 0)
+    single_agent = [row[2] for row in result.tables[0].rows]
+    assert np.all(np.array(single_agent, float) > 0)

@@ -1,4 +1,4 @@
-"""Guided play of Alice & Bob, rankings against counting, and the stas-pipeline study."""
+"""Scripted play of Alice & Bob, rankings against counting, and the stas-pipeline study."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmark.environments.native.alice_and_bob.environment import AliceAndBob
 from benchmark.environments.native.alice_and_bob.maps import TWO_ROOMS
 from benchmark.environments.tasks.registry import get_task
 from benchmark.papers.runner import run_study
-from benchmark.papers.stas.demonstrations import TASK, Guide, guided_episodes, steps_to, takings
+from benchmark.papers.stas.demonstrations import TASK, ScriptedPolicy, pickups, scripted_episodes, steps_to
 from benchmark.papers.stas.studies.stas_pipeline import (
     BUFFERS,
     COALITIONS,
@@ -22,7 +22,7 @@ from benchmark.papers.stas.studies.stas_pipeline import (
     FULL,
     WITHIN,
     Fit,
-    Measured,
+    Measurements,
     Ranking,
     Size,
     few_successes,
@@ -30,16 +30,16 @@ from benchmark.papers.stas.studies.stas_pipeline import (
     fit,
     mean_auc,
     mixture,
-    ranked,
+    ranking,
     relative_error,
 )
-from benchmark.papers.studies import STUDIES
+from benchmark.papers.studies import studies
 from benchmark.papers.toolkit.reward_model_fits import fitted, return_r2, shares_of
 
-# Guided play
+# Scripted play
 
 
-def test_ways_lead_through_open_doors_and_round_walls() -> None:
+def test_shortest_paths_lead_through_open_doors_and_around_walls() -> None:
     steps = steps_to(TWO_ROOMS, TWO_ROOMS.keys[1])  # (5, 1)
     assert steps[5, 1] == 0
     assert steps[1, 1] == 6  # from agent 0's start: right, down through the door at (4, 2), left
@@ -47,43 +47,43 @@ def test_ways_lead_through_open_doors_and_round_walls() -> None:
     assert steps[4, 4] > 1000  # a wall
 
 
-def test_the_guide_frees_one_agent_after_the_other() -> None:
+def test_the_script_frees_one_agent_after_the_other() -> None:
     environment = AliceAndBob(3)
     environment.reset(np.zeros(3, np.uint64))
     rows, waiting = np.arange(3), np.full((3, 2), 2)
     positions = np.array([[[1, 1], [2, 5]], [[4, 2], [3, 5]], [[7, 6], [5, 6]]])
     environment.load_state(rows, positions, np.array([[False, False], [True, False], [True, True]]), 0)
-    actions = Guide(TWO_ROOMS).actions(environment, waiting)
+    actions = ScriptedPolicy(TWO_ROOMS).actions(environment, waiting)
     assert actions[0].tolist() == [2, 3]  # agent 0 waits, agent 1 takes key 0 below it
     assert actions[1].tolist() == [3, 2]  # agent 0 has left its room for key 1, agent 1 waits
     assert actions[2, 0] == 0  # both go to the treasure at (7, 7)
     assert actions[2, 1] in (0, 3)
 
 
-def test_a_guide_that_is_never_ignored_always_succeeds() -> None:
-    episodes = guided_episodes(50, 0.0, 3, "test")
+def test_the_script_without_random_actions_always_succeeds() -> None:
+    episodes = scripted_episodes(50, 0.0, 3, "test")
     assert bool(episodes.success.all())
     assert int(episodes.length.min()) >= 12  # the shortest plan
     assert int(episodes.length.max()) < 20
 
 
-def test_a_guide_that_is_always_ignored_is_the_random_policy() -> None:
-    returns = guided_episodes(4000, 1.0, 0, "test").team_reward.double().sum(1)
+def test_the_script_with_random_actions_only_is_the_random_policy() -> None:
+    returns = scripted_episodes(4000, 1.0, 0, "test").team_reward.double().sum(1)
     scores = get_task(TASK).reference_scores
     assert scores is not None
     assert float(returns.mean()) == pytest.approx(scores.random, abs=4 * float(returns.std()) / 4000**0.5)
 
 
 def test_episodes_are_a_function_of_seed_and_purpose() -> None:
-    first, again, other = (guided_episodes(20, 0.5, seed, "test") for seed in (0, 0, 1))
+    first, again, other = (scripted_episodes(20, 0.5, seed, "test") for seed in (0, 0, 1))
     assert torch.equal(first.observation, again.observation)
     assert not torch.equal(first.action, other.action)
-    assert not torch.equal(first.action, guided_episodes(20, 0.5, 0, "another").action)
+    assert not torch.equal(first.action, scripted_episodes(20, 0.5, 0, "another").action)
 
 
 def test_each_key_is_taken_once_and_the_treasure_ends_the_episode() -> None:
-    episodes = guided_episodes(300, 0.6, 0, "test")
-    key, treasure = takings(episodes)
+    episodes = scripted_episodes(300, 0.6, 0, "test")
+    key, treasure = pickups(episodes)
     won = episodes.success
     assert 0 < int(won.sum()) < 300
     assert (key.sum((1, 2))[won] == 2).all()
@@ -94,8 +94,8 @@ def test_each_key_is_taken_once_and_the_treasure_ends_the_episode() -> None:
 
 
 def test_a_key_is_marked_at_the_move_that_takes_it() -> None:
-    episodes = guided_episodes(30, 0.6, 0, "test")
-    key, _ = takings(episodes)
+    episodes = scripted_episodes(30, 0.6, 0, "test")
+    key, _ = pickups(episodes)
     for b, t, i in torch.nonzero(key).tolist():
         place = episodes.observation[b, t + 1, i, 9:11].tolist()
         number = int(episodes.observation[b, t + 1, i, 18]) - 2
@@ -140,26 +140,26 @@ def test_the_area_under_the_curve_is_the_chance_of_being_above() -> None:
 
 
 def successes() -> Episodes:
-    episodes = guided_episodes(60, 0.5, 0, "test")
+    episodes = scripted_episodes(60, 0.5, 0, "test")
     assert bool(episodes.success.any())
     assert not bool(episodes.success.all())
     return episodes
 
 
-def test_paying_what_is_taken_ranks_perfectly_and_the_contrary_not_at_all() -> None:
+def test_rewarding_the_pickups_has_area_one_and_the_opposite_zero() -> None:
     episodes = successes()
-    key, treasure = takings(episodes)
+    key, treasure = pickups(episodes)
     paid = (key | treasure).float()
-    assert ranked(paid, episodes) == Ranking(1, 1, 1, 1)
-    assert ranked(-paid, episodes) == Ranking(0, 0, 0, 0)
-    equal = ranked(torch.ones_like(paid), episodes)
+    assert ranking(paid, episodes) == Ranking(1, 1, 1, 1)
+    assert ranking(-paid, episodes) == Ranking(0, 0, 0, 0)
+    equal = ranking(torch.ones_like(paid), episodes)
     assert (equal.all, equal.keys, equal.treasure) == (0.5, 0.5, 0.5)
 
 
-def test_keys_and_treasure_are_ranked_apart() -> None:
+def test_keys_and_treasure_are_ranked_separately() -> None:
     episodes = successes()
-    key, _ = takings(episodes)
-    found = ranked(key.float(), episodes)
+    key, _ = pickups(episodes)
+    found = ranking(key.float(), episodes)
     assert found.keys == 1
     assert found.treasure == 0.5  # against moves that take no key: none of them is paid
     assert 0.5 < found.all < 1
@@ -170,7 +170,7 @@ def test_keys_and_treasure_are_ranked_apart() -> None:
 TINY = Size(buffer=64, steps=4, looks=2, held_out=40, seeds=2)
 
 
-def test_a_model_takes_exactly_the_steps_between_two_looks() -> None:
+def test_a_model_makes_exactly_the_steps_between_two_evaluations() -> None:
     episodes, held_out = mixture(64, 0, "test"), mixture(40, 0, "held out")
     team = get_task(TASK).build(1, "native").team
     first, again = (fit(team, episodes, held_out, 3, 0, TINY) for _ in range(2))
@@ -183,7 +183,7 @@ def test_a_model_takes_exactly_the_steps_between_two_looks() -> None:
 
 
 @pytest.mark.slow
-def test_a_model_learns_what_alice_and_bob_are_paid_for() -> None:
+def test_a_model_learns_what_alice_and_bob_are_rewarded_for() -> None:
     team = get_task(TASK).build(1, "native").team
     found = fit(team, mixture(600, 0, "test"), mixture(200, 0, "held out"), 3, 0, replace(TINY, steps=300, looks=1))
     assert found.errors[-1] < 0.5
@@ -191,7 +191,7 @@ def test_a_model_learns_what_alice_and_bob_are_paid_for() -> None:
     assert found.treasure > found.elsewhere
 
 
-def made_up(good: bool) -> Measured:
+def made_up(good: bool) -> Measurements:
     """Models as they were expected, or far from it; no two quite the same."""
     size = replace(FULL, looks=WITHIN // FULL.steps)
     fits = {}
@@ -204,7 +204,7 @@ def made_up(good: bool) -> Measured:
             errors, 0.5, key, treasure, 0.5 + 0.01 * seed, ranking, Ranking(0.5, 0.5, 0.5, 0.5)
         )
     counts = {(buffer, seed): 9 + seed for buffer in BUFFERS for seed in range(size.seeds)}
-    return Measured(size, fits, counts, [Ranking(0.6, 0.4, 1.0, 0.6)] * size.seeds)
+    return Measurements(size, fits, counts, [Ranking(0.6, 0.4, 1.0, 0.6)] * size.seeds)
 
 
 @pytest.mark.parametrize(("good", "verdict"), [(True, "supported"), (False, "not supported")])
@@ -231,12 +231,12 @@ def test_with_three_coalitions_nothing_was_predicted_of_the_error() -> None:
     assert findings(measured).predictions[0].verdict == "supported"
 
 
-def test_the_study_looks_at_500_gradient_steps() -> None:
+def test_the_study_makes_500_gradient_steps() -> None:
     assert FULL.steps * FULL.looks == WITHIN == 500
 
 
 def test_the_study_runs() -> None:
-    result = run_study(STUDIES["stas-pipeline"], quick=True, progress=lambda *told: None)
+    result = run_study(studies()["stas-pipeline"], quick=True, progress=lambda *told: None)
     kinds = len(BUFFERS) * len(COALITIONS)
     assert [len(table.rows) for table in result.tables] == [kinds, kinds, kinds + len(COALITIONS) + 1]
     assert "9 to 9 in all" in result.design

@@ -18,7 +18,8 @@ from benchmark.cli import app
 from benchmark.experiments.record import MAXIMUM_BYTES, CorruptRecord, Provenance
 from benchmark.experiments.study_result import Findings, Prediction, StudyResult, Table, overall, read_study, write_study
 from benchmark.papers.runner import run_study
-from benchmark.papers.studies import STUDIES, Study
+from benchmark.papers.studies import studies
+from benchmark.papers.study import Study
 from benchmark.papers.toolkit.estimators import Interval, above, below, cosine, mean_interval, power_law, share
 
 MADE_UP = Provenance(
@@ -132,19 +133,19 @@ def test_a_table_rounds_numbers_and_keeps_words() -> None:
 
 
 def test_every_study_is_listed_with_the_function_that_carries_it_out(capsys: pytest.CaptureFixture[str]) -> None:
-    for study in STUDIES.values():
+    for study in studies().values():
         assert callable(load(study.function)), study.name
     with pytest.raises(SystemExit) as ended:
         app.main(["study", "list"])
     assert not ended.value.code
     shown = capsys.readouterr().out
-    assert all(name in shown for name in STUDIES)
+    assert all(name in shown for name in studies())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [study.name for study in STUDIES.values() if not study.about_time])
+@pytest.mark.parametrize("name", [study.name for study in studies().values() if not study.about_time])
 def test_a_study_repeats_itself(name: str) -> None:
-    first, second = (run_study(STUDIES[name], quick=True, progress=lambda *told: None) for _ in range(2))
+    first, second = (run_study(studies()[name], quick=True, progress=lambda *told: None) for _ in range(2))
     assert first.sha256 == second.sha256
 
 
@@ -179,7 +180,7 @@ def made_up(quick: bool, progress: Any) -> Findings:
 @pytest.fixture
 def a_study(monkeypatch: pytest.MonkeyPatch) -> Study:
     study = Study("made-up", "Title", "Question?", "ours", 0.01, "tests.papers.test_studies:made_up")
-    monkeypatch.setitem(STUDIES, study.name, study)
+    monkeypatch.setitem(studies(), study.name, study)
     return study
 
 

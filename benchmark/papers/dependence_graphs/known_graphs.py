@@ -1,4 +1,4 @@
-"""World models taught in worlds whose dependence graph is known, and how near their graphs come to it."""
+"""World models trained in worlds with a known dependence graph, and the agreement of their graphs with it."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from benchmark.experiments.run_spec import resolve
 from benchmark.experiments.study_result import Progress
 from benchmark.papers.dependence_graphs.world_model_fits import (
     Bools,
-    Lessons,
+    FrozenPolicy,
     Pairs,
-    World,
+    TrainingSchedule,
     pairs_of,
-    teach,
+    train_models,
     world_model,
 )
 from benchmark.papers.toolkit.reward_model_fits import CPU
-from benchmark.papers.toolkit.synthetic_episodes import made_episodes, made_team
+from benchmark.papers.toolkit.synthetic_episodes import synthetic_episodes, synthetic_team
 from benchmark.training.credit_monitor import ORACLE, observed_episodes
 from benchmark.training.run import Run
 
@@ -43,11 +43,11 @@ MODELS: dict[str, Mapping[str, Any]] = {
     "published + heads": {"encoder": False, "identity": "published", "multi_head": True},
     "published + heads + encoder": {"identity": "published", "multi_head": True},
 }
-"""ids: the models see who acts and who receives, and no agent is paired with itself. published: neither. heads: one for each
-actor. encoder: latents of inverse dynamics instead of observations."""
+"""ids: the models see the identities of actor and receiver, and no agent is paired with itself. published: neither. heads: one
+for each actor. encoder: latents of inverse dynamics instead of observations."""
 
 SMALLER: Mapping[str, Any] = {"hidden_size": 64, "learning_rate": 1e-3}
-"""Half as wide as published and twice as fast to learn: so minutes are enough."""
+"""Half the published width and twice the learning rate, so that training takes minutes."""
 
 TOY = "a toy of three agents"
 CHANGES = "the door moves"
@@ -55,27 +55,27 @@ SOME_EDGE = "some edge"
 NO_EDGE = "no edge"
 ALL = "all"
 STRANGERS = "all but 0 -> 1"
-"""Kinds of steps, and of pairs."""
+"""Kinds of steps and of pairs by which agreement is reported."""
 
 CO_TRAINED = "ids, beside a policy"
 
 DOOR = 2
-"""Of an observation in rooms: whether the door is open."""
+"""Index in an observation of rooms: whether the door is open."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A world, the models that are taught in it, how, and on how many other episodes they are asked."""
+    """A world, the models trained in it, their training schedule, and the number of other episodes for evaluation."""
 
     world: str
     models: tuple[str, ...]
-    lessons: Lessons
-    judged_on: int = 16
+    schedule: TrainingSchedule
+    evaluation_episodes: int = 16
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large the study is. `curve`: in how many parts the lessons are watched; `co_trained`: lessons beside a policy."""
+    """The size of the study. `curve`: evaluations during training; `co_trained`: models that are trained with a policy."""
 
     seeds: int
     settings: tuple[Setting, ...]
@@ -84,9 +84,9 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a model says of some pairs: how it agrees with each oracle, and the share of pairs with a claimed edge.
-    `others`: the number of an agent's partners."""
+class ClaimQuality:
+    """A model's claims about some pairs: the agreement with each oracle, and the share of pairs with a claimed edge
+    (`density`). `others`: N - 1."""
 
     agreement: Mapping[str, GraphAgreement]
     density: float
@@ -94,113 +94,111 @@ class Seen:
 
     @property
     def out_degree(self) -> float:
-        """Claimed edges to others per acting agent."""
+        """Claimed edges to other agents per acting agent."""
         return self.others * self.density
 
     @property
     def true_out_degree(self) -> float:
-        """Those of the observation oracle."""
+        """Edges of the observation oracle to other agents per acting agent."""
         return self.others * self.agreement["observation"].density
 
     @staticmethod
-    def of(pairs: Pairs) -> Seen:
-        return Seen({oracle: pairs.agreement(oracle) for oracle in pairs.true}, pairs.density(), pairs.others)
+    def of(pairs: Pairs) -> ClaimQuality:
+        return ClaimQuality({oracle: pairs.agreement(oracle) for oracle in pairs.true}, pairs.density(), pairs.others)
 
 
 @dataclass(frozen=True)
 class Fit:
-    """One model of one world: what it says, by kind of steps, and on the way after so many gradient steps.
-
-    `mean_return`: of the policy whose episodes it was asked about.
-    """
+    """One model of one world. `claims`: by kind of steps; `curve`: (gradient steps, claims about all pairs) during training;
+    `mean_return`: of the policy whose episodes are evaluated."""
 
     world: str
     model: str
     seed: int
-    seen: Mapping[str, Seen]
+    claims: Mapping[str, ClaimQuality]
     mean_return: float
-    curve: tuple[tuple[int, Seen], ...] = ()
+    curve: tuple[tuple[int, ClaimQuality], ...] = ()
 
 
 class Toy:
-    """Three agents that act at random and see what they did; agent 1 sees also what agent 0 did, the one edge.
+    """Three agents that act at random and observe their own last action; agent 1 also observes agent 0's, the only edge.
 
-    Observation [6]: the own action before, one-hot, and that of agent 0 for agent 1; nothing at the first step.
+    Observation [6]: the own last action, one-hot, then for agent 1 that of agent 0; zeros at the first step.
     """
 
     ACTIONS = 3
     STEPS = 20
 
     def __init__(self, seed: int) -> None:
-        self.team = made_team(3, 2 * self.ACTIONS, self.ACTIONS, self.STEPS)
+        self.team = synthetic_team(3, 2 * self.ACTIONS, self.ACTIONS, self.STEPS)
         self._seed = seed
 
     def episodes(self, count: int, purpose: str) -> Episodes:
-        """Episodes that are a function of the seed and `purpose` alone, with their graph in `privileged`."""
+        """Episodes that depend only on the seed and `purpose`, with their graph in `privileged`."""
         random = np.random.default_rng(derive(self._seed, purpose))
         action = random.integers(0, self.ACTIONS, (count, self.STEPS, 3))
         observation = np.zeros((count, self.STEPS + 1, 3, 2 * self.ACTIONS), np.float32)
         done = np.eye(self.ACTIONS, dtype=np.float32)[action]
         observation[:, 1:, :, : self.ACTIONS] = done
         observation[:, 1:, 1, self.ACTIONS :] = done[:, :, 0]
-        made = made_episodes(observation, action, np.zeros((count, self.STEPS)))
+        episodes = synthetic_episodes(observation, action, np.zeros((count, self.STEPS)))
         graph = torch.eye(3, dtype=torch.bool).expand(count, self.STEPS, -1, -1).clone()
         nothing = graph.clone()
         graph[:, :, 0, 1] = True
-        made.privileged = {"observation_graph": graph, "state_graph": nothing, "reward_graph": nothing}
-        return made
+        episodes.privileged = {"observation_graph": graph, "state_graph": nothing, "reward_graph": nothing}
+        return episodes
 
-    watched = episodes
+    episodes_with_oracles = episodes
 
 
 def measure(size: Size, progress: Progress) -> list[Fit]:
-    """All fits; `progress` counts worlds and seeds."""
+    """Trains and evaluates all models; `progress` counts worlds and seeds."""
     work = [(setting, seed) for setting in size.settings for seed in range(size.seeds)]
-    beside = [(setting, seed) for setting in size.co_trained for seed in range(size.seeds)]
-    total = len(work) + len(beside)
+    co_training = [(setting, seed) for setting in size.co_trained for seed in range(size.seeds)]
+    total = len(work) + len(co_training)
     fits: list[Fit] = []
     for number, (setting, seed) in enumerate(work):
         progress(number, total, f"{setting.world}, seed {seed}")
-        fits += taught(setting, seed, size.curve)
-    for number, (setting, seed) in enumerate(beside, len(work)):
-        progress(number, total, f"{setting.world}, seed {seed}: beside a policy")
+        fits += train_on_uniform_policy(setting, seed, size.curve)
+    for number, (setting, seed) in enumerate(co_training, len(work)):
+        progress(number, total, f"{setting.world}, seed {seed}: co-trained")
         fits.append(co_trained(setting, seed))
     progress(total, total, "done")
     return fits
 
 
-def taught(setting: Setting, seed: int, curve: int) -> list[Fit]:
-    """All models of a world, taught by the same episodes of a policy that is uniform over available actions."""
-    lessons = setting.lessons
+def train_on_uniform_policy(setting: Setting, seed: int, curve: int) -> list[Fit]:
+    """All models of a world, trained on the same episodes of a policy that is uniform over available actions."""
+    schedule = setting.schedule
     with _opened(setting.world, seed) as world:
-        models = {name: world_model(world.team, seed, lessons, {**SMALLER, **MODELS[name]}) for name in setting.models}
-        fresh = world.watched(setting.judged_on, "to judge")
-        ends = [round(part * lessons.collections / curve) for part in range(curve + 1)]
-        curves: dict[str, list[tuple[int, Seen]]] = {name: [] for name in models}
+        models = {name: world_model(world.team, seed, schedule, {**SMALLER, **MODELS[name]}) for name in setting.models}
+        fresh = world.episodes_with_oracles(setting.evaluation_episodes, "to judge")
+        ends = [round(part * schedule.collections / curve) for part in range(curve + 1)]
+        curves: dict[str, list[tuple[int, ClaimQuality]]] = {name: [] for name in models}
         for start, end in itertools.pairwise(ends):
-            teach(models.values(), world, lessons, range(start, end))
+            train_models(models.values(), world, schedule, range(start, end))
             for name, model in models.items():
-                seen = Seen.of(pairs_of(model.entropy_ratio(fresh), fresh))
-                curves[name].append((end * lessons.at_once, seen))
+                claims = ClaimQuality.of(pairs_of(model.entropy_ratio(fresh), fresh))
+                curves[name].append((end * schedule.steps_per_collection, claims))
         return [
-            Fit(setting.world, name, seed, seen_by(model, setting.world, fresh), mean_return(fresh), tuple(curves[name]))
+            Fit(setting.world, name, seed, claims_of(model, setting.world, fresh), mean_return(fresh), tuple(curves[name]))
             for name, model in models.items()
         ]
 
 
 def co_trained(setting: Setting, seed: int) -> Fit:
-    """A model that learns beside the policy whose actions are credited by it (the paper's schedule, more gradient steps)."""
-    lessons = setting.lessons
+    """A model that is trained with the policy that it guides (the paper's schedule, more gradient steps)."""
+    schedule = setting.schedule
     (name,) = setting.models
     settings = {
         **PAPER,
-        "episodes_per_update": lessons.episodes,
-        "dependence": {**lessons.settings, **SMALLER, **MODELS[name]},
+        "episodes_per_update": schedule.episodes,
+        "dependence": {**schedule.settings, **SMALLER, **MODELS[name]},
     }
     spec = resolve(task=setting.world, algorithm="ippo+dg", regime="individual", seed=seed, budget=1, settings=settings)
     run = Run(spec, CPU)
     try:
-        for _ in range(lessons.collections):
+        for _ in range(schedule.collections):
             run.advance()
             if run.failure is not None:
                 raise RuntimeError(f"ippo+dg on {setting.world}: {run.failure}")
@@ -210,47 +208,49 @@ def co_trained(setting: Setting, seed: int) -> Fit:
     assert isinstance(run.algorithm, PolicyGradient)
     assert isinstance(run.algorithm.estimator, DependenceGraphAdvantage)
     assert isinstance(run.algorithm.estimator.source, WorldModel)
-    seen = seen_by(run.algorithm.estimator.source, setting.world, fresh)
-    return Fit(setting.world, CO_TRAINED, seed, seen, mean_return(fresh))
+    claims = claims_of(run.algorithm.estimator.source, setting.world, fresh)
+    return Fit(setting.world, CO_TRAINED, seed, claims, mean_return(fresh))
 
 
-def seen_by(model: WorldModel, world: str, episodes: Episodes) -> dict[str, Seen]:
-    """What a model says of the episodes, by kind; kinds that do not occur are left out."""
-    asked = model.entropy_ratio(episodes)
+def claims_of(model: WorldModel, world: str, episodes: Episodes) -> dict[str, ClaimQuality]:
+    """A model's claims about the episodes, by kind of steps; kinds that do not occur are left out."""
+    output = model.entropy_ratio(episodes)
     return {
-        kind: Seen.of(pairs_of(asked, episodes, where=where)) for kind, where in kinds(world, episodes).items() if where.any()
+        kind: ClaimQuality.of(pairs_of(output, episodes, where=where))
+        for kind, where in kinds(world, episodes).items()
+        if where.any()
     }
 
 
 def kinds(world: str, episodes: Episodes) -> dict[str, Bools]:
-    """The kinds of steps [B, T], or of pairs [B, T, N, N], that are told apart in a world."""
-    found = {ALL: episodes.running.numpy()}
+    """The kinds of steps [B, T], or of pairs [B, T, N, N], that are distinguished in a world."""
+    by_kind = {ALL: episodes.running.numpy()}
     if world == TOY:
         pairs = np.broadcast_to(~np.eye(3, dtype=np.bool_), episodes.privileged["observation_graph"].shape).copy()
         pairs[..., 0, 1] = False
-        found[STRANGERS] = pairs
+        by_kind[STRANGERS] = pairs
     if world.startswith("dg/rooms"):
         door = episodes.observation[:, :, 0, DOOR].numpy()
         others = oracle_graphs(episodes)["observation"] & ~np.eye(episodes.action.shape[-1], dtype=np.bool_)
         edge = others.any((2, 3))
-        running = found[ALL]
-        found |= {
+        running = by_kind[ALL]
+        by_kind |= {
             CHANGES: running & (door[:, 1:] != door[:, :-1]),
             SOME_EDGE: running & edge,
             NO_EDGE: running & ~edge,
         }
-    return found
+    return by_kind
 
 
 def mean_return(episodes: Episodes) -> float:
-    """Of the team, undiscounted."""
+    """The mean undiscounted team return."""
     return float(episodes.team_reward.sum(1).mean())
 
 
 @contextmanager
-def _opened(world: str, seed: int) -> Iterator[World | Toy]:
+def _opened(world: str, seed: int) -> Iterator[FrozenPolicy | Toy]:
     if world == TOY:
         yield Toy(seed)
     else:
-        with World(world, seed) as found:
-            yield found
+        with FrozenPolicy(world, seed) as policy:
+            yield policy

@@ -1,1 +1,1 @@
-"""TAR2 (Kapoor et al. 2024, 2025): its suites and studies; README.md says what it claims."""
+"""TAR2 (Kapoor et al. 2024, 2025): its suites and studies; README.md lists its claims and our results."""

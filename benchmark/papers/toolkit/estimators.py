@@ -1,7 +1,8 @@
-"""What the studies compute with numbers: intervals of shares and ratios, similarity of directions, growth laws."""
+"""Intervals of means, shares and growth exponents, similarity of directions, and verdicts from intervals."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -26,12 +27,17 @@ class Interval(NamedTuple):
 
 
 def with_interval(name: str) -> tuple[str, str, str]:
-    """The columns of an `Interval`."""
+    """The names of the three columns of an `Interval` in a table."""
     return name, f"{name}, low", f"{name}, high"
 
 
+def named_intervals(intervals: Mapping[str, Interval]) -> str:
+    """The intervals as text, each after its name."""
+    return "; ".join(f"{name}: {interval.text}" for name, interval in intervals.items())
+
+
 def share(count: int, of: int) -> Interval:
-    """A share of `of` independent cases with its Wilson interval. Raises ValueError where there are none."""
+    """The share count / of of independent cases with its Wilson interval. Raises ValueError if `of` is less than 1."""
     if of < 1:
         raise ValueError("a share of no cases is not defined")
     interval = stats.binomtest(count, of).proportion_ci(CONFIDENCE, method="wilson")
@@ -46,7 +52,7 @@ def mean_interval(values: ArrayLike) -> Interval:
 
 
 def cosine(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """Of the angle between two arrays taken as vectors; 0 where one of them is zero."""
+    """The cosine of the angle between two arrays, flattened to vectors; 0 if one of them is zero."""
     size = float(np.linalg.norm(first) * np.linalg.norm(second))
     return float(np.vdot(first, second)) / size if size > 0 else 0.0
 
@@ -61,21 +67,21 @@ def power_law(sizes: ArrayLike, values: ArrayLike) -> Interval:
     return Interval(float(fit.slope), float(fit.slope - half), float(fit.slope + half))
 
 
-def above(found: Interval, level: float, *, strictly: bool = True) -> Verdict:
-    """Whether a quantity lies above a level: decided where its interval does not hold the level.
+def above(interval: Interval, level: float, *, strictly: bool = True) -> Verdict:
+    """Whether a quantity is above a level: undecided if its interval contains the level.
 
-    Not strictly: not below it; refuted where the whole interval is.
+    With strictly=False, whether it is not below the level: "not supported" only if the whole interval is below it.
     """
-    if found.high < level:
+    if interval.high < level:
         return "not supported"
-    return "supported" if found.low > level or not strictly else "undecided"
+    return "supported" if interval.low > level or not strictly else "undecided"
 
 
-def below(found: Interval, level: float) -> Verdict:
-    """Whether a quantity lies below a level: decided where its interval does not hold the level."""
-    return above(Interval(-found.value, -found.high, -found.low), -level)
+def below(interval: Interval, level: float) -> Verdict:
+    """Whether a quantity is below a level: undecided if its interval contains the level."""
+    return above(Interval(-interval.value, -interval.high, -interval.low), -level)
 
 
-def holds(true: bool) -> Verdict:
-    """The verdict on what numbers without uncertainty decide."""
-    return "supported" if true else "not supported"
+def holds(condition: bool) -> Verdict:
+    """The verdict of a condition on exact numbers."""
+    return "supported" if condition else "not supported"

@@ -1,7 +1,7 @@
-"""What the studies of cost measure with: the processor's time, and the peak of torch's memory.
+"""Processor time and peak torch memory of a call.
 
-The time that the processor spends on this process, not the time that passes: other work on the machine takes away caches and
-clock rate, but is not counted itself.
+Times are processor time of this process, not wall-clock time. Other processes are not counted; they can still slow it down
+through shared caches and the clock rate.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from torch.profiler import ProfilerActivity, profile
 
 MEBIBYTE = 2**20
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")
-"""Keeps torch's profiler from writing every start and stop to standard error."""
+"""Silences the start and stop messages of torch's profiler on standard error."""
 
 
-def readings(
+def processor_seconds(
     call: Callable[[], object],
     least: int,
     most: int = 0,
     enough: float = 0.0,
     before: Callable[[], object] = lambda: None,
 ) -> list[float]:
-    """Seconds of each of `least` calls, and of more, up to `most`, until all together have taken `enough`.
+    """Processor seconds of each of `least` calls, then of further ones, up to `most`, until their sum reaches `enough`.
 
-    Each call comes after `before`, which is not counted.
+    `before` runs before each call and is not counted.
     """
-    taken: list[float] = []
-    while len(taken) < least or (len(taken) < most and sum(taken) < enough):
+    seconds: list[float] = []
+    while len(seconds) < least or (len(seconds) < most and sum(seconds) < enough):
         before()
         start = time.process_time()
         call()
-        taken.append(time.process_time() - start)
-    return taken
+        seconds.append(time.process_time() - start)
+    return seconds
 
 
 def peak_bytes(call: Callable[[], object], before: Callable[[], object] = lambda: None) -> int:
-    """The most memory that torch held during one call beyond what it held before."""
+    """Peak bytes that torch allocated during one call, beyond what was allocated before it."""
     before()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         call()

@@ -1,4 +1,4 @@
-"""What the studies of reward models share: policies frozen on the way, their episodes, and models fitted to returns."""
+"""Frozen policies of a training run, episodes that they play, and reward models fitted to the returns of episodes."""
 
 from __future__ import annotations
 
@@ -34,37 +34,40 @@ SMALL_MODEL: dict[str, Any] = {
     "gradient_norm": 10.0,
     "loss": "huber",
 }
-"""Settings of reward models that a study fits in seconds."""
+"""Settings of reward models that are fitted within seconds."""
 
 
-def policies_on_the_way(task: str, steps: Sequence[int], seed: int) -> list[dict[str, Tensor]]:
-    """The policies of one IPPO run paid the team's dense reward, at the first update at or after each of `steps` (rising)."""
+def policies_during_training(task: str, steps: Sequence[int], seed: int) -> list[dict[str, Tensor]]:
+    """Policies of one IPPO run with dense team reward, each after the first update at or beyond one of `steps` (ascending).
+
+    Raises RuntimeError if the run fails.
+    """
     run = Run(resolve(task=task, algorithm="ippo", regime="team", seed=seed, budget=max(*steps, 1)), CPU)
-    found = []
+    policies = []
     try:
-        for wanted in steps:
-            while run.steps_done < wanted:
+        for step in steps:
+            while run.steps_done < step:
                 run.advance()
                 if run.failure is not None:
                     raise RuntimeError(f"IPPO on {task}: {run.failure}")
-            found.append(detached(run.algorithm.policy_state()))
+            policies.append(detached(run.algorithm.policy_state()))
     finally:
         run.close()
-    return found
+    return policies
 
 
-class Stage:
-    """Where frozen IPPO policies of a task play episodes. Use it in a `with` statement.
+class FrozenPolicyRollouts:
+    """Collects episodes of frozen IPPO policies on a task. A context manager, which closes the environments.
 
-    `probes`: names of those that look at every step, for `Episodes.privileged`.
+    `probes`: names of the probes that are evaluated at every step; their results are in `Episodes.privileged`.
     """
 
     def __init__(self, task: str, seed: int, probes: Sequence[str] = ()) -> None:
-        found = get_task(task)
-        backend, _ = found.simulator()
-        self._collector = Collector(found, backend, PARALLEL_EPISODES, probes)
+        entry = get_task(task)
+        backend, _ = entry.simulator()
+        self._collector = Collector(entry, backend, PARALLEL_EPISODES, probes)
         spec = resolve(task=task, algorithm="ippo", regime="team", seed=seed, budget=1)
-        environment = found.build(1, backend)
+        environment = entry.build(1, backend)
         self.team = environment.team
         environment.close()
         actor = build_algorithm(spec, self.team, CPU)
@@ -72,8 +75,8 @@ class Stage:
         self.actor = actor
         self._seed = seed
 
-    def play(self, policy: dict[str, Tensor], episodes: int, purpose: str) -> Episodes:
-        """Episodes of the policy's own sampling, a function of the policy, the stage's seed and `purpose` alone."""
+    def collect(self, policy: dict[str, Tensor], episodes: int, purpose: str) -> Episodes:
+        """Episodes with sampled actions. They depend only on the policy, the seed and `purpose`."""
         self.actor.load_policy_state(policy)
         generator = torch.Generator().manual_seed(derive(self._seed, purpose, "acting"))
         return self._collector.collect(self.actor, episodes, 0, derive(self._seed, purpose, "environment"), generator)
@@ -86,9 +89,9 @@ class Stage:
 
 
 def redistributor(method: str, team: TeamShape, seed: int, settings: Mapping[str, Any] | None = None) -> Redistributor:
-    """The redistributor of IPPO paid by `method` ("stas"), with these of its settings changed.
+    """The untrained redistributor of the algorithm ippo+`method`, with `settings` in place of its defaults.
 
-    Raises UnknownName for another method, ImpossibleRun for settings that it has not.
+    Raises UnknownName for an unknown method, ImpossibleRun for settings that the method does not have.
     """
     entry = get_algorithm(f"ippo+{method}")
     values = validated_settings(entry, {"redistribution": dict(settings or {})})
@@ -101,50 +104,50 @@ def redistributor(method: str, team: TeamShape, seed: int, settings: Mapping[str
 def fitted(
     method: str, team: TeamShape, seed: int, episodes: Episodes, steps: int, settings: Mapping[str, Any] | None = None
 ) -> Redistributor:
-    """The same, having seen the episodes and, if it learns, made `steps` gradient steps on them.
+    """The redistributor of `method` after it has observed the episodes and, if it learns, made `steps` gradient steps on them.
 
-    Raises ImpossibleRun where there are fewer episodes than one gradient step takes.
+    Raises ImpossibleRun if there are fewer episodes than one gradient step takes.
     """
     schedule: dict[str, Any] = {}
     defaults = get_algorithm(f"ippo+{method}").settings()
     assert isinstance(defaults, RedistributedPPOSettings)
     if isinstance(defaults.redistribution, RewardModelSettings):
         count = len(episodes.length)
-        # Half a step more than steps / count: what is owed is a sum in floating point, and only whole steps are made.
+        # Half a step more than steps / count: steps due are summed in floating point and rounded down.
         schedule = {
             "buffer_episodes": count,
             "warm_up_episodes": 0,
             "fit_interval": 1,
             "gradient_steps_per_episode": (steps + 0.5) / count,
         }
-    found = redistributor(method, team, seed, {**(settings or {}), **schedule})
-    found.observe(episodes)
-    found.fit()
-    return found
+    model = redistributor(method, team, seed, {**(settings or {}), **schedule})
+    model.observe(episodes)
+    model.fit()
+    return model
 
 
 @torch.no_grad()
-def shares_of(found: Redistributor, episodes: Episodes) -> Tensor:
-    """Shares [B, T, N], in parts, for attention over long episodes takes memory."""
-    return torch.cat([found.redistribute(part).shares for part in _parts(episodes)])
+def shares_of(model: Redistributor, episodes: Episodes) -> Tensor:
+    """Shares [B, T, N], computed in batches, since attention over long episodes takes memory."""
+    return torch.cat([model.redistribute(batch).shares for batch in _batches(episodes)])
 
 
 @torch.no_grad()
-def return_r2(found: Redistributor, episodes: Episodes) -> float:
-    """How well a model's scores sum to the returns of episodes: 1 - mean squared error / variance."""
-    return float(found.redistribute(episodes).monitors["return_r2"])
+def return_r2(model: Redistributor, episodes: Episodes) -> float:
+    """R2 of the sums of a model's scores as predictions of the returns: 1 - mean squared error / variance of the returns."""
+    return float(model.redistribute(episodes).monitors["return_r2"])
 
 
 @torch.no_grad()
-def scores_of(found: LearnedRedistributor, episodes: Episodes, draw: int) -> Tensor:
-    """The model's scores [B, T, N] under the coalitions that the seed `draw` gives, in units of the scaled return."""
+def scores_of(model: LearnedRedistributor, episodes: Episodes, seed: int) -> Tensor:
+    """The model's scores [B, T, N] in units of the scaled return; `seed`: of the coalitions that it draws."""
     return torch.cat(
         [
-            found.model.scores(Trajectories.of(part), torch.Generator().manual_seed(draw), training=False)
-            for part in _parts(episodes)
+            model.model.scores(Trajectories.of(batch), torch.Generator().manual_seed(seed), training=False)
+            for batch in _batches(episodes)
         ]
     )
 
 
-def _parts(episodes: Episodes) -> list[Episodes]:
+def _batches(episodes: Episodes) -> list[Episodes]:
     return [episodes.rows(rows) for rows in torch.arange(len(episodes.length)).split(PARALLEL_EPISODES)]

@@ -1,4 +1,4 @@
-"""Teams and episodes made of arrays, for worlds that no simulator plays."""
+"""Teams and episodes made from arrays, for problems without a simulator."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from algorithms.interface import Episodes
 from algorithms.team import StateField, TeamShape
 
 
-def made_team(agents: int, observation_size: int, actions: int, horizon: int) -> TeamShape:
-    """A team of equal agents whose state says nothing."""
+def synthetic_team(agents: int, observation_size: int, actions: int, horizon: int) -> TeamShape:
+    """A team of `agents` agents of one type, whose state is an uninformative constant of size 1."""
     return TeamShape(
         n_agents=agents,
         observation_sizes=(observation_size,) * agents,
@@ -23,10 +23,10 @@ def made_team(agents: int, observation_size: int, actions: int, horizon: int) ->
     )
 
 
-def made_episodes(observation: NDArray[np.float32], action: NDArray[np.int64], reward: NDArray[np.float64]) -> Episodes:
-    """Whole episodes of one length in which everybody lives.
+def synthetic_episodes(observation: NDArray[np.float32], action: NDArray[np.int64], reward: NDArray[np.float64]) -> Episodes:
+    """Episodes of equal length T, truncated at the end, in which all agents stay alive.
 
-    observation [B, T+1, N, O], action [B, T, N], reward [B, T] of the team, which agents share equally.
+    observation [B, T+1, N, O], action [B, T, N], reward [B, T] of the team; each agent's individual reward is 1/N of it.
     """
     batch, steps, agents = action.shape
     last = torch.zeros(batch, steps, dtype=torch.bool)

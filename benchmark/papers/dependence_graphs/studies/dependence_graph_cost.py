@@ -1,9 +1,12 @@
-"""Study: what does credit along a learned dependence graph cost beside PPO, and how does it grow with the agents?
+"""Study dependence-graph-cost.
 
-Episodes of star-spread are collected, then every part of an update is timed alone on them: inferring the edges (encoding
-included), sharing the advantages out along a graph by recursion, the same by products of matrices as the release computes
-it, PPO itself, and a gradient step of the world models, on all steps or on some that are drawn. Of the products
-the count is N^3 T^2 / 2, of the recursion N^2 T times the mean number of edges of an agent, of the pairs N^2 T.
+Question: what does credit along a learned dependence graph cost compared with PPO, and how does it grow with the agents?
+Design: episodes of star-spread are collected; each part of an update is timed separately on them: inferring the edges
+(encoding included), the multi-agent advantage by recursion, the same by matrix products as in the released code, PPO itself,
+and a gradient step of the world models on all steps or on a sample.
+Predictions: matrix products take N^3 T^2 / 2 operations, the recursion N^2 T times the mean number of edges of an agent, the
+models N^2 T pairs; the recursion is cheap, the models are the bottleneck.
+Source: experiment X6 of the specification of dependence graphs; Le and Ta 2026, arXiv 2601.21523.
 """
 
 from __future__ import annotations
@@ -28,20 +31,20 @@ from benchmark.environments.tasks.registry import get_task
 from benchmark.experiments.run_spec import get_algorithm, validated_settings
 from benchmark.experiments.study_result import Cell, Findings, Prediction, Progress, Table
 from benchmark.papers.toolkit.estimators import holds, power_law, with_interval
-from benchmark.papers.toolkit.profiling import MEBIBYTE, peak_bytes, readings
+from benchmark.papers.toolkit.profiling import MEBIBYTE, peak_bytes, processor_seconds
 from benchmark.training.rollout import Collector
 
 SEED = 2602
 EPISODES = 10
 EDGES = 0.3
-"""Of a random graph, the share of pairs of agents that it links."""
+"""The share of pairs of agents with an edge in the random graph."""
 AHEAD = 100
-"""Steps that the release looks ahead."""
-DRAWN = 50
-"""Environment steps drawn for a gradient step of the world models, of the 500 that were collected."""
-ISSUE_AGENTS = 8
+"""The look-ahead of the released code, in steps."""
+SAMPLED_STEPS = 50
+"""Environment steps sampled for a gradient step of the world models, of the 500 that were collected."""
+CASE_AGENTS = 8
 MANY = 50
-"""Agents from which products of matrices are expected to be dear."""
+"""Number of agents from which matrix products are expected to cost more than PPO."""
 PARTS = {
     "rollout": "collecting the episodes",
     "edges": "inferring the edges",
@@ -51,20 +54,20 @@ PARTS = {
     "PPO, paper": "advantages, actor and critic of IPPO, preset paper",
     "PPO, defaults": "the same with our defaults",
     "fit": "a gradient step of the world models on all pairs of all steps",
-    "fit, drawn": f"the same on {DRAWN} drawn steps",
+    "fit, drawn": f"the same on {SAMPLED_STEPS} drawn steps",
 }
 UPDATE = ("edges", "recursion", "PPO, paper")
-"""What an update is made of, but for the gradient step of the world models."""
+"""The parts of an update, without the gradient step of the world models."""
 FLOOR = 0.05
 DECAY = 0.99 * 0.95
 GROWTH_OVER = 4
-"""How many of the largest numbers of agents exponents are fitted to."""
+"""Exponents are fitted to that many of the largest numbers of agents."""
 FROM = 10
 
 
 @dataclass(frozen=True)
 class Size:
-    """Numbers of agents; how often each part is timed at the least, at the most, and until how many seconds are spent."""
+    """Numbers of agents; each part is timed at least `least` and at most `most` times, until `enough` seconds are spent."""
 
     agents: tuple[int, ...]
     least: int
@@ -78,7 +81,7 @@ QUICK = Size((2, 3, 8), 1, 1, 0.0)
 
 @dataclass(frozen=True)
 class Cost:
-    """Median seconds of a part, and its peak of memory (None: not measured)."""
+    """Median processor seconds and peak memory of a part (None: not measured)."""
 
     seconds: float
     bytes: int | None
@@ -89,7 +92,7 @@ Costs = dict[tuple[int, str], Cost]
 
 
 def study(quick: bool, progress: Progress) -> Findings:
-    """All numbers of agents; `quick` takes few."""
+    """Runs the study; `quick` takes few numbers of agents."""
     size = QUICK if quick else FULL
     costs: Costs = {}
     for number, agents in enumerate(size.agents):
@@ -99,13 +102,15 @@ def study(quick: bool, progress: Progress) -> Findings:
     return findings(size, costs)
 
 
-# What is measured
+# Measurement
 
 
 def costs_of(size: Size, agents: int) -> dict[str, Cost]:
-    """Of every part, for that many agents."""
+    """The cost of each part, for that many agents."""
     task = get_task(f"dg/star-{agents}")
-    guided, drawn = (built("ippo+dg", PAPER | {"dependence": {"batch_steps": steps}}, agents) for steps in (None, DRAWN))
+    guided, drawn = (
+        built("ippo+dg", PAPER | {"dependence": {"batch_steps": steps}}, agents) for steps in (None, SAMPLED_STEPS)
+    )
     collector = Collector(task, "native", EPISODES)
     draws = torch.Generator().manual_seed(derive(SEED, "episodes"))
 
@@ -113,16 +118,16 @@ def costs_of(size: Size, agents: int) -> dict[str, Cost]:
         return collector.collect(guided, EPISODES, 0, derive(SEED, "starts"), draws)
 
     episodes = play()
-    found = {"rollout": Cost(median(readings(play, size.least, size.most, size.enough)), None)}
+    costs = {"rollout": Cost(median(processor_seconds(play, size.least, size.most, size.enough)), None)}
     collector.close()
     for part, call in calls(agents, episodes, guided, drawn).items():
-        held = peak_bytes(call)  # the first call, in which optimisers make their moments
-        found[part] = Cost(median(readings(call, size.least, size.most, size.enough)), held)
-    return found
+        peak = peak_bytes(call)  # the first call, in which optimisers allocate their moments
+        costs[part] = Cost(median(processor_seconds(call, size.least, size.most, size.enough)), peak)
+    return costs
 
 
 def calls(agents: int, episodes: Episodes, guided: PolicyGradient, drawn: PolicyGradient) -> dict[str, Callable[[], object]]:
-    """What is timed, but for the rollout."""
+    """The timed calls, without the rollout."""
     models, drawing = (world_model_of(algorithm) for algorithm in (guided, drawn))
     plain = {name: built("ippo", settings, agents) for name, settings in (("paper", PAPER), ("defaults", {}))}
     errors = torch.randn(episodes.action.shape, generator=torch.Generator().manual_seed(SEED))
@@ -145,23 +150,23 @@ def built(name: str, settings: Mapping[str, Any], agents: int) -> PolicyGradient
     """An algorithm with these settings, for star-spread."""
     entry = get_algorithm(name)
     environment = get_task(f"dg/star-{agents}").build(1, "native")
-    problem = LearnerContext(team=environment.team, regime="individual", budget=1, seed=SEED)
+    context = LearnerContext(team=environment.team, regime="individual", budget=1, seed=SEED)
     environment.close()
-    algorithm = entry.build(validated_settings(entry, dict(settings)), problem)
+    algorithm = entry.build(validated_settings(entry, dict(settings)), context)
     assert isinstance(algorithm, PolicyGradient)
     return algorithm
 
 
 def world_model_of(algorithm: PolicyGradient) -> WorldModel:
-    """What says who influences whom."""
+    """The learned graph of an algorithm."""
     assert isinstance(algorithm.estimator, DependenceGraphAdvantage)
     assert isinstance(algorithm.estimator.source, WorldModel)
     return algorithm.estimator.source
 
 
 def advantage_by_products(graph: Tensor, errors: Tensor, decay: float, floor: float) -> Tensor:
-    """The multi-agent advantage [B, T, N] as the release computes it: from every step on, whom an agent has reached is a
-    product of the graphs [B, T, N, N] of the steps since; their TD errors [B, T, N] are added up, AHEAD steps at the most."""
+    """The multi-agent advantage [B, T, N] as in the released code: the agents that are reached from a step on are a product of
+    the graphs [B, T, N, N] of the steps since; their TD errors [B, T, N] are summed over at most AHEAD steps."""
     batch, steps, agents = errors.shape
     edges = graph.to(errors.dtype)
     credited = torch.zeros_like(errors)
@@ -174,18 +179,18 @@ def advantage_by_products(graph: Tensor, errors: Tensor, decay: float, floor: fl
     return credited
 
 
-# What is said
+# Findings
 
 
 def findings(size: Size, costs: Costs) -> Findings:
-    """What the costs say."""
+    """Design, predictions and tables from the costs."""
     return Findings(
         design=(
             f"IPPO guided by a learned graph, preset paper, on dg/star-N: {EPISODES} episodes of 50 steps, observations of 2 + "
-            f"4N numbers, 5 actions, {', '.join(map(str, size.agents))} agents. One thread, seconds of the processor, the "
+            f"4N numbers, 5 actions, {', '.join(map(str, size.agents))} agents. One thread, processor seconds, the "
             f"median of {size.least} to {size.most} calls of each part (as many as take {size.enough:g} s), after one that is "
-            "not counted; other work on the machine is not counted but disturbs. Memory: the most that torch held in a call "
-            f"beyond what it held before. {'; '.join(f'{part}: {said}' for part, said in PARTS.items())}."
+            "not counted; other work on the machine is not counted but disturbs. Memory: the peak of what torch allocates "
+            f"during a call. {'; '.join(f'{part}: {text}' for part, text in PARTS.items())}."
         ),
         predictions=(
             _issue(costs),
@@ -210,7 +215,7 @@ def _memory_table(size: Size, costs: Costs) -> Table:
 
 
 def _split_table(size: Size, costs: Costs) -> Table:
-    """Where the time of an update goes, in shares of it."""
+    """The shares of the parts in the time of an update."""
     rows: list[list[Cell]] = []
     for agents in size.agents:
         for fit in ("fit", "fit, drawn"):
@@ -233,22 +238,22 @@ def _growth_table(size: Size, costs: Costs) -> Table:
 
 
 def _ratios(size: Size, costs: Costs, part: str, least: int = 0) -> dict[int, float]:
-    """The part's seconds over those of the PPO update, by number of agents."""
+    """Seconds of a part / seconds of the PPO update, by number of agents."""
     return {
         agents: costs[agents, part].seconds / costs[agents, "PPO, paper"].seconds for agents in size.agents if agents >= least
     }
 
 
-def _said(numbers: Mapping[int, float]) -> str:
+def _text(numbers: Mapping[int, float]) -> str:
     return ", ".join(f"{number:.2g} ({agents} agents)" for agents, number in numbers.items())
 
 
 def _issue(costs: Costs) -> Prediction:
-    edges, sharing, ppo = (costs[ISSUE_AGENTS, part].seconds for part in ("edges", "recursion", "PPO, paper"))
+    edges, sharing, ppo = (costs[CASE_AGENTS, part].seconds for part in ("edges", "recursion", "PPO, paper"))
     return Prediction(
-        expected=f"{EPISODES} episodes, 50 steps, {ISSUE_AGENTS} agents: edges and advantages cost less than the PPO update.",
+        expected=f"{EPISODES} episodes, 50 steps, {CASE_AGENTS} agents: edges and advantages cost less than the PPO update.",
         found=f"edges {edges:.3g} s and advantages {sharing:.3g} s, PPO {ppo:.3g} s (with our defaults "
-        f"{costs[ISSUE_AGENTS, 'PPO, defaults'].seconds:.3g} s): {(edges + sharing) / ppo:.2g} times.",
+        f"{costs[CASE_AGENTS, 'PPO, defaults'].seconds:.3g} s): {(edges + sharing) / ppo:.2g} times.",
         verdict=holds(edges + sharing < ppo),
     )
 
@@ -257,7 +262,7 @@ def _recursion(size: Size, costs: Costs) -> Prediction:
     ratios, full = (_ratios(size, costs, part) for part in ("recursion", "recursion, full graph"))
     return Prediction(
         expected="Sharing advantages out by recursion costs less than a tenth of the PPO update, however many agents.",
-        found=f"times the PPO update: {_said(ratios)}; along a full graph: {_said(full)}.",
+        found=f"times the PPO update: {_text(ratios)}; along a full graph: {_text(full)}.",
         verdict=holds(max(ratios.values()) < 0.1),
     )
 
@@ -267,7 +272,7 @@ def _products(size: Size, costs: Costs) -> Prediction:
     faster = {agents: costs[agents, "products"].seconds / costs[agents, "recursion"].seconds for agents in size.agents}
     return Prediction(
         expected=f"From {MANY} agents on, products of matrices cost more than the PPO update.",
-        found=f"times the PPO update: {_said(ratios) or 'not measured'}; times the recursion: {_said(faster)}.",
+        found=f"times the PPO update: {_text(ratios) or 'not measured'}; times the recursion: {_text(faster)}.",
         verdict=holds(min(ratios.values()) > 1) if ratios else "undecided",
     )
 
@@ -281,7 +286,7 @@ def _bottleneck(size: Size, costs: Costs) -> Prediction:
     return Prediction(
         expected=f"The models of all pairs of agents are the bottleneck: from {FROM} agents on inferring edges and fitting "
         "take more than half of an update.",
-        found=f"share: {_said(shares)}.",
+        found=f"share: {_text(shares)}.",
         verdict=holds(min(late) > 0.5) if late else "undecided",
     )
 
@@ -289,8 +294,8 @@ def _bottleneck(size: Size, costs: Costs) -> Prediction:
 def _drawn(size: Size, costs: Costs) -> Prediction:
     ratios = _ratios(size, costs, "fit, drawn")
     return Prediction(
-        expected=f"On {DRAWN} drawn steps a gradient step of the world models costs less than the PPO update, however many "
-        "agents.",
-        found=f"times the PPO update: {_said(ratios)}; on all steps: {_said(_ratios(size, costs, 'fit'))}.",
+        expected=f"On {SAMPLED_STEPS} drawn steps a gradient step of the world models costs less than the PPO update, "
+        "however many agents.",
+        found=f"times the PPO update: {_text(ratios)}; on all steps: {_text(_ratios(size, costs, 'fit'))}.",
         verdict=holds(max(ratios.values()) < 1),
     )

@@ -1,8 +1,11 @@
-"""Study: does the learned dependence graph match a known one? (Le and Ta 2026; experiment X1 of our specification.)
+"""Study dependence-graph-recovery.
 
-The worlds are toys in which an intervention shows who influences whom, step by step. World models are taught by fresh
-episodes of a policy that is uniform over available actions, or beside a policy that is credited by them, and asked about
-other episodes. What is taught, where and how: dependence_graph_worlds.py.
+Question: do reverse world models recover a known dependence graph?
+Design: toy tasks in which interventions show at each step which agents influence which. World models are trained on fresh
+episodes of a policy that is uniform over available actions, or together with a policy that they guide, and evaluated on other
+episodes (known_graphs.py).
+Predictions: the graph is found in rooms and, without encoder, on star, line and cycle; identities and heads help.
+Source: Le and Ta 2026, arXiv 2601.21523; experiment X1 of the specification of dependence graphs.
 """
 
 from __future__ import annotations
@@ -21,86 +24,94 @@ from benchmark.papers.dependence_graphs.known_graphs import (
     SMALLER,
     STRANGERS,
     TOY,
+    ClaimQuality,
     Fit,
-    Seen,
     Setting,
     Size,
     measure,
 )
-from benchmark.papers.dependence_graphs.world_model_fits import THRESHOLD, Lessons, interval_of, mean_of
-from benchmark.papers.toolkit.estimators import Interval, above, below, mean_interval, with_interval
+from benchmark.papers.dependence_graphs.world_model_fits import THRESHOLD, TrainingSchedule, interval_of, mean_of
+from benchmark.papers.toolkit.estimators import Interval, above, below, mean_interval, named_intervals, with_interval
 
 ROOMS = ("dg/rooms-3", "dg/rooms-5")
 FIVE = ("dg/star-5", "dg/line-5", "dg/cycle-5")
 TEN = ("dg/star-10", "dg/cycle-10")
 IDENTITIES = ("published", "published + heads", "ids")
-"""In the order in which they were expected to do better."""
+"""In the expected order of F1, the lowest first."""
 
 FULL = Size(
     seeds=3,
     settings=(
-        Setting(TOY, IDENTITIES, Lessons(300)),
-        *(Setting(rooms, (*IDENTITIES, "ids + encoder"), Lessons(600)) for rooms in ROOMS),
-        Setting("dg/star-5", (*IDENTITIES, "ids + encoder", "published + heads + encoder"), Lessons(1600)),
-        Setting("dg/line-5", ("ids", "ids + encoder"), Lessons(2000)),
-        Setting("dg/cycle-5", (*IDENTITIES, "ids + encoder"), Lessons(2000)),
-        *(Setting(ten, ("ids",), Lessons(3500)) for ten in TEN),
+        Setting(TOY, IDENTITIES, TrainingSchedule(300)),
+        *(Setting(rooms, (*IDENTITIES, "ids + encoder"), TrainingSchedule(600)) for rooms in ROOMS),
+        Setting("dg/star-5", (*IDENTITIES, "ids + encoder", "published + heads + encoder"), TrainingSchedule(1600)),
+        Setting("dg/line-5", ("ids", "ids + encoder"), TrainingSchedule(2000)),
+        Setting("dg/cycle-5", (*IDENTITIES, "ids + encoder"), TrainingSchedule(2000)),
+        *(Setting(ten, ("ids",), TrainingSchedule(3500)) for ten in TEN),
     ),
-    co_trained=(Setting("dg/rooms-3", ("ids",), Lessons(600)), Setting("dg/star-5", ("ids",), Lessons(1600))),
+    co_trained=(Setting("dg/rooms-3", ("ids",), TrainingSchedule(600)), Setting("dg/star-5", ("ids",), TrainingSchedule(1600))),
 )
 QUICK = Size(
     seeds=2,
     settings=(
-        Setting(TOY, IDENTITIES, Lessons(20, batch_steps=64), judged_on=4),
-        Setting("dg/rooms-3", (*IDENTITIES, "ids + encoder"), Lessons(20, batch_steps=64, episodes=2), judged_on=8),
+        Setting(TOY, IDENTITIES, TrainingSchedule(20, batch_steps=64), evaluation_episodes=4),
+        Setting(
+            "dg/rooms-3",
+            (*IDENTITIES, "ids + encoder"),
+            TrainingSchedule(20, batch_steps=64, episodes=2),
+            evaluation_episodes=8,
+        ),
         *(
-            Setting(world, (*IDENTITIES, "ids + encoder"), Lessons(20, batch_steps=16, episodes=2), judged_on=2)
+            Setting(
+                world, (*IDENTITIES, "ids + encoder"), TrainingSchedule(20, batch_steps=16, episodes=2), evaluation_episodes=2
+            )
             for world in FIVE[::2]
         ),
-        Setting("dg/star-10", ("ids",), Lessons(10, batch_steps=8, episodes=2), judged_on=2),
+        Setting("dg/star-10", ("ids",), TrainingSchedule(10, batch_steps=8, episodes=2), evaluation_episodes=2),
     ),
-    co_trained=(Setting("dg/rooms-3", ("ids",), Lessons(20, batch_steps=64, episodes=2)),),
+    co_trained=(Setting("dg/rooms-3", ("ids",), TrainingSchedule(20, batch_steps=64, episodes=2)),),
     curve=2,
 )
 
 
 def study(quick: bool, progress: Progress) -> Findings:
-    """Teaches all models of all worlds; `quick` teaches little."""
+    """Runs the study; `quick` trains few models for few steps."""
     size = QUICK if quick else FULL
     return findings(size, measure(size, progress))
 
 
 def findings(size: Size, fits: list[Fit]) -> Findings:
-    """What the fits say."""
-    found = Found(fits)
-    lessons = "; ".join(f"{setting.world}: {setting.lessons.text}" for setting in size.settings)
-    beside = "; ".join(f"{setting.world}: {setting.lessons.text}" for setting in size.co_trained)
+    """Design, predictions and tables from the fits."""
+    table = FitTable(fits)
+    schedules = "; ".join(f"{setting.world}: {setting.schedule.text}" for setting in size.settings)
+    beside = "; ".join(f"{setting.world}: {setting.schedule.text}" for setting in size.co_trained)
     return Findings(
         design=(
             f"World models with h = {SMALLER['hidden_size']} and learning rate {SMALLER['learning_rate']} (published: 128 and "
-            f"0.0005), {size.seeds} seeds (new weights, new episodes), taught by a uniform policy: {lessons}. Co-trained: "
-            f"ippo+dg with the paper's preset, {beside}. An edge is where the ratio of entropies is below {THRESHOLD}; asked "
-            f"on {size.settings[0].judged_on} other episodes of the same policy. Truth: intervention, another action of one "
-            "agent from the same state with the same random stream, seen in the other's next observation (also told: in its "
-            "own part of it, in its reward). Models: ids: who acts and who receives is seen, nobody is paired with itself; "
-            "published: neither; heads: one for each actor; encoder: latents of inverse dynamics, else observations. In the "
-            "toy of three agents only 0 influences 1. Intervals: Student's t over seeds, 95 %."
+            f"0.0005), {size.seeds} seeds (new weights, new episodes), trained on a uniform policy: {schedules}. Co-trained: "
+            f"ippo+dg with the paper's preset, {beside}. An edge is where the ratio of entropies is below {THRESHOLD}; "
+            f"evaluated on {size.settings[0].evaluation_episodes} other episodes of the same policy. Truth: intervention, "
+            "another action of one agent from the same state with the same random stream, its effect on the other's next "
+            "observation (also reported: on its own part of it, on its reward). Models: ids: actor and receiver are seen, no "
+            "agent is paired with itself; published: neither; heads: one for each actor; encoder: latents of inverse "
+            "dynamics, else observations. In the toy of three agents only 0 influences 1. "
+            "Intervals: Student's t over seeds, 95 %."
         ),
         predictions=(
-            _doors(found),
-            _quiet_otherwise(found),
-            _without_encoder(found, FIVE, "five"),
-            _without_encoder(found, TEN, "ten"),
-            _with_encoder(found),
-            _order(found),
-            _strangers(found),
-            _beside_a_policy(found),
+            _doors(table),
+            _quiet_otherwise(table),
+            _without_encoder(table, FIVE, "five"),
+            _without_encoder(table, TEN, "ten"),
+            _with_encoder(table),
+            _order(table),
+            _strangers(table),
+            _beside_a_policy(table),
         ),
-        tables=(_agreement_table(found), _oracles_table(found), _curve_table(found)),
+        tables=(_agreement_table(table), _oracles_table(table), _curve_table(table)),
     )
 
 
-class Found:
+class FitTable:
     """All fits, by world and model."""
 
     def __init__(self, fits: list[Fit]) -> None:
@@ -109,19 +120,19 @@ class Found:
             self.fits.setdefault((fit.world, fit.model), []).append(fit)
 
     def of(self, worlds: tuple[str, ...], models: tuple[str, ...]) -> list[tuple[str, str]]:
-        """What was taught of these worlds and models."""
+        """The keys (world, model) among these that were trained."""
         return [(world, model) for world in worlds for model in models if (world, model) in self.fits]
 
     def f1(self, key: tuple[str, str], kind: str = ALL) -> list[float]:
-        """By seed, beside the observation oracle."""
-        return [each.agreement["observation"].f1 or 0.0 for each in self.seen(key, kind)]
+        """F1 with the observation oracle, by seed."""
+        return [each.agreement["observation"].f1 or 0.0 for each in self.claims(key, kind)]
 
-    def seen(self, key: tuple[str, str], kind: str) -> list[Seen]:
-        """By seed, of those in which such steps occurred."""
-        return [fit.seen[kind] for fit in self.fits[key] if kind in fit.seen]
+    def claims(self, key: tuple[str, str], kind: str) -> list[ClaimQuality]:
+        """The claims about steps of a kind, by seed; seeds without such steps are left out."""
+        return [fit.claims[kind] for fit in self.fits[key] if kind in fit.claims]
 
     def gain(self, world: str, more: str, less: str) -> Interval:
-        """Of F1 over all steps from one model to another, over seeds, which share their episodes."""
+        """The mean difference in F1 over all steps between two models over seeds; both see the same episodes per seed."""
         return mean_interval(np.subtract(self.f1((world, more)), self.f1((world, less))))
 
 
@@ -129,8 +140,10 @@ def _named(key: tuple[str, str]) -> str:
     return f"{key[0]}, {key[1]}"
 
 
-def _level(cases: list[tuple[tuple[str, str], list[float]]], judge: Callable[[Interval], Verdict]) -> tuple[str, Verdict]:
-    """In words, and what it comes to; undecided where fewer than two seeds say anything."""
+def _by_case(
+    cases: list[tuple[tuple[str, str], list[float]]], verdict_of: Callable[[Interval], Verdict]
+) -> tuple[str, Verdict]:
+    """The intervals as text, and the verdict; undecided where fewer than two seeds have a value."""
     texts: list[str] = []
     verdicts: list[Verdict] = []
     for key, values in cases:
@@ -140,13 +153,13 @@ def _level(cases: list[tuple[tuple[str, str], list[float]]], judge: Callable[[In
         else:
             interval = interval_of(values)
             texts.append(f"{_named(key)}: {interval.text}")
-            verdicts.append(judge(interval))
+            verdicts.append(verdict_of(interval))
     return "; ".join(texts), together(verdicts or ["undecided"])
 
 
-def _doors(found: Found) -> Prediction:
-    keys = found.of(ROOMS, ("ids", "ids + encoder"))
-    text, verdict = _level([(key, found.f1(key, CHANGES)) for key in keys], lambda interval: above(interval, 0.8))
+def _doors(table: FitTable) -> Prediction:
+    keys = table.of(ROOMS, ("ids", "ids + encoder"))
+    text, verdict = _by_case([(key, table.f1(key, CHANGES)) for key in keys], lambda interval: above(interval, 0.8))
     return Prediction(
         expected="Rooms: where the door opens or shuts the learned graph matches the true one, F1 above 0.8.",
         found=f"F1 on these steps: {text}.",
@@ -154,21 +167,22 @@ def _doors(found: Found) -> Prediction:
     )
 
 
-def _quiet_otherwise(found: Found) -> Prediction:
-    keys = found.of(ROOMS, ("ids", "ids + encoder"))
-    text, verdict = _level(
-        [(key, [each.out_degree for each in found.seen(key, NO_EDGE)]) for key in keys], lambda interval: below(interval, 0.05)
+def _quiet_otherwise(table: FitTable) -> Prediction:
+    keys = table.of(ROOMS, ("ids", "ids + encoder"))
+    text, verdict = _by_case(
+        [(key, [each.out_degree for each in table.claims(key, NO_EDGE)]) for key in keys],
+        lambda interval: below(interval, 0.05),
     )
     return Prediction(
-        expected="Rooms: where nobody can influence anybody, hardly an edge is claimed, below 0.05 per acting agent.",
+        expected="Rooms: where no agent can influence another, hardly an edge is claimed, below 0.05 per acting agent.",
         found=f"out-degree on these steps: {text}.",
         verdict=verdict,
     )
 
 
-def _without_encoder(found: Found, worlds: tuple[str, ...], agents: str) -> Prediction:
-    keys = found.of(worlds, ("ids",))
-    text, verdict = _level([(key, found.f1(key)) for key in keys], lambda interval: above(interval, 0.9))
+def _without_encoder(table: FitTable, worlds: tuple[str, ...], agents: str) -> Prediction:
+    keys = table.of(worlds, ("ids",))
+    text, verdict = _by_case([(key, table.f1(key)) for key in keys], lambda interval: above(interval, 0.9))
     return Prediction(
         expected=f"Star, line and cycle of {agents} agents: models that see observations reach an F1 above 0.9.",
         found=f"F1: {text}.",
@@ -176,16 +190,15 @@ def _without_encoder(found: Found, worlds: tuple[str, ...], agents: str) -> Pred
     )
 
 
-def _differences(found: Found, pairs: list[tuple[str, str, str]]) -> tuple[str, Verdict]:
-    """Of (world, more, less) in words, and whether all of them are positive."""
-    gains = [(f"{world}, {more} - {less}", found.gain(world, more, less)) for world, more, less in pairs]
-    verdicts = [above(gain, 0.0) for _, gain in gains]
-    return "; ".join(f"{name}: {gain.text}" for name, gain in gains), together(verdicts or ["undecided"])
+def _differences(table: FitTable, pairs: list[tuple[str, str, str]]) -> tuple[str, Verdict]:
+    """The differences in F1 of each (world, more, less) as text, and whether all of them are positive."""
+    gains = {f"{world}, {more} - {less}": table.gain(world, more, less) for world, more, less in pairs}
+    return named_intervals(gains), together([above(gain, 0.0) for gain in gains.values()] or ["undecided"])
 
 
-def _with_encoder(found: Found) -> Prediction:
-    worlds = [world for world, _ in found.of(FIVE, ("ids + encoder",))]
-    text, verdict = _differences(found, [(world, "ids", "ids + encoder") for world in worlds])
+def _with_encoder(table: FitTable) -> Prediction:
+    worlds = [world for world, _ in table.of(FIVE, ("ids + encoder",))]
+    text, verdict = _differences(table, [(world, "ids", "ids + encoder") for world in worlds])
     return Prediction(
         expected="Star, line and cycle: with the encoder, which leaves out what no action of one's own controls, F1 is lower.",
         found=f"differences of F1: {text}.",
@@ -193,10 +206,10 @@ def _with_encoder(found: Found) -> Prediction:
     )
 
 
-def _order(found: Found) -> Prediction:
-    worlds = [world for world, _ in found.of((*ROOMS, *FIVE), ("published",))]
+def _order(table: FitTable) -> Prediction:
+    worlds = [world for world, _ in table.of((*ROOMS, *FIVE), ("published",))]
     steps = list(zip(IDENTITIES[1:], IDENTITIES[:-1], strict=True))
-    text, verdict = _differences(found, [(world, more, less) for world in worlds for more, less in steps])
+    text, verdict = _differences(table, [(world, more, less) for world in worlds for more, less in steps])
     return Prediction(
         expected="F1 rises from one head (published) over a head for each actor to models that see identities and leave out "
         "pairs of an agent with itself.",
@@ -205,9 +218,9 @@ def _order(found: Found) -> Prediction:
     )
 
 
-def _strangers(found: Found) -> Prediction:
-    keys = found.of((TOY,), IDENTITIES)
-    cases = {key[1]: interval_of(each.density for each in found.seen(key, STRANGERS)) for key in keys}
+def _strangers(table: FitTable) -> Prediction:
+    keys = table.of((TOY,), IDENTITIES)
+    cases = {key[1]: interval_of(each.density for each in table.claims(key, STRANGERS)) for key in keys}
     verdicts: list[Verdict] = []
     for model, share in cases.items():
         if model == "published":
@@ -217,16 +230,16 @@ def _strangers(found: Found) -> Prediction:
     return Prediction(
         expected="The toy of three agents: published models claim edges between agents that never influence each other, in "
         "more than 5 % of such pairs, those that see identities do not.",
-        found=f"share of such pairs: {'; '.join(f'{model}: {share.text}' for model, share in cases.items())}.",
+        found=f"share of such pairs: {named_intervals(cases)}.",
         verdict=together(verdicts),
     )
 
 
-def _beside_a_policy(found: Found) -> Prediction:
-    cases = [(key, found.f1(key, CHANGES if key[0] in ROOMS else ALL)) for key in found.of((*ROOMS, *FIVE), (CO_TRAINED,))]
-    text, verdict = _level(cases, lambda interval: above(interval, 0.8))
+def _beside_a_policy(table: FitTable) -> Prediction:
+    cases = [(key, table.f1(key, CHANGES if key[0] in ROOMS else ALL)) for key in table.of((*ROOMS, *FIVE), (CO_TRAINED,))]
+    text, verdict = _by_case(cases, lambda interval: above(interval, 0.8))
     return Prediction(
-        expected="Learned beside a policy the graph is as right: F1 above 0.8 (rooms: where the door moves).",
+        expected="Trained together with a policy the graph is as accurate: F1 above 0.8 (rooms: where the door moves).",
         found=f"F1: {text}.",
         verdict=verdict,
     )
@@ -235,20 +248,20 @@ def _beside_a_policy(found: Found) -> Prediction:
 # Tables
 
 
-def _agreement_table(found: Found) -> Table:
+def _agreement_table(table: FitTable) -> Table:
     rows: list[list[Cell]] = []
-    for (world, model), fits in found.fits.items():
-        for kind in dict.fromkeys(kind for fit in fits for kind in fit.seen):
-            seen = found.seen((world, model), kind)
-            agreements = [each.agreement["observation"] for each in seen]
-            judged = len(seen) > 1 and all(agreement.density > 0 for agreement in agreements)
-            spread: list[Cell] = [*interval_of(each.f1 for each in agreements)] if judged else [None] * 3
+    for (world, model), fits in table.fits.items():
+        for kind in dict.fromkeys(kind for fit in fits for kind in fit.claims):
+            claims = table.claims((world, model), kind)
+            agreements = [each.agreement["observation"] for each in claims]
+            has_interval = len(claims) > 1 and all(agreement.density > 0 for agreement in agreements)
+            spread: list[Cell] = [*interval_of(each.f1 for each in agreements)] if has_interval else [None] * 3
             rows.append(
                 [
-                    *(world, model, kind, len(seen), mean_of(fit.mean_return for fit in fits)),
+                    *(world, model, kind, len(claims), mean_of(fit.mean_return for fit in fits)),
                     *(mean_of(getattr(agreement, name) for agreement in agreements) for name in ("precision", "recall")),
                     *(*spread, mean_of(agreement.auroc for agreement in agreements)),
-                    *(mean_of(each.out_degree for each in seen), mean_of(each.true_out_degree for each in seen)),
+                    *(mean_of(each.out_degree for each in claims), mean_of(each.true_out_degree for each in claims)),
                 ]
             )
     return Table.of(
@@ -261,13 +274,13 @@ def _agreement_table(found: Found) -> Table:
     )
 
 
-def _oracles_table(found: Found) -> Table:
+def _oracles_table(table: FitTable) -> Table:
     rows: list[list[Cell]] = []
-    for (world, model), fits in found.fits.items():
+    for (world, model), fits in table.fits.items():
         if world == TOY:
             continue
         for oracle in ORACLES:
-            agreements = [fit.seen[ALL].agreement[oracle] for fit in fits]
+            agreements = [fit.claims[ALL].agreement[oracle] for fit in fits]
             names = ("density", "precision", "recall", "f1", "auroc")
             rows.append([world, model, oracle, *(mean_of(getattr(each, name) for each in agreements) for name in names)])
     return Table.of(
@@ -277,16 +290,16 @@ def _oracles_table(found: Found) -> Table:
     )
 
 
-def _curve_table(found: Found) -> Table:
+def _curve_table(table: FitTable) -> Table:
     rows: list[list[Cell]] = []
-    for (world, model), fits in found.fits.items():
-        for place, (steps, _) in enumerate(fits[0].curve):
-            seen = [fit.curve[place][1] for fit in fits]
-            agreements = [each.agreement["observation"] for each in seen]
+    for (world, model), fits in table.fits.items():
+        for index, (steps, _) in enumerate(fits[0].curve):
+            claims = [fit.curve[index][1] for fit in fits]
+            agreements = [each.agreement["observation"] for each in claims]
             rows.append(
                 [
                     *(world, model, steps, mean_of(each.f1 for each in agreements), mean_of(each.auroc for each in agreements)),
-                    mean_of(each.out_degree for each in seen),
+                    mean_of(each.out_degree for each in claims),
                 ]
             )
     return Table.of(

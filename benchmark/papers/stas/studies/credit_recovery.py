@@ -1,8 +1,11 @@
-"""Study: do reward models recover credit that is known exactly, and what do time, agents and coalitions each add?
+"""Study credit-recovery.
 
-The worlds (known_credit.py) separate what a decomposition of the return can be asked for: sums of what single agents do, where
-any model can be right; payoffs that agents earn only together, where no sum of terms of single agents can, and a model must
-look at the others; and products over time. What is fitted, and how it is judged: credit_fits.py.
+Question: do reward models recover exactly known credit, and what do weights over time, weights over agents and coalitions add?
+Design: models fitted to returns (credit_fits.py) in three kinds of worlds (credit_worlds.py): the return is a sum of terms of
+single agents, which every model can represent; agents earn it only together, where a model must look at the other agents; it
+is a product over blocks of time. Scores are compared with the true credit on held-out episodes.
+Predictions: the functions that return a `Prediction`, written before the measurement.
+Source: experiments E2, E3 and E6 of the STAS specification, E-18 of the TAR2 specification.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmark.experiments.study_result import Cell, Findings, Prediction, Progress, Table, Verdict, together
-from benchmark.papers.toolkit.credit_fits import (
+from benchmark.papers.stas.credit_fits import (
     FULL,
     LAW_GAME,
     METHODS,
@@ -20,65 +23,64 @@ from benchmark.papers.toolkit.credit_fits import (
     Array,
     Fit,
     LawFit,
-    Measured,
+    Measurements,
     game_name,
     measure,
 )
-from benchmark.papers.toolkit.credit_worlds import ADDITIVE, STEPS, WORK, additive_bound
+from benchmark.papers.stas.credit_worlds import ADDITIVE, STEPS, WORK, additive_bound
 from benchmark.papers.toolkit.estimators import Interval, above, below, mean_interval, power_law, with_interval
 from benchmark.papers.toolkit.reward_model_fits import SMALL_MODEL
 
 BETTER_BY = 0.05
-"""How much more Pearson correlation Shapley's laws were expected to have."""
+"""The expected gain in Pearson correlation by Shapley's sampling laws."""
 
 
 def study(quick: bool, progress: Progress) -> Findings:
-    """Fits all models of all worlds; `quick` makes them tiny."""
+    """Runs the study; `quick` uses few episodes and gradient steps."""
     return findings(measure(QUICK if quick else FULL, progress))
 
 
-def findings(found: Measured) -> Findings:
-    """What the measurements say."""
-    size = found.size
+def findings(measured: Measurements) -> Findings:
+    """Design, predictions and tables from the measurements."""
+    size = measured.size
     return Findings(
         design=(
             f"Models of width {SMALL_MODEL['width']}, {SMALL_MODEL['heads']} heads and depth {SMALL_MODEL['depth']} (STAS-ML "
             f"{METHODS['stas-ml']['depth']}; AREL per agent, without its variance term), {size.steps} gradient steps "
             f"({size.law_steps} in synergy) of {SMALL_MODEL['batch_episodes']} out of {size.train} episodes of {STEPS} steps, "
-            "judged "
-            f"on {size.held_out} others. Additive worlds: 3 agents; u = weight (x^2 + [action 1] max(0, y)), where "
+            f"evaluated on {size.held_out} others. Additive worlds: 3 agents; u = weight (x^2 + [action 1] max(0, y)), where "
             f"{'; '.join(f'{kind}: {text}' for kind, text in ADDITIVE.items())}. Synergy n-bK: every agent is able half of the "
-            f"time, works {WORK:.0%} of the time; k of n at it earn (k/n)^K, `and` only all of them; xB: the product over B "
-            "blocks of time. Spearman: within an episode, mean over episodes; Pearson: over everything. Intervals: Student's "
-            "t, 95 %, over episodes or over seeds (new data and new weights)."
+            f"time, works {WORK:.0%} of the time; k of n at work earn (k/n)^K, `and`: 1 if k = n, else 0; xB: the product "
+            "over B blocks of time. Spearman: within an episode, mean over episodes; Pearson: over everything. Intervals: "
+            "Student's t, 95 %, over episodes or over seeds (new data and new weights)."
         ),
         predictions=(
-            _fits_and_ranks(found),
-            _parts(found),
-            _synergy(found),
-            _beyond_the_bound(found),
-            _layers(found),
-            _all_ones(found),
-            _shapley_laws(found),
-            _noise(found),
+            _fits_and_ranks(measured),
+            _parts(measured),
+            _synergy(measured),
+            _beyond_the_bound(measured),
+            _layers(measured),
+            _all_ones(measured),
+            _shapley_laws(measured),
+            _noise(measured),
         ),
-        tables=(additive_table(found), games_table(found), laws_table(found), noise_table(found)),
+        tables=(additive_table(measured), games_table(measured), laws_table(measured), noise_table(measured)),
     )
 
 
 # Tables
 
 
-def additive_table(found: Measured) -> Table:
-    """The additive worlds."""
+def additive_table(measured: Measurements) -> Table:
+    """Quality of the fits in the additive worlds."""
     rows: list[list[Cell]] = []
-    for kind, fits in found.additive.items():
+    for kind, fits in measured.additive.items():
         for fit in fits:
-            for judged, correlations in fit.spearman.items():
-                first = judged == "scores"
+            for estimate, correlations in fit.spearman.items():
+                first = estimate == "scores"
                 rows.append(
                     [
-                        *(kind, fit.method, "scores" if first else f"shares: {judged}", fit.r2 if first else None),
+                        *(kind, fit.method, "scores" if first else f"shares: {estimate}", fit.r2 if first else None),
                         *(fit.pearson if first else None, *mean_interval(correlations), fit.noise if first else None),
                     ]
                 )
@@ -89,10 +91,10 @@ def additive_table(found: Measured) -> Table:
     )
 
 
-def games_table(found: Measured) -> Table:
-    """The synergy games."""
+def games_table(measured: Measurements) -> Table:
+    """Quality of the fits in the synergy games."""
     rows: list[list[Cell]] = []
-    for game, fits in found.games.items():
+    for game, fits in measured.games.items():
         for fit in fits:
             ranks: list[Cell] = [*mean_interval(fit.spearman["scores"])] if fit.spearman else [None, None, None]
             bound = additive_bound(*game)
@@ -104,11 +106,11 @@ def games_table(found: Measured) -> Table:
     )
 
 
-def laws_table(found: Measured) -> Table:
-    """STAS under the laws of coalitions."""
+def laws_table(measured: Measurements) -> Table:
+    """Quality of STAS by sampling law of coalitions."""
     rows = []
-    for law, coalitions in dict.fromkeys((fit.law, fit.coalitions) for fit in found.laws):
-        chosen = _by_law(found, law, coalitions)
+    for law, coalitions in dict.fromkeys((fit.law, fit.coalitions) for fit in measured.laws):
+        chosen = _by_law(measured, law, coalitions)
         row: list[Cell] = [law, coalitions if law not in ("all", "exact") else None, len(chosen)]
         for value in (_r2, _pearson, _spearman, _ratio):
             row += mean_interval([value(fit.fit) for fit in chosen])
@@ -123,13 +125,13 @@ def laws_table(found: Measured) -> Table:
     )
 
 
-def noise_table(found: Measured) -> Table:
-    """One model under other numbers of coalitions."""
+def noise_table(measured: Measurements) -> Table:
+    """Noise of one model by number of coalitions."""
     return Table.of(
         f"Noise of one STAS model (independent masks, trained with 5, synergy {game_name(LAW_GAME)}) by coalitions drawn: "
         "deviation over draws / deviation over data",
         ("coalitions", "noise ratio", "times the root of coalitions"),
-        [(coalitions, ratio, ratio * coalitions**0.5) for coalitions, ratio in found.noise.items()],
+        [(coalitions, ratio, ratio * coalitions**0.5) for coalitions, ratio in measured.noise.items()],
     )
 
 
@@ -151,8 +153,8 @@ def _ratio(fit: Fit) -> float:
     return fit.noise
 
 
-def _by_law(found: Measured, law: str, coalitions: int) -> list[LawFit]:
-    return [fit for fit in found.laws if (fit.law, fit.coalitions) == (law, coalitions)]
+def _by_law(measured: Measurements, law: str, coalitions: int) -> list[LawFit]:
+    return [fit for fit in measured.laws if (fit.law, fit.coalitions) == (law, coalitions)]
 
 
 # Predictions
@@ -162,8 +164,8 @@ def _of(fits: list[Fit], method: str) -> Fit:
     return next(fit for fit in fits if fit.method == method)
 
 
-def _fits_and_ranks(found: Measured) -> Prediction:
-    even = found.additive["even"]
+def _fits_and_ranks(measured: Measurements) -> Prediction:
+    even = measured.additive["even"]
     chosen = [_of(even, method) for method in ("arel", "stas", "tar2")]
     texts = [f"{fit.method} {fit.r2:.3f} and {mean_interval(fit.spearman['scores']).text}" for fit in chosen]
     verdicts: list[Verdict] = [above(mean_interval(fit.spearman["scores"]), 0.8) for fit in chosen]
@@ -176,13 +178,13 @@ def _fits_and_ranks(found: Measured) -> Prediction:
     )
 
 
-def _parts(found: Measured) -> Prediction:
-    wanted = [(kind, "both", part) for kind in ADDITIVE for part in ("time", "agents")]
-    wanted += [(kind, part, "neither") for kind in ADDITIVE for part in ("time", "agents")]
-    wanted += [("roles", "agents", "time"), ("rare", "time", "agents")]
+def _parts(measured: Measurements) -> Prediction:
+    comparisons = [(kind, "both", part) for kind in ADDITIVE for part in ("time", "agents")]
+    comparisons += [(kind, part, "neither") for kind in ADDITIVE for part in ("time", "agents")]
+    comparisons += [("roles", "agents", "time"), ("rare", "time", "agents")]
     texts, verdicts = [], []
-    for kind, more, less in wanted:
-        ranks = _of(found.additive[kind], "tar2").spearman
+    for kind, more, less in comparisons:
+        ranks = _of(measured.additive[kind], "tar2").spearman
         difference = mean_interval(ranks[more] - ranks[less])
         verdicts.append(above(difference, 0.0))
         texts.append(f"{kind}: {more} - {less} {difference.text}")
@@ -194,8 +196,8 @@ def _parts(found: Measured) -> Prediction:
     )
 
 
-def _synergy(found: Measured) -> Prediction:
-    chosen = [(game_name(game), _of(fits, "stas")) for game, fits in found.games.items()]
+def _synergy(measured: Measurements) -> Prediction:
+    chosen = [(game_name(game), _of(fits, "stas")) for game, fits in measured.games.items()]
     chosen = [(name, fit) for name, fit in chosen if name in ("3-b1", "5-b1", "5-and")]
     held = [(_pearson(fit) >= 0.9) if name.endswith("b1") else (_pearson(fit) <= 0.6) for name, fit in chosen]
     return Prediction(
@@ -205,8 +207,8 @@ def _synergy(found: Measured) -> Prediction:
     )
 
 
-def _beyond_the_bound(found: Measured) -> Prediction:
-    chosen = [(game_name(game), _of(fits, "stas").r2, additive_bound(*game)) for game, fits in found.games.items()]
+def _beyond_the_bound(measured: Measurements) -> Prediction:
+    chosen = [(game_name(game), _of(fits, "stas").r2, additive_bound(*game)) for game, fits in measured.games.items()]
     chosen = [each for each in chosen if each[2] < 1 - 1e-9]
     return Prediction(
         expected="With synergy STAS explains more of the return than any sum of terms of single agents can.",
@@ -215,8 +217,8 @@ def _beyond_the_bound(found: Measured) -> Prediction:
     )
 
 
-def _layers(found: Measured) -> Prediction:
-    fits = next(fits for game, fits in found.games.items() if game_name(game) == "5-and")
+def _layers(measured: Measurements) -> Prediction:
+    fits = next(fits for game, fits in measured.games.items() if game_name(game) == "5-and")
     one, several = _of(fits, "stas"), _of(fits, "stas-ml")
     return Prediction(
         expected="Where all must work (5-and) STAS-ML fits the return and ranks credit better than STAS.",
@@ -225,16 +227,18 @@ def _layers(found: Measured) -> Prediction:
     )
 
 
-def _between(found: Measured, value: Callable[[Fit], float], more: tuple[str, int], less: tuple[str, int]) -> Interval:
-    """The mean difference over seeds, which share their data."""
-    first, second = (np.array([value(fit.fit) for fit in _by_law(found, *law)]) for law in (more, less))
+def _difference(
+    measured: Measurements, value: Callable[[Fit], float], more: tuple[str, int], less: tuple[str, int]
+) -> Interval:
+    """The mean difference between two laws over seeds; both laws see the same data per seed."""
+    first, second = (np.array([value(fit.fit) for fit in _by_law(measured, *law)]) for law in (more, less))
     differences: Array = first - second
     return mean_interval(differences)
 
 
-def _all_ones(found: Measured) -> Prediction:
-    fit = _between(found, _r2, ("all", 1), ("banzhaf_masks", 5))
-    credit = _between(found, _pearson, ("banzhaf_masks", 5), ("all", 1))
+def _all_ones(measured: Measurements) -> Prediction:
+    fit = _difference(measured, _r2, ("all", 1), ("banzhaf_masks", 5))
+    credit = _difference(measured, _pearson, ("banzhaf_masks", 5), ("all", 1))
     return Prediction(
         expected=f"Without masks STAS fits the return no worse but recovers the credit less well ({game_name(LAW_GAME)}).",
         found=f"R2 without masks minus with 5: {fit.text}; Pearson with minus without: {credit.text}.",
@@ -242,10 +246,10 @@ def _all_ones(found: Measured) -> Prediction:
     )
 
 
-def _shapley_laws(found: Measured) -> Prediction:
+def _shapley_laws(measured: Measurements) -> Prediction:
     laws = [("permutation", 5), ("owen", 5), ("exact", 1)]
-    laws = [law for law in laws if _by_law(found, *law)]
-    gains = [(law, _between(found, _pearson, law, ("banzhaf_masks", 5))) for law in laws]
+    laws = [law for law in laws if _by_law(measured, *law)]
+    gains = [(law, _difference(measured, _pearson, law, ("banzhaf_masks", 5))) for law in laws]
     return Prediction(
         expected=f"Coalitions by Shapley's laws recover the credit of {game_name(LAW_GAME)} better than independent masks, by "
         f"{BETTER_BY} of Pearson correlation or more.",
@@ -254,10 +258,10 @@ def _shapley_laws(found: Measured) -> Prediction:
     )
 
 
-def _noise(found: Measured) -> Prediction:
-    law = power_law(list(found.noise), list(found.noise.values()))
+def _noise(measured: Measurements) -> Prediction:
+    law = power_law(list(measured.noise), list(measured.noise.values()))
     return Prediction(
         expected="The noise of the scores over draws falls as the root of the number of coalitions: exponent -0.5, within 0.1.",
-        found=f"exponent {law.text}; ratio {found.noise[1]:.2f} with one coalition, {found.noise[5]:.2f} with 5.",
+        found=f"exponent {law.text}; ratio {measured.noise[1]:.2f} with one coalition, {measured.noise[5]:.2f} with 5.",
         verdict=together([above(law, -0.6), below(law, -0.4)]),
     )

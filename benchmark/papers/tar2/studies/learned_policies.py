@@ -1,12 +1,15 @@
-"""Study: did those who learned from redistributed rewards learn the optimum of the game? Experiment E-2 (c) of TAR2.
+"""Study learned-policies.
 
-policy_preservation.py says what becomes of the optimum on paper. Here are the policies that came out of the training: those of
-the suite redistribution-ablations, whose game of own goals has optimal actions that are known exactly (shortest_paths.py). Is a
-policy as good as the best one? If it falls short, the optimum may not have been preserved, or just not been found. So: whether
-its choices are the optimal ones, whether it is sure of those that are not, and whether its return was still rising. Who stands
-for other actions with conviction was led elsewhere; who hesitates has not learned. Where a policy hesitates and rises no more,
-want of signal and a gradient that points elsewhere cannot be told apart here (gradient_variance.py looks at gradients). The
-policies paid at the end or at every step show what learning alone costs: their pay has the game's own optimum.
+Question: are the policies that learned from redistributed rewards optimal for the game, and if not, why?
+Design: the policies of the suite redistribution-ablations, in a game of individual goals whose optimal actions are known
+exactly (shortest_paths.py). For each policy: how far its return falls short of the optimum, whether its most likely actions
+are optimal, how probable its non-optimal actions are, and whether its return was still rising at the end of training.
+Confident non-optimal actions mean that the reward moved the optimum; high entropy means that the policy has not converged. If
+a policy has not converged and no longer improves, a weak signal and a biased gradient cannot be distinguished here
+(gradient_variance.py measures gradients). Policies with episodic and with dense reward are the controls: their reward has the
+game's own optimum.
+Predictions: TAR2's policies are near the optimum, and those that fall short have not converged.
+Source: experiment E-2 (c) of the TAR2 specification; policy_preservation.py has the exact part.
 """
 
 from __future__ import annotations
@@ -27,41 +30,41 @@ from benchmark.experiments.store import Store
 from benchmark.experiments.study_result import Cell, Findings, Prediction, Progress, Table, Verdict
 from benchmark.experiments.suite import Suite, load_suite
 from benchmark.papers.tar2.shortest_paths import best_returns, distances, optimal_actions
+from benchmark.papers.tar2.trained_policies import trained_policies
 from benchmark.papers.toolkit.estimators import Interval, above, below, mean_interval, with_interval
-from benchmark.papers.toolkit.trained_policies import trained_policies
 from benchmark.training.rollout import EpisodeRecorder, play
 
 SEED = 2414
 SUITE = "redistribution-ablations"
 DENSE, SUBJECT = "dense", "tar2"
 VARIANTS = (DENSE, "sparse", "uniform", "ircr", "arel", "stas", "stas-ml", SUBJECT, "team-payment", "tar2-raw")
-"""team-payment is TAR2 paid to the team, whose objective is the game's own but for discounting."""
+"""team-payment: TAR2 with team reward, whose objective is the game's own except for discounting."""
 EPISODES, QUICK_EPISODES = 1000, 50
 NEAR = 0.05
-"""Of the range from the random policy to the best one: a difference that still counts as none; and the same of shares."""
+"""Largest negligible difference, in parts of the range from the random to the best policy, and of shares of decisions."""
 LEARNED = 0.95
-"""Share of successes from which on a policy has learned the game."""
+"""Success rate from which a policy counts as having learned the game."""
 SURE = 0.9
-"""Probability from which on a policy is sure of its most likely action."""
+"""Probability of its most likely action from which a policy counts as confident."""
 
 
 def study(quick: bool, progress: Progress) -> Findings:
-    """All policies; `quick` plays few episodes."""
+    """Runs the study; `quick` plays few episodes."""
     return findings(measure(load_suite(SUITE), Store(), QUICK_EPISODES if quick else EPISODES, progress))
 
 
 @dataclass(frozen=True)
-class Found:
-    """Of one policy. Means over episodes: `sampled`, `greedy` (its undiscounted return, acting so), `short_sampled`,
-    `short_greedy` (by how much it falls short of the best return of these very starts, in parts of the range from the random
-    policy to the best one), `success_sampled`, `success_greedy`.
+class PolicyMeasures:
+    """The measures of one policy. Means over episodes: `sampled`, `greedy` (its undiscounted return, acting so),
+    `short_sampled`, `short_greedy` (by how much it falls short of the best return of these very starts, in parts of the range
+    from the random policy to the best one), `success_sampled`, `success_greedy`.
 
-    Shares of the decisions that matter, an agent's at a step: `optimal_own`, `optimal_there` (its most likely action is
-    optimal, at the states it visits when it samples, and at those that its counterpart visits), `like_own`, `like_there` (it is
-    the counterpart's), `surely_wrong` (it is not optimal, and more probable than `SURE`; own states). `confidence`: the mean
-    probability of its most likely action there. `rise`: of the run's evaluations, the mean of the last quarter less that of the
-    quarter before it, in parts of the range. The counterpart is the dense-trained policy of the same seed; for dense-trained
-    ones themselves, that of the next seed.
+    Shares of the relevant decisions (of an agent at a step): `optimal_own`, `optimal_there` (its most likely action is
+    optimal, at the states it visits when it samples, and at those that its counterpart visits), `like_own`, `like_there` (its
+    most likely action is the counterpart's), `surely_wrong` (its most likely action is not optimal and more probable than
+    `SURE`; own states). `confidence`: the mean probability of its most likely action, own states. `rise`: of the run's
+    evaluations, the mean return of the last quarter minus that of the quarter before it, in parts of the range. The
+    counterpart is the dense-trained policy of the same seed; for dense-trained policies themselves, that of the next seed.
     """
 
     sampled: float
@@ -80,9 +83,10 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What was found of each policy, by variant and seed; the best return, of the episodes' starts and as the task's reference;
-    the share of the available actions that are optimal, where the dense-trained policies come. `budget`: steps of a run."""
+class Measurements:
+    """`policies`: the measures of each policy, by variant and seed. `best`: the maximal return of the episodes' starts;
+    `reference`: over all starts; `chance`: the share of available actions that are optimal, at the states that the
+    dense-trained policies visit; `budget`: steps of a run."""
 
     episodes: int
     task: str
@@ -90,21 +94,21 @@ class Measured:
     best: float
     reference: float
     chance: float
-    found: dict[tuple[str, int], Found]
+    policies: dict[tuple[str, int], PolicyMeasures]
 
     def of(self, variant: str, name: str) -> NDArray[np.float64]:
-        """One number of all policies of a variant, by seed."""
-        return np.array([getattr(each, name) for (which, _), each in self.found.items() if which == variant])
+        """The measure `name` of all policies of a variant, by seed."""
+        return np.array([getattr(each, name) for (key, _), each in self.policies.items() if key == variant])
 
     def mean(self, variant: str, name: str) -> Interval:
-        """Its mean over the seeds."""
+        """The mean over seeds of the measure `name` of a variant."""
         return mean_interval(self.of(variant, name))
 
 
 @dataclass(frozen=True)
 class States:
-    """What M teams saw: observation [M, N, O], available [M, N, A], alive [M, N]; the optimal actions [M, N, A], and whether
-    anything depends on what the agent does [M, N]: not where it can no longer reach its goal."""
+    """M states: observation [M, N, O], available [M, N, A], alive [M, N], the optimal actions [M, N, A], and `matters` [M, N]:
+    whether the agent can still reach its goal, so that its action affects the return."""
 
     observation: Tensor
     available: Tensor
@@ -113,16 +117,16 @@ class States:
     matters: Tensor
 
     def choices(self, actor: Algorithm) -> tuple[Tensor, Tensor]:
-        """The actor's most likely actions [M, N] and their probabilities. Raises ValueError if it remembers anything."""
+        """The actor's most likely actions [M, N] and their probabilities. Raises ValueError if it is recurrent."""
         generator = torch.Generator()
         memory = actor.begin(len(self.observation), "greedy", generator)
         if memory:
-            raise ValueError(f"states without their past say nothing to a policy that remembers {', '.join(memory)}")
+            raise ValueError(f"a policy with memory ({', '.join(memory)}) cannot be evaluated at single states")
         step = actor.act(self.observation, self.available, self.alive, memory, "greedy", generator)
         return step.action, step.log_probability.exp()
 
     def share(self, right: Tensor) -> float:
-        """The mean of `right` [M, N] over the decisions that matter."""
+        """The mean of `right` [M, N] over the relevant decisions."""
         return float(right[self.matters].double().mean())
 
     def optimality(self, action: Tensor) -> Tensor:
@@ -130,11 +134,11 @@ class States:
         return self.optimal.gather(-1, action[..., None]).squeeze(-1)
 
 
-class Ground:
-    """Where all policies play the same starts of a task of own goals.
+class Evaluator:
+    """Plays all policies from the same starts of a task of individual goals.
 
-    `best`: the largest return of each start; `reference`: the mean of that over all starts; `span`: the range, from the mean
-    return of the random policy to it.
+    `best`: the maximal return of each start; `reference`: its mean over all starts; `span`: the range, `reference` minus the
+    mean return of the random policy.
     """
 
     def __init__(self, task: Task, episodes: int) -> None:
@@ -152,42 +156,43 @@ class Ground:
         self.best = best_returns(distance, self._horizon, task.native.parameters["positive"])
 
     def play(self, actor: Algorithm, mode: Literal["greedy", "sample"], *purpose: str | int) -> Episodes:
-        """One episode from each start; what is drawn is a function of `purpose`."""
+        """One episode from each start; random draws depend only on the seed and `purpose`."""
         generator = torch.Generator().manual_seed(derive(SEED, *purpose))
         length = play(self._environment, actor, self._starts, mode, generator, self._recorder)
         return self._recorder.episodes(self._environment, length, self._starts)
 
     def states(self, episodes: Episodes) -> States:
-        """Those in which the episodes' actions were chosen."""
+        """The states in which the episodes' actions were chosen."""
         running = episodes.running
-        seen = episodes.observation[:, :-1][running]
+        observation = episodes.observation[:, :-1][running]
         left = (self._horizon - torch.arange(running.shape[1])).expand_as(running)[running]
         return States(
-            observation=seen,
+            observation=observation,
             available=episodes.available[:, :-1][running],
             alive=episodes.alive[:, :-1][running],
-            optimal=optimal_actions(seen, self._side),
-            matters=distances(seen, self._side) <= left[:, None],
+            optimal=optimal_actions(observation, self._side),
+            matters=distances(observation, self._side) <= left[:, None],
         )
 
     def short(self, episodes: Episodes) -> float:
-        """By how much the episodes fall short of the best ones, in parts of the range."""
+        """The mean difference between the maximal and the episodes' returns, in parts of the range."""
         missing = (self.best - episodes.team_reward.double().sum(1)).mean()
         return _rounded(float(missing) / self.span)
 
 
-def judged(
-    ground: Ground, actor: Algorithm, own: Episodes, greedy: Episodes, counterpart: Algorithm, there: States, rise: float
-) -> Found:
-    """A policy by its sampled and greedy episodes, and beside its counterpart, which comes `there`."""
-    here = ground.states(own)
+def evaluate(
+    evaluator: Evaluator, actor: Algorithm, own: Episodes, greedy: Episodes, counterpart: Algorithm, there: States, rise: float
+) -> PolicyMeasures:
+    """The measures of a policy from its sampled (`own`) and greedy episodes and the states that its counterpart visits
+    (`there`)."""
+    here = evaluator.states(own)
     (action, probability), (action_there, _) = here.choices(actor), there.choices(actor)
     wrong = ~here.optimality(action)
-    return Found(
+    return PolicyMeasures(
         sampled=_rounded(float(own.team_reward.double().sum(1).mean())),
         greedy=_rounded(float(greedy.team_reward.double().sum(1).mean())),
-        short_sampled=ground.short(own),
-        short_greedy=ground.short(greedy),
+        short_sampled=evaluator.short(own),
+        short_greedy=evaluator.short(greedy),
         success_sampled=float(own.success.double().mean()),
         success_greedy=float(greedy.success.double().mean()),
         optimal_own=1 - here.share(wrong),
@@ -200,47 +205,47 @@ def judged(
     )
 
 
-def measure(suite: Suite, store: Store, episodes: int, progress: Progress) -> Measured:
-    """Plays and questions every policy. Raises ImpossibleRun where one of them is missing."""
+def measure(suite: Suite, store: Store, episodes: int, progress: Progress) -> Measurements:
+    """Evaluates all policies. Raises ImpossibleRun if one of them is missing."""
     entry, seeds = suite.tasks[0], suite.seeds
-    ground = Ground(get_task(entry.task), episodes)
-    runs = trained_policies([run for run in suite.runs() if run.variant in VARIANTS], store, ground.team)
-    sampled = {seed: ground.play(runs[DENSE, seed].actor, "sample", DENSE, seed) for seed in seeds}
-    there = {seed: ground.states(each) for seed, each in sampled.items()}
-    found: dict[tuple[str, int], Found] = {}
+    evaluator = Evaluator(get_task(entry.task), episodes)
+    runs = trained_policies([run for run in suite.runs() if run.variant in VARIANTS], store, evaluator.team)
+    sampled = {seed: evaluator.play(runs[DENSE, seed].actor, "sample", DENSE, seed) for seed in seeds}
+    there = {seed: evaluator.states(each) for seed, each in sampled.items()}
+    measures: dict[tuple[str, int], PolicyMeasures] = {}
     for variant in VARIANTS:
-        for place, seed in enumerate(seeds):
-            progress(len(found), len(runs), f"{variant}, seed {seed}")
+        for index, seed in enumerate(seeds):
+            progress(len(measures), len(runs), f"{variant}, seed {seed}")
             actor = runs[variant, seed].actor
-            other = seeds[(place + 1) % len(seeds)] if variant == DENSE else seed
-            own = sampled[seed] if variant == DENSE else ground.play(actor, "sample", variant, seed)
-            greedy = ground.play(actor, "greedy", variant, seed)
-            rose = rise(runs[variant, seed].record) / ground.span
+            other = seeds[(index + 1) % len(seeds)] if variant == DENSE else seed
+            own = sampled[seed] if variant == DENSE else evaluator.play(actor, "sample", variant, seed)
+            greedy = evaluator.play(actor, "greedy", variant, seed)
+            increase = rise(runs[variant, seed].record) / evaluator.span
             counterpart = runs[DENSE, other].actor
-            found[variant, seed] = judged(ground, actor, own, greedy, counterpart, there[other], rose)
+            measures[variant, seed] = evaluate(evaluator, actor, own, greedy, counterpart, there[other], increase)
     progress(len(runs), len(runs), "done")
     chance = np.mean([each.share(each.optimal.sum(-1) / each.available.sum(-1)) for each in there.values()])
-    best = _rounded(float(ground.best.mean()))
-    return Measured(episodes, entry.task, entry.budget, best, ground.reference, float(chance), found)
+    best = _rounded(float(evaluator.best.mean()))
+    return Measurements(episodes, entry.task, entry.budget, best, evaluator.reference, float(chance), measures)
 
 
 def _rounded(number: float) -> float:
-    """To six digits after the point: sums of rewards in single precision are no better. Never minus zero."""
+    """To six digits after the point, the accuracy of sums of rewards in single precision. Never minus zero."""
     return round(number, 6) + 0.0
 
 
 def rise(record: Record) -> float:
-    """The mean return over the last quarter of a run's evaluations, less that over the quarter before it."""
+    """The mean return over the last quarter of a run's evaluations minus that over the quarter before it."""
     means = [float(np.mean(point.returns)) for point in record.outcome.evaluations]
     quarter = len(means) // 4
     return float(np.mean(means[-quarter:]) - np.mean(means[-2 * quarter : -quarter]))
 
 
-# What is said
+# Findings
 
 
-def findings(measured: Measured) -> Findings:
-    """What the policies say."""
+def findings(measured: Measurements) -> Findings:
+    """Design, predictions and tables from the policies."""
     seeds = len(measured.of(SUBJECT, "sampled"))
     return Findings(
         design=(
@@ -248,20 +253,21 @@ def findings(measured: Measured) -> Findings:
             f"{measured.budget:,} steps), on the same {measured.episodes:,} fresh starts, sampled and greedy. Best return of "
             f"these starts: {measured.best:.4f} (over all starts {measured.reference:.4f}). A policy falls short of it in "
             "parts of the range from the random to the best policy. Decisions: an agent's at a step of the sampled episodes, "
-            "unless it cannot reach its goal any more. Optimal: what brings the agent nearer to its goal, or keeps it there; a "
-            f"random choice does so in {measured.chance:.1%} of them. Counterpart: the dense-trained policy of the same seed, "
-            "for these themselves that of the next seed; two optimal policies need not agree. Learned: succeeds in "
-            f"{LEARNED:.0%} of the sampled episodes. Surely wrong: not optimal, and more probable than {SURE:.0%}. Rise: "
-            "of the mean return from the third to the last quarter of the evaluations in the training, in parts of the range; "
-            f"rising: by more than {NEAR:g}. A policy that hesitates and does not rise may lack signal, or follow a gradient "
-            "that points elsewhere: these numbers do not tell the two apart. Intervals: 95 %, Student's t, over seeds."
+            "unless it cannot reach its goal any more. Optimal: an action that brings the agent nearer to its goal, or keeps "
+            f"it there; a random choice does so in {measured.chance:.1%} of them. Counterpart: the dense-trained policy of "
+            "the same seed, for these themselves that of the next seed; two optimal policies need not agree. Learned: "
+            f"succeeds in {LEARNED:.0%} of the sampled episodes. Surely wrong: not optimal, and more probable than "
+            f"{SURE:.0%}. Rise: of the mean return from the third to the last quarter of the evaluations in the training, in "
+            f"parts of the range; rising: by more than {NEAR:g}. A policy that has not converged and does not rise may lack "
+            "signal, or follow a biased gradient: these numbers do not distinguish the two. Intervals: 95 %, "
+            "Student's t, over seeds."
         ),
         predictions=(_near(measured), _like(measured), _learned_the_same(measured), _unlearned(measured)),
         tables=(_returns_table(measured), _choices_table(measured), _policies_table(measured)),
     )
 
 
-def _returns_table(measured: Measured) -> Table:
+def _returns_table(measured: Measurements) -> Table:
     rows = []
     for variant in VARIANTS:
         row: list[Cell] = [variant]
@@ -279,7 +285,7 @@ def _returns_table(measured: Measured) -> Table:
     )
 
 
-def _choices_table(measured: Measured) -> Table:
+def _choices_table(measured: Measurements) -> Table:
     rows = []
     for variant in VARIANTS:
         row: list[Cell] = [variant]
@@ -297,15 +303,15 @@ def _choices_table(measured: Measured) -> Table:
     )
 
 
-def _policies_table(measured: Measured) -> Table:
+def _policies_table(measured: Measurements) -> Table:
     return Table.of(
         "Every policy",
-        ("variant", "seed", *(entry.name.replace("_", ", ") for entry in fields(Found))),
-        ([*who, *astuple(each)] for who, each in measured.found.items()),
+        ("variant", "seed", *(entry.name.replace("_", ", ") for entry in fields(PolicyMeasures))),
+        ([*key, *astuple(each)] for key, each in measured.policies.items()),
     )
 
 
-def _near(measured: Measured) -> Prediction:
+def _near(measured: Measurements) -> Prediction:
     short = measured.mean(SUBJECT, "short_sampled")
     others = (DENSE, "sparse", "team-payment")
     beside = (f"{name} {measured.mean(name, 'short_sampled').text}" for name in others)
@@ -319,26 +325,26 @@ def _near(measured: Measured) -> Prediction:
     )
 
 
-def _diagnosis(measured: Measured, variant: str) -> str:
-    """How many policies of a variant have learned, are led elsewhere, or have just not learned."""
-    found = [each for (which, _), each in measured.found.items() if which == variant]
-    others = [each for each in found if each.success_sampled < LEARNED]
+def _diagnosis(measured: Measurements, variant: str) -> str:
+    """How many policies of a variant have learned, are confident of wrong actions, or have not converged."""
+    policies = [each for (key, _), each in measured.policies.items() if key == variant]
+    others = [each for each in policies if each.success_sampled < LEARNED]
     elsewhere = sum(each.surely_wrong >= NEAR for each in others)
     rising = sum(each.surely_wrong < NEAR < each.rise for each in others)
     return (
-        f"{len(found) - len(others)} of {len(found)} have learned (success rate "
-        f"{measured.mean(variant, 'success_sampled').value:.2f}); of the others {elsewhere} are sure of wrong actions, "
-        f"{rising} hesitate and were still rising, {len(others) - elsewhere - rising} hesitate and were not"
+        f"{len(policies) - len(others)} of {len(policies)} have learned (success rate "
+        f"{measured.mean(variant, 'success_sampled').value:.2f}); of the others {elsewhere} are confident of wrong "
+        f"actions, {rising} have not converged and were still rising, {len(others) - elsewhere - rising} have not and were not"
     )
 
 
-def _like(measured: Measured) -> Prediction:
+def _like(measured: Measurements) -> Prediction:
     there, own, its = (SUBJECT, "optimal_there"), (SUBJECT, "optimal_own"), (DENSE, "optimal_own")
     difference = mean_interval(measured.of(*there) - measured.of(*its))
     same = [measured.mean(variant, "like_there").value for variant in (SUBJECT, DENSE)]
     return Prediction(
-        expected="Where the dense-trained policy comes, TAR2's most likely actions are optimal as often as its own, or at most "
-        f"{NEAR:g} less often.",
+        expected="At the states that the dense-trained policy visits, TAR2's most likely actions are optimal as often as its "
+        f"own, or at most {NEAR:g} less often.",
         found=(
             f"TAR2 {measured.mean(*there).text}, dense {measured.mean(*its).text}, difference {difference.text}; at the states "
             f"that it visits itself TAR2 {measured.mean(*own).text}. The dense-trained policy's very action: {same[0]:.3f}; "
@@ -348,28 +354,28 @@ def _like(measured: Measured) -> Prediction:
     )
 
 
-def _learned_the_same(measured: Measured) -> Prediction:
-    learned = {who: each.optimal_own for who, each in measured.found.items() if each.success_sampled >= LEARNED}
+def _learned_the_same(measured: Measurements) -> Prediction:
+    learned = {key: each.optimal_own for key, each in measured.policies.items() if each.success_sampled >= LEARNED}
     verdict: Verdict = "undecided"
-    found = "no policy has learned the game."
+    text = "no policy has learned the game."
     if learned:
         verdict = "supported" if min(learned.values()) >= 1 - NEAR else "not supported"
-        worst = min(learned, key=lambda who: learned[who])
-        text = ", ".join(dict.fromkeys(variant for variant, _ in learned))
-        found = (
-            f"{len(learned)} of {len(measured.found)} policies have learned, of {text}; their choices are optimal in "
+        worst = min(learned, key=lambda key: learned[key])
+        variants = ", ".join(dict.fromkeys(variant for variant, _ in learned))
+        text = (
+            f"{len(learned)} of {len(measured.policies)} policies have learned, of {variants}; their choices are optimal in "
             f"{np.mean(list(learned.values())):.1%} of the decisions, least often in {learned[worst]:.1%} ({_named(worst)})."
         )
     return Prediction(
-        expected=f"Whoever has learned the game has learned its optimum: {1 - NEAR:.0%} of the decisions are optimal.",
-        found=found,
+        expected=f"Policies that have learned the game have learned its optimum: {1 - NEAR:.0%} of the decisions are optimal.",
+        found=text,
         verdict=verdict,
     )
 
 
-def _unlearned(measured: Measured) -> Prediction:
-    short = {who: each for who, each in measured.found.items() if each.short_sampled > NEAR}
-    sure = {who: each for who, each in short.items() if each.surely_wrong >= NEAR}
+def _unlearned(measured: Measurements) -> Prediction:
+    short = {key: each for key, each in measured.policies.items() if each.short_sampled > NEAR}
+    sure = {key: each for key, each in short.items() if each.surely_wrong >= NEAR}
     verdict: Verdict = "undecided"
     if short:
         verdict = "not supported" if sure else "supported"
@@ -378,19 +384,19 @@ def _unlearned(measured: Measured) -> Prediction:
     )
     largest = max((each.surely_wrong for each in short.values()), default=0.0)
     return Prediction(
-        expected="Policies that fall short were not led elsewhere, they have not learned: they are sure of a wrong action in "
+        expected="Policies that fall short have not converged to a wrong optimum: they are confident of a wrong action in "
         f"less than {NEAR:.0%} of their decisions.",
         found=(
-            f"{len(short)} of {len(measured.found)} policies fall short by more than {NEAR:g}, {len(sure)} of these are sure "
-            f"of wrong actions ({'; '.join(by_variant) or 'none'}), at most in {largest:.1%} of the decisions."
+            f"{len(short)} of {len(measured.policies)} policies fall short by more than {NEAR:g}, {len(sure)} of these are "
+            f"confident of wrong actions ({'; '.join(by_variant) or 'none'}), at most in {largest:.1%} of the decisions."
         ),
         verdict=verdict,
     )
 
 
-def _tally(found: dict[tuple[str, int], Found], variant: str) -> int:
-    return sum(which == variant for which, _ in found)
+def _tally(policies: dict[tuple[str, int], PolicyMeasures], variant: str) -> int:
+    return sum(key == variant for key, _ in policies)
 
 
-def _named(who: tuple[str, int]) -> str:
-    return f"{who[0]}, seed {who[1]}"
+def _named(key: tuple[str, int]) -> str:
+    return f"{key[0]}, seed {key[1]}"

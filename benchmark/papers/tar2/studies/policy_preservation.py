@@ -1,11 +1,13 @@
-"""Study: does a redistributed return leave optimal policies and gradient directions as they were? Exact, by enumeration.
+"""Study policy-preservation.
 
-TAR2 claims that its redistribution preserves the optimal policy and the direction of the policy gradient. Replacing the
-reward at the end by shares that sum to the return is shaping by a potential that is 0 at both ends, so the undiscounted
-objective of the *team's sum* is the same for every policy. Nothing of the kind holds for one agent's shares, whose sum is
-W_i(tau) R(tau) with a weight that depends on the trajectory, nor below a discount of 1 unless the shares are repaired by
-gamma^(L-1-t). Here all of it is measured on small random problems whose every joint history is written down (tabular.py),
-with shares from random scores through the very normaliser that TAR2 uses.
+Question: does redistribution preserve the optimal policies and the direction of the policy gradient, as TAR2 claims?
+Design: exact, by enumeration of all joint histories of small random problems (history_games.py), with shares of random scores
+through the normalisers of TAR2.
+Predictions: replacing the episodic reward by shares that sum to the return is shaping by a potential that is 0 at both ends, so
+the undiscounted objective of the *team's sum* is the same for each policy. This does not hold for an agent's individual shares,
+whose sum W_i(tau) R(tau) has a weight that depends on the trajectory, nor with a discount below 1, unless the shares are
+multiplied by gamma^(L-1-t).
+Source: Kapoor et al. 2024, arXiv 2412.14779; experiment E-2 (b) and section 8 of the TAR2 specification.
 """
 
 from __future__ import annotations
@@ -15,20 +17,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.special import softmax
 
 from algorithms.redistribution.models.normaliser import Kind, normalised_rewards
 from algorithms.seeds import derive
 from benchmark.experiments.study_result import Findings, Prediction, Progress, Table
-from benchmark.papers.toolkit.estimators import Interval, cosine, holds, mean_interval, share, with_interval
-from benchmark.papers.toolkit.history_games import (
+from benchmark.papers.tar2.history_games import (
     Array,
     Histories,
     equilibria,
     histories_of,
     optima,
     random_problem,
-    softmax_policy,
 )
+from benchmark.papers.toolkit.estimators import Interval, cosine, holds, mean_interval, share, with_interval
 
 SEED = 2411
 PROBLEMS, QUICK_PROBLEMS = 500, 12
@@ -41,7 +43,7 @@ LENGTHS = {"equal": False, "different": True}
 
 
 def study(quick: bool, progress: Progress) -> Findings:
-    """All of it; `quick` takes fewer problems."""
+    """Runs the study; `quick` takes few problems."""
     problems = QUICK_PROBLEMS if quick else PROBLEMS
     cases: list[Case] = []
     for done, (lengths, variable) in enumerate(LENGTHS.items()):
@@ -49,7 +51,7 @@ def study(quick: bool, progress: Progress) -> Findings:
         generator = np.random.default_rng(derive(SEED, lengths))
         for _ in range(problems):
             problem = random_problem(generator, variable_length=variable)
-            cases += judged(problem, lengths, generator)
+            cases += measure(problem, lengths, generator)
     progress(len(LENGTHS), len(LENGTHS), "done")
     return Findings(
         design=(
@@ -68,12 +70,13 @@ def study(quick: bool, progress: Progress) -> Findings:
 class Case:
     """One problem under one kind of shares.
 
-    `change`: largest |J' - J| / max(1, |J|) over the policies, `same_optima`: whether the optimal policies are those of
-    the original, each by discount: "1", "0.99", "0.99 repaired". `own_optima_differ`: for some agent, paid its own shares,
-    the joint policies it likes best are not the team's. `unstable`: no optimal joint policy is an equilibrium of the
-    agents' own sums. `equilibrium`: the mean of the pure equilibria's values, 1 the best policy's and 0 the mean of all;
-    None where there is none. `cosines`: of the exact gradient with that of the sparse reward, by (payment, estimator).
-    `weights`: the smallest share of the return that one agent gets in any history.
+    `change`: largest |J' - J| / max(1, |J|) over the policies, `same_optima`: whether the optimal policies are those of the
+    original, each by discount: "1", "0.99", "0.99 repaired". `own_optima_differ`: for some agent, the joint policies that
+    maximise its individual shares are not the team's optimal ones. `unstable`: no optimal joint policy is an equilibrium of
+    the game of individual shares. `equilibrium`: the mean value of its pure equilibria, where 1 is the best policy's value and
+    0 the mean over all policies; None if there is no pure equilibrium. `cosines`: of the exact gradient with that of the
+    sparse reward, by (payment, estimator). `smallest_weight`: the smallest share of the return that one agent gets in any
+    history.
     """
 
     lengths: str
@@ -88,15 +91,15 @@ class Case:
     smallest_weight: float
 
 
-def judged(problem: Histories, lengths: str, generator: np.random.Generator) -> list[Case]:
-    """The problem under every kind of shares."""
+def measure(problem: Histories, lengths: str, generator: np.random.Generator) -> list[Case]:
+    """The problem under each kind of shares."""
     logits = generator.standard_normal((2, *problem.state.shape[1:], problem.states, problem.actions))
-    policies = [softmax_policy(generator.standard_normal(logits.shape)) for _ in range(RANDOM_POLICIES)]
+    policies = [softmax(generator.standard_normal(logits.shape), axis=-1) for _ in range(RANDOM_POLICIES)]
     cases = []
-    made = {("uniform", "none"): uniform_shares(problem)}
-    made |= {(kind, source): shares_of(problem, kind, source, generator) for kind in NORMALISERS for source in SCORES}
-    for (kind, source), shares in made.items():
-        cases.append(_case(problem, lengths, kind, source, shares, policies, softmax_policy(logits)))
+    shares_by_kind = {("uniform", "none"): uniform_shares(problem)}
+    shares_by_kind |= {(kind, source): shares_of(problem, kind, source, generator) for kind in NORMALISERS for source in SCORES}
+    for (kind, source), shares in shares_by_kind.items():
+        cases.append(_case(problem, lengths, kind, source, shares, policies, softmax(logits, axis=-1)))
     return cases
 
 
@@ -111,20 +114,20 @@ def shares_of(problem: Histories, kind: Kind, source: str, generator: np.random.
     scores = generator.standard_normal(problem.action.shape)
     if source == "past only":
         scores = _by_past(problem, scores)
-    found = normalised_rewards(
+    shares = normalised_rewards(
         torch.from_numpy(scores), torch.from_numpy(problem.acting.copy()), torch.from_numpy(problem.returns), kind=kind
     )
-    result: Array = found.numpy()
+    result: Array = shares.numpy()
     return result
 
 
 def _by_past(problem: Histories, scores: Array) -> Array:
-    """The same scores for all histories that agree up to and with the step's actions: those of the first of them."""
+    """Equal scores for all histories that agree up to and including the step's actions: those of the first of them."""
     result = np.empty_like(scores)
     seen = np.concatenate([problem.state[:, :, None], problem.action, problem.running[:, :, None]], 2)
     for t in range(seen.shape[1]):
-        _, first, place = np.unique(seen[:, : t + 1].reshape(len(seen), -1), axis=0, return_index=True, return_inverse=True)
-        result[:, t] = scores[first[place.ravel()], t]
+        _, first, group = np.unique(seen[:, : t + 1].reshape(len(seen), -1), axis=0, return_index=True, return_inverse=True)
+        result[:, t] = scores[first[group.ravel()], t]
     return result
 
 
@@ -173,18 +176,18 @@ ESTIMATORS = ("full return", "reward to go")
 
 
 def cosines(problem: Histories, policy: Array, shares: Array) -> dict[tuple[str, str], float]:
-    """Of the exact gradients under the shares with the one under the sparse reward, by payment and estimator."""
+    """Cosines of the exact gradients under the shares with that under the sparse reward, by payment and estimator."""
     sparse = problem.gradient(policy, np.broadcast_to(problem.returns[:, None, None], shares.shape))
-    found = {}
+    by_kind = {}
     for payment, estimator in itertools.product(PAYMENTS, ESTIMATORS):
         reward = np.broadcast_to(shares.sum(2, keepdims=True), shares.shape) if payment == "team" else shares
         to_go = reward[:, ::-1].cumsum(1)[:, ::-1]
         worth = np.broadcast_to(to_go[:, :1], shares.shape) if estimator == "full return" else to_go
-        found[payment, estimator] = cosine(problem.gradient(policy, worth), sparse)
-    return found
+        by_kind[payment, estimator] = cosine(problem.gradient(policy, worth), sparse)
+    return by_kind
 
 
-# What is said of the cases
+# Findings
 
 
 def _chosen(cases: list[Case], **wanted: str) -> list[Case]:
@@ -198,9 +201,9 @@ def _groups(cases: list[Case]) -> list[tuple[tuple[str, str, str], list[Case]]]:
 
 
 def objective_table(cases: list[Case]) -> Table:
-    """What the team's payment does to the objective."""
+    """The effect of team reward on the objective."""
     return Table.of(
-        "Paid the team's sum: largest relative change of an objective, and how often the optimal policies stay",
+        "Team reward: largest relative change of an objective, and how often the optimal policies stay",
         (
             *("episode lengths", "weights", "scores see", "discount", "largest change of J"),
             *(*with_interval("same optimal policies"), "problems"),
@@ -218,7 +221,7 @@ def _share_same(group: list[Case], discount: str) -> Interval:
 
 
 def agents_table(cases: list[Case]) -> Table:
-    """What the agents' own payment does to what they want."""
+    """The effect of individual rewards on the agents' optima."""
     rows = []
     for key, group in _groups(cases):
         differ = share(sum(case.own_optima_differ for case in group), len(group))
@@ -226,7 +229,7 @@ def agents_table(cases: list[Case]) -> Table:
         levels = [case.equilibrium for case in group if case.equilibrium is not None]
         rows.append([*key, *differ, *unstable, len(levels), float(np.mean(levels)) if levels else None])
     return Table.of(
-        "Paid its own shares, undiscounted: how often some agent's favourite joint policies are not the optimal ones, how "
+        "Individual shares, undiscounted: how often some agent's favourite joint policies are not the optimal ones, how "
         "often no optimal policy is an equilibrium, and how good the pure equilibria are (1 the best policy, 0 the mean one)",
         (
             *("episode lengths", "weights", "scores see", *with_interval("own optimum differs")),
@@ -237,14 +240,14 @@ def agents_table(cases: list[Case]) -> Table:
 
 
 def gradient_table(cases: list[Case]) -> Table:
-    """Directions of the exact gradients."""
+    """Cosines of the exact gradients."""
     rows = []
     for (kind, source), payment, estimator in itertools.product(
         dict.fromkeys((case.kind, case.scores) for case in cases), PAYMENTS, ESTIMATORS
     ):
-        found = _cosines(cases, kind, source, payment, estimator)
-        away = share(int((found < 0).sum()), len(found))
-        rows.append([kind, source, payment, estimator, *mean_interval(found), float(found.min()), *away])
+        values = _cosines(cases, kind, source, payment, estimator)
+        negative = share(int((values < 0).sum()), len(values))
+        rows.append([kind, source, payment, estimator, *mean_interval(values), float(values.min()), *negative])
     return Table.of(
         "Cosine between the exact gradients under redistributed and sparse reward, at random policies, undiscounted",
         (
@@ -264,29 +267,29 @@ def _cosines(cases: list[Case], kind: str, source: str, payment: str, estimator:
 
 def toy() -> dict[str, tuple[Array, Array]]:
     """Two steps, one agent, logits (0.3, -0.4) of action 1, returns 0, 1, 2, 5 of the actions 00, 01, 10, 11: by weights, the
-    gradients [2] of the full return and of the reward to go. Hindsight: the first step gets 0.9 if the second action is 1,
-    else 0.1; the causal prefix pays what the first action decides."""
+    gradients [2] of the full return and of the reward to go. Hindsight: the first step gets 0.9 of the return if the second
+    action is 1, else 0.1. Causal prefix: the first step gets the mean return given its action."""
     transitions = np.zeros((2, 1, 2, 2))
     transitions[..., 0] = 1.0
     reward = np.zeros((2, 1, 2))
-    found = histories_of(transitions, reward, horizon=2)
-    assert found is not None
-    first, second = found.action[:, 0, 0], found.action[:, 1, 0]
+    problem = histories_of(transitions, reward, horizon=2)
+    assert problem is not None
+    first, second = problem.action[:, 0, 0], problem.action[:, 1, 0]
     returns = np.array([[0.0, 1.0], [2.0, 5.0]])[first, second]
-    policy = softmax_policy(np.array([[0.0, 0.3], [0.0, -0.4]]).reshape(1, 2, 1, 2))
-    paid_first = {
+    policy = softmax(np.array([[0.0, 0.3], [0.0, -0.4]]).reshape(1, 2, 1, 2), axis=-1)
+    first_rewards = {
         "uniform": returns / 2,
         "hindsight": np.where(second == 1, 0.9, 0.1) * returns,
         "causal prefix": np.where(first == 1, 3.0, 0.5),
     }
     gradients = {}
-    for name, paid in paid_first.items():
-        shares = np.stack([paid, returns - paid], 1)
+    for name, first_reward in first_rewards.items():
+        shares = np.stack([first_reward, returns - first_reward], 1)
         to_go = shares[:, ::-1].cumsum(1)[:, ::-1]
         full = np.broadcast_to(shares.sum(1, keepdims=True), shares.shape)
         gradients[name] = (
-            found.gradient(policy, full[:, :, None])[0, :, 0, 1],
-            found.gradient(policy, to_go[:, :, None])[0, :, 0, 1],
+            problem.gradient(policy, full[:, :, None])[0, :, 0, 1],
+            problem.gradient(policy, to_go[:, :, None])[0, :, 0, 1],
         )
     return gradients
 
@@ -306,19 +309,19 @@ def counterexample() -> tuple[float, float]:
     transitions = np.zeros((1, 1, 2, 2, 2))
     transitions[..., 1] = 1.0
     reward = np.array([[1.0, 1.0], [2.0, 2.0]]).reshape(1, 1, 2, 2)
-    found = histories_of(transitions, reward, horizon=1)
-    assert found is not None
-    own = np.where(found.action[:, 0, 0] == 1, 0.2, 0.9) * found.returns
+    problem = histories_of(transitions, reward, horizon=1)
+    assert problem is not None
+    own = np.where(problem.action[:, 0, 0] == 1, 0.2, 0.9) * problem.returns
     policy = np.full((2, 1, 1, 2), 0.5)
-    worths = (np.stack([total, total], 1)[:, None] for total in (found.returns, own))
-    team, agent = (float(found.gradient(policy, worth)[0, 0, 0, 1]) for worth in worths)
+    worths = (np.stack([total, total], 1)[:, None] for total in (problem.returns, own))
+    team, agent = (float(problem.gradient(policy, worth)[0, 0, 0, 1]) for worth in worths)
     return team, agent
 
 
 def counterexample_table() -> Table:
     """The two gradients, which have opposite signs."""
     return Table.of(
-        "One step: the better action (2, not 1) pays its agent less (0.2 of it, not 0.9); gradients at an even policy",
+        "One step: the better action (return 2, not 1) gives a smaller share (0.2, not 0.9); gradients at an even policy",
         ("by the team's objective", "by the agent's own shares"),
         [counterexample()],
     )
@@ -331,7 +334,7 @@ _VALID = ("uniform", "fixed", "softmax")
 
 
 def predictions(cases: list[Case]) -> tuple[Prediction, ...]:
-    """What the specification expects, against the cases."""
+    """The predictions of the specification, with their verdicts."""
     valid = [case for case in cases if case.kind in _VALID]
     learned = [case for case in cases if case.kind == "fixed"]
     return (_team_undiscounted(valid), _discounted(valid), _released(cases), _agents(learned), _direction(cases))
@@ -341,7 +344,7 @@ def _team_undiscounted(valid: list[Case]) -> Prediction:
     change = max(case.change["1"] for case in valid)
     same = share(sum(case.same_optima["1"] for case in valid), len(valid))
     return Prediction(
-        expected="Paid the team's sum, undiscounted, by weights that sum to 1: the objective of every policy and the optimal "
+        expected="With team reward, undiscounted, and weights that sum to 1: the objective of every policy and the optimal "
         "policies are unchanged, whatever the scores.",
         found=f"largest relative change of an objective {change:.1e}; same optimal policies in {same.value:.1%} of "
         f"{len(valid)} cases.",
@@ -380,7 +383,7 @@ def _agents(learned: list[Case]) -> Prediction:
     unstable = share(sum(case.unstable for case in learned), len(learned))
     team, agent = counterexample()
     return Prediction(
-        expected="Paid each its own shares, what an agent likes best is not what is best for the team: a share of "
+        expected="With individual shares an agent's optimum is not the team's: a share of "
         "problems above 0, and gradients +0.25 and -0.125 in the counterexample.",
         found=f"fixed normaliser: some agent's optimum differs in {differ.text}, no optimal policy is an equilibrium in "
         f"{unstable.text} of the cases; gradients {team:+.4g} and {agent:+.4g}.",
@@ -396,8 +399,8 @@ def _direction(cases: list[Case]) -> Prediction:
     to_go = mean_interval(np.concatenate([_cosines(cases, "fixed", source, "team", "reward to go") for source in SCORES]))
     return Prediction(
         expected="The gradient keeps its direction for the team's sum of the full return, and an agent's keeps its sign on "
-        "every single trajectory; on average it turns, for an agent's own shares and for the reward to go.",
+        "every single trajectory; on average it has another direction, for individual shares and for the reward to go.",
         found=f"team, full return: smallest cosine {team:.9f}; smallest weight of an agent in a history {smallest:.1g}; fixed "
-        f"normaliser, mean cosine: own shares {own.text}, team's reward to go {to_go.text}.",
+        f"normaliser, mean cosine: individual shares {own.text}, team's reward to go {to_go.text}.",
         verdict=holds(team > 1 - EXACT and smallest > -EXACT and own.high < 1 and to_go.high < 1),
     )

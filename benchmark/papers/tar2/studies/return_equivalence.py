@@ -1,9 +1,13 @@
-"""Study: do redistributed rewards sum to the return on real episodes, deaths included?
+"""Study return-equivalence.
 
-Whoever's shares sum to the return keeps the team's objective (policy_preservation.py). TAR2's normaliser is said to make them
-do so by construction. As released it does not: a step at which one agent lives has no range of scores to divide by, and its
-part of the return is lost. AREL and STAS are paid as regressed, so that their sums are as right as their fit. IRCR does not aim
-at the return at all: on episodes of one length it is an affine map of uniform shares, on others it may pay for survival.
+Question: do redistributed rewards sum to the return on real episodes, including those with deaths?
+Design: episodes of an untrained and of a trained policy on SMAClite; shares of random and of fitted scores through TAR2's
+normalisers, and unnormalised shares of fitted models.
+Predictions: normalised shares sum to the return, which preserves the team's objective (policy_preservation.py); the released
+normaliser does not: at a step with one living agent the range of scores is 0, and that step's part of the return is lost. AREL
+and STAS miss the return by their regression error. IRCR does not aim at the return: on episodes of one length it is an affine
+map of uniform shares, on others it can reward survival.
+Source: experiment E-15 of the TAR2 specification.
 """
 
 from __future__ import annotations
@@ -20,12 +24,13 @@ from algorithms.policy_gradient.redistributor import Redistributor
 from algorithms.redistribution.models.learned import LearnedRedistributor
 from algorithms.redistribution.models.normaliser import Kind, normalised_rewards
 from algorithms.seeds import derive
+from algorithms.team import TeamShape
 from benchmark.experiments.study_result import Findings, Prediction, Progress, Table
 from benchmark.papers.toolkit.reward_model_fits import (
     SMALL_MODEL,
-    Stage,
+    FrozenPolicyRollouts,
     fitted,
-    policies_on_the_way,
+    policies_during_training,
     return_r2,
     scores_of,
     shares_of,
@@ -45,13 +50,13 @@ LEVEL = 1e-5
 AFFINE = 1e-4
 """Distance from an affine map up to which sums in single precision count as one."""
 DEFICIT = 0.05
-"""How much of the return the released normaliser was expected to lose, or more."""
+"""The smallest expected share of the return that the released normaliser loses."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """Tasks with deaths, the task of fixed length, steps of training of the second policy, episodes that models are fitted to
-    by gradient steps of `batch` episodes, and episodes that are measured."""
+    """Tasks with deaths (`battles`), the task of fixed episode length, training steps of the second policy, episodes to which
+    models are fitted by `fit_steps` gradient steps of `batch` episodes, and episodes on which sums are measured."""
 
     battles: tuple[str, ...]
     fixed_length: str
@@ -68,9 +73,9 @@ POLICIES = ("start", "trained")
 
 
 @dataclass(frozen=True)
-class Sum:
-    """How near sums of shares come to the return: |sum r - R| / max(1, |R|), mean and worst, and the part of R that is lost:
-    mean of 1 - sum r / R over the episodes with |R| > 0.001."""
+class SumError:
+    """The error |sum r - R| / max(1, |R|) of sums of shares, mean and maximum (`worst`); `lost`: the mean of 1 - sum r / R over
+    the episodes with |R| > 0.001."""
 
     mean: float
     worst: float
@@ -78,40 +83,41 @@ class Sum:
 
 
 @dataclass(frozen=True)
-class Found:
-    """Of one policy on one task. `lonely`: share of the steps at which a single agent acts; `sums` by (weights, scores);
-    `raw` by method, with the R2 of its fit (None where nothing is fitted)."""
+class PolicySums:
+    """The sums of one policy's episodes on one task. `single_agent`: share of the steps at which one agent acts; `sums`: by
+    (normaliser, scores); `raw`: by method, with the R2 of its fit (None if nothing is fitted)."""
 
     task: str
     policy: str
-    lonely: float
-    sums: dict[tuple[Kind, str], Sum]
-    raw: dict[str, tuple[Sum, float | None]]
+    single_agent: float
+    sums: dict[tuple[Kind, str], SumError]
+    raw: dict[str, tuple[SumError, float | None]]
 
 
 def study(quick: bool, progress: Progress) -> Findings:
-    """All tasks and policies; `quick` takes few episodes of an easy one."""
+    """Runs the study; `quick` takes few episodes of one easy task."""
     size = QUICK if quick else FULL
-    found = []
+    results = []
     total = len(size.battles) * len(POLICIES) + 1
     for number, task in enumerate(size.battles):
         progress(number * len(POLICIES), total, f"{task}: training")
-        policies = policies_on_the_way(task, (0, size.steps), SEED)
-        with Stage(task, SEED) as stage:
-            for place, (name, policy) in enumerate(zip(POLICIES, policies, strict=True)):
-                progress(number * len(POLICIES) + place, total, f"{task}: {name}")
-                known = stage.play(policy, size.fit_episodes, f"{name}, to fit")
-                found.append(measured(task, name, stage, known, stage.play(policy, size.episodes, name), size))
+        policies = policies_during_training(task, (0, size.steps), SEED)
+        with FrozenPolicyRollouts(task, SEED) as rollouts:
+            for index, (name, policy) in enumerate(zip(POLICIES, policies, strict=True)):
+                progress(number * len(POLICIES) + index, total, f"{task}: {name}")
+                to_fit = rollouts.collect(policy, size.fit_episodes, f"{name}, to fit")
+                fresh = rollouts.collect(policy, size.episodes, name)
+                results.append(measure(task, name, rollouts.team, to_fit, fresh, size))
     progress(total - 1, total, "IRCR and uniform shares")
     affine = [ircr_against_uniform(size.fixed_length, size)]
     affine += [ircr_against_uniform(task, size) for task in size.battles]
-    return findings(size, found, affine)
+    return findings(size, results, affine)
 
 
-def measured(task: str, policy: str, stage: Stage, known: Episodes, episodes: Episodes, size: Size) -> Found:
-    """Sums of shares on `episodes` by models fitted to `known`."""
+def measure(task: str, policy: str, team: TeamShape, to_fit: Episodes, episodes: Episodes, size: Size) -> PolicySums:
+    """Sums of shares on `episodes`, by models fitted to the episodes `to_fit`."""
     batch = {"batch_episodes": size.batch}
-    tar2 = fitted("tar2", stage.team, SEED, known, size.fit_steps, SMALL_MODEL | batch)
+    tar2 = fitted("tar2", team, SEED, to_fit, size.fit_steps, SMALL_MODEL | batch)
     assert isinstance(tar2, LearnedRedistributor)
     noise = torch.Generator().manual_seed(derive(SEED, task, policy))
     scores = {"normal": torch.randn(episodes.acting.shape, generator=noise), "fitted": scores_of(tar2, episodes, 0)}
@@ -120,28 +126,28 @@ def measured(task: str, policy: str, stage: Stage, known: Episodes, episodes: Ep
         (kind, source): sum_of(normalised_rewards(scores[source], episodes.acting, returns, kind), returns)
         for kind, source in itertools.product(NORMALISERS, SCORES)
     }
-    raw: dict[str, tuple[Sum, float | None]] = {}
+    raw: dict[str, tuple[SumError, float | None]] = {}
     for name, (method, settings) in SETTINGS.items():
         learned = method != "uniform"
-        model = fitted(method, stage.team, SEED, known, size.fit_steps, settings | batch if learned else settings)
+        model = fitted(method, team, SEED, to_fit, size.fit_steps, settings | batch if learned else settings)
         raw[name] = sum_of(shares_of(model, episodes), returns), return_r2(model, episodes) if learned else None
     acting = episodes.acting.sum(2)
-    lonely = float((acting == 1).sum() / (acting > 0).sum())
-    return Found(task, policy, lonely, sums, raw)
+    single_agent = float((acting == 1).sum() / (acting > 0).sum())
+    return PolicySums(task, policy, single_agent, sums, raw)
 
 
-def sum_of(shares: Tensor, returns: Tensor) -> Sum:
-    """Of shares [B, T, N] against returns [B]."""
-    total, wanted = shares.double().sum((1, 2)), returns.double()
-    error = (total - wanted).abs() / wanted.abs().clamp(min=1)
-    some = wanted.abs() > 1e-3
-    return Sum(float(error.mean()), float(error.max()), float((1 - total[some] / wanted[some]).mean()))
+def sum_of(shares: Tensor, returns: Tensor) -> SumError:
+    """The errors of the sums of shares [B, T, N] as the returns [B]."""
+    total, target = shares.double().sum((1, 2)), returns.double()
+    error = (total - target).abs() / target.abs().clamp(min=1)
+    nonzero = target.abs() > 1e-3
+    return SumError(float(error.mean()), float(error.max()), float((1 - total[nonzero] / target[nonzero]).mean()))
 
 
 @dataclass(frozen=True)
 class Affine:
-    """IRCR's pay against uniform shares, over all agents and steps: their correlation, and the largest distance from the best
-    affine map as a part of the pay's range. `lengths`: shortest and longest episode; `lowest`: the lowest return."""
+    """IRCR's rewards against uniform shares, over all agents and steps: their correlation, and the largest residual of the best
+    affine map / range of the rewards. `lengths`: of the shortest and the longest episode; `lowest`: the lowest return."""
 
     task: str
     lengths: tuple[int, int]
@@ -151,12 +157,12 @@ class Affine:
 
 
 def ircr_against_uniform(task: str, size: Size) -> Affine:
-    """On episodes of an untrained policy."""
-    (policy,) = policies_on_the_way(task, (0,), SEED)
-    with Stage(task, SEED) as stage:
-        episodes = stage.play(policy, size.episodes, "IRCR")
-        payers: list[Redistributor] = [fitted(method, stage.team, SEED, episodes, 0) for method in ("uniform", "ircr")]
-    uniform, ircr = (shares_of(payer, episodes)[episodes.acting].double() for payer in payers)
+    """The comparison on episodes of an untrained policy."""
+    (policy,) = policies_during_training(task, (0,), SEED)
+    with FrozenPolicyRollouts(task, SEED) as rollouts:
+        episodes = rollouts.collect(policy, size.episodes, "IRCR")
+        models: list[Redistributor] = [fitted(method, rollouts.team, SEED, episodes, 0) for method in ("uniform", "ircr")]
+    uniform, ircr = (shares_of(model, episodes)[episodes.acting].double() for model in models)
     centred = uniform - uniform.mean()
     slope = (centred * ircr).sum() / centred.square().sum()
     residual = ircr - ircr.mean() - slope * centred
@@ -166,11 +172,11 @@ def ircr_against_uniform(task: str, size: Size) -> Affine:
     return Affine(task, lengths, lowest, float(correlation), float(residual.abs().max() / (ircr.max() - ircr.min())))
 
 
-# What is said
+# Findings
 
 
-def findings(size: Size, found: list[Found], affine: list[Affine]) -> Findings:
-    """What the sums say."""
+def findings(size: Size, results: list[PolicySums], affine: list[Affine]) -> Findings:
+    """Design, predictions and tables from the sums."""
     return Findings(
         design=(
             f"{size.episodes} sampled episodes each of an untrained IPPO policy and of one trained for {size.steps:,} steps "
@@ -179,12 +185,12 @@ def findings(size: Size, found: list[Found], affine: list[Affine]) -> Findings:
             f"{size.fit_episodes} other episodes of the policy, like the other models. Error: |sum of shares - R| / "
             "max(1, |R|)."
         ),
-        predictions=(_fixed(found), _coded(found), _raw(found), *_ircr(affine)),
-        tables=(_normaliser_table(found), _raw_table(found), _affine_table(affine)),
+        predictions=(_fixed(results), _coded(results), _raw(results), *_ircr(affine)),
+        tables=(_normaliser_table(results), _raw_table(results), _affine_table(affine)),
     )
 
 
-def _normaliser_table(found: list[Found]) -> Table:
+def _normaliser_table(results: list[PolicySums]) -> Table:
     return Table.of(
         "Normalisers of TAR2: error of the sum of shares, and the part of the return that is lost",
         (
@@ -192,21 +198,21 @@ def _normaliser_table(found: list[Found]) -> Table:
             *("mean error", "worst error", "part of the return lost"),
         ),
         (
-            [each.task, each.policy, each.lonely, kind, source, found_sum.mean, found_sum.worst, found_sum.lost]
-            for each in found
-            for (kind, source), found_sum in each.sums.items()
+            [each.task, each.policy, each.single_agent, kind, source, error.mean, error.worst, error.lost]
+            for each in results
+            for (kind, source), error in each.sums.items()
         ),
     )
 
 
-def _raw_table(found: list[Found]) -> Table:
+def _raw_table(results: list[PolicySums]) -> Table:
     return Table.of(
-        "Shares that are paid as they are: error of their sum, and the R2 of the returns of these episodes",
+        "Unnormalised shares: error of their sum, and the R2 of the returns of these episodes",
         ("task", "policy", "method", "mean error", "worst error", "R2 of the return"),
         (
-            [each.task, each.policy, method, found_sum.mean, found_sum.worst, r2]
-            for each in found
-            for method, (found_sum, r2) in each.raw.items()
+            [each.task, each.policy, method, error.mean, error.worst, r2]
+            for each in results
+            for method, (error, r2) in each.raw.items()
         ),
     )
 
@@ -219,9 +225,9 @@ def _affine_table(affine: list[Affine]) -> Table:
     )
 
 
-def _fixed(found: list[Found]) -> Prediction:
+def _fixed(results: list[PolicySums]) -> Prediction:
     kinds: tuple[Kind, ...] = ("fixed", "signed", "softmax")
-    worst = max(each.sums[kind, source].worst for each in found for kind in kinds for source in SCORES)
+    worst = max(each.sums[kind, source].worst for each in results for kind in kinds for source in SCORES)
     return Prediction(
         expected=f"With the fixed, signed or softmax normaliser shares sum to the return on every episode, to {LEVEL:g}.",
         found=f"worst error {worst:.1e}.",
@@ -229,22 +235,22 @@ def _fixed(found: list[Found]) -> Prediction:
     )
 
 
-def _coded(found: list[Found]) -> Prediction:
+def _coded(results: list[PolicySums]) -> Prediction:
     texts = []
-    for each in found:
+    for each in results:
         lost = (f"{each.sums['coded', source].lost:.1%}" for source in ("fitted", "normal"))
         texts.append(f"{each.task} {each.policy}: {', '.join(lost)}")
     return Prediction(
         expected=f"As released, the normaliser loses more than {DEFICIT:.0%} of the return on average in battles with deaths.",
         found=f"lost with fitted and with normal scores: {'; '.join(texts)}.",
-        verdict="supported" if all(each.sums["coded", "fitted"].lost > DEFICIT for each in found) else "not supported",
+        verdict="supported" if all(each.sums["coded", "fitted"].lost > DEFICIT for each in results) else "not supported",
     )
 
 
-def _raw(found: list[Found]) -> Prediction:
+def _raw(results: list[PolicySums]) -> Prediction:
     learned = {name for name, (method, _) in SETTINGS.items() if method != "uniform"}
-    smallest = min(each.raw[name][0].mean for each in found for name in learned)
-    largest = max(each.raw[name][0].mean for each in found for name in learned)
+    smallest = min(each.raw[name][0].mean for each in results for name in learned)
+    largest = max(each.raw[name][0].mean for each in results for name in learned)
     return Prediction(
         expected="The raw shares of AREL, STAS and TAR2's first version miss the return by their regression error.",
         found=f"mean errors between {smallest:.2g} and {largest:.2g}.",
@@ -261,8 +267,8 @@ def _ircr(affine: list[Affine]) -> tuple[Prediction, Prediction]:
             verdict="supported" if all(each.residual < AFFINE for each in one) else "not supported",
         ),
         Prediction(
-            expected="On episodes of several lengths it is not: it pays for survival.",
-            found=f"{_distances(several)} Where the lowest return is 0 nothing is taken off, and IRCR is uniform.",
+            expected="On episodes of several lengths it is not: it rewards survival.",
+            found=f"{_distances(several)} Where the lowest return is 0 nothing is subtracted, and IRCR is uniform.",
             verdict="supported" if all(each.residual > AFFINE for each in several) else "not supported",
         ),
     )

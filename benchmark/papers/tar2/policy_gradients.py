@@ -1,10 +1,11 @@
-"""Per-episode policy gradients of a feed-forward actor: their size, their mean and the uncertainty of both.
+"""Per-episode policy gradients of a feed-forward actor: squared norms, means and their uncertainty.
 
-An episode's gradient is sum over t, i of w_{t,i} grad log pi(a_{t,i} | o_{t,i}), one for each of W ways to weigh actions.
-Writing it down for every episode would take a copy of the actor each; but the gradient of a linear layer is a sum over samples
-of (signal at its output) x (its input), so that the squared size of an episode's gradient is w' G w, where G [S, S] over the
-episode's S = T N samples is the sum over layers of (inner products of signals) * (1 + inner products of inputs), whatever
-the weights. Means are taken over groups of episodes: products of different groups are free of the noise's own size.
+An episode's gradient is the sum over t, i of w_{t,i} grad log pi(a_{t,i} | o_{t,i}), for each of W weightings of the actions.
+Per-episode gradients are not stored. The gradient of a linear layer is a sum over samples of (gradient at its output) x (its
+input), so the squared norm of an episode's gradient is w' G w, where G [S, S] over the episode's S = T N samples is the sum
+over layers of (inner products of output gradients) * (1 + inner products of inputs); G does not depend on the weights. Means
+are taken over groups of episodes: the product of the means of two different groups is an unbiased estimate of the squared
+mean.
 
 Letters: **W** weightings, **M** episodes, **G** groups of them, **P** parameters.
 """
@@ -30,10 +31,10 @@ Booleans = NDArray[np.bool_]
 
 
 def gradients_of(actor: TeamNetworks, episodes: Episodes, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Squared sizes [W, B] of the episodes' gradients, and the sum of these [W, P], for weights [W, B, T, N].
+    """Squared norms [W, B] of the episodes' gradients, and the sum of the gradients [W, P], for weights [W, B, T, N].
 
-    Weights of agents that did not act count as 0. The actor is feed-forward, shared by all agents and sees no last action;
-    ValueError if not.
+    Weights of agents that did not act count as 0. The actor must not see the last action. Raises ValueError
+    unless it is feed-forward and shared by all agents.
     """
     if actor.recurrent or len(actor.groups) > 1:
         raise ValueError("only a feed-forward actor that all agents share")
@@ -50,15 +51,15 @@ def gradients_of(actor: TeamNetworks, episodes: Episodes, weights: Tensor) -> tu
     for entering, signal in zip(layers.inputs, signals, strict=True):
         h, d = entering.detach().reshape(batch, -1, entering.shape[-1]), signal.reshape(batch, -1, signal.shape[-1])
         products += (d @ d.transpose(1, 2)) * (h @ h.transpose(1, 2) + 1)
-        weighed = flat[..., None] * d  # [W, B, S, outputs]
-        matrices = weighed.flatten(1, 2).transpose(1, 2) @ h.flatten(0, 1)
-        sums += [matrices.flatten(1), weighed.sum((1, 2))]
+        weighted = flat[..., None] * d  # [W, B, S, outputs]
+        matrices = weighted.flatten(1, 2).transpose(1, 2) @ h.flatten(0, 1)
+        sums += [matrices.flatten(1), weighted.sum((1, 2))]
     squared = torch.einsum("wbs,bst,wbt->wb", flat, products, flat)
     return squared, torch.cat(sums, 1)
 
 
 class _Linears:
-    """While entered, notes what goes into and comes out of every linear layer of a network, in order."""
+    """A context manager that records the input and output of each linear layer of a network, in order."""
 
     def __init__(self, network: nn.Module) -> None:
         self._layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
@@ -79,14 +80,14 @@ class _Linears:
 
 @dataclass(frozen=True)
 class Moments:
-    """What is kept of the gradients: mean squared sizes [W, G] and mean gradients [W, G, P] of groups of equal size."""
+    """Mean squared norms [W, G] and mean gradients [W, G, P] of groups of equally many episodes."""
 
     squared: Array
     means: Array
 
     @staticmethod
     def of(groups: list[tuple[Tensor, Tensor]]) -> Moments:
-        """From what `gradients_of` gives for each group."""
+        """From the results of `gradients_of`, one per group."""
         squared = torch.stack([sizes.double().mean(1) for sizes, _ in groups], 1)
         means = torch.stack([total.double() / sizes.shape[1] for sizes, total in groups], 1)
         return Moments(squared.numpy(), means.numpy())
@@ -94,10 +95,10 @@ class Moments:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Of one weighting's gradients with others'.
+    """The gradients of one weighting compared with those of others.
 
-    `noise`: tr Cov(g) / |E g|^2 of one episode's gradient; `relative`: this over another weighting's; `cosine` of E g with
-    that of yet another. None where a mean gradient is not told from 0.
+    `noise`: tr Cov(g) / |E g|^2 of one episode's gradient; `relative`: the same divided by that of another weighting;
+    `cosine`: of E g with that of a third. None if a mean gradient is not significantly different from 0.
     """
 
     noise: Interval | None
@@ -106,15 +107,15 @@ class Comparison:
 
 
 def compare(moments: Moments, weighting: int, *, noise_of: int, direction_of: int) -> Comparison:
-    """By products of the means of different groups, which are unbiased, with jackknife intervals over the groups."""
+    """Unbiased, from products of the means of different groups, with jackknife intervals over the groups."""
 
     def product(first: int, second: int, kept: Booleans) -> float:
         gram = moments.means[first][kept] @ moments.means[second][kept].T
         return float((gram.sum() - np.trace(gram)) / (len(gram) * (len(gram) - 1)))
 
-    def signal(place: int, kept: Booleans) -> float:
-        size = product(place, place, kept)
-        return size / (float(moments.squared[place][kept].mean()) - size)
+    def signal(index: int, kept: Booleans) -> float:
+        size = product(index, index, kept)
+        return size / (float(moments.squared[index][kept].mean()) - size)
 
     def cosine(kept: Booleans) -> float:
         sizes = product(weighting, weighting, kept) * product(direction_of, direction_of, kept)
@@ -138,10 +139,7 @@ def compare(moments: Moments, weighting: int, *, noise_of: int, direction_of: in
 
 
 def jackknife(groups: int, statistic: Callable[[Booleans], float]) -> Interval:
-    """The statistic of all groups, with the interval that leaving out one group at a time gives (Student's t).
-
-    `statistic` takes which groups are kept [G].
-    """
+    """The statistic of all groups with its jackknife interval (Student's t). `statistic` gets a mask [G] of the kept groups."""
     whole = np.ones(groups, np.bool_)
     left_out = np.array([statistic(whole & (np.arange(groups) != group)) for group in range(groups)])
     error = ((groups - 1) / groups * np.square(left_out - left_out.mean()).sum()) ** 0.5

@@ -1,9 +1,8 @@
-"""Worlds whose credit is known exactly, as episodes that reward models can be fitted to.
+"""Worlds with exactly known credit, as episodes that reward models can be fitted to.
 
-*Additive*: observations are drawn anew at every step, and R is the sum over agents and steps of a fixed non-negative u of
-what an agent sees and does. *Synergy*: the game of benchmark/environments/native/diagnostics/synergy.py,
-whose Shapley credit has a
-closed form.
+*Additive*: observations are independent over steps, and R is the sum over agents and steps of a fixed non-negative function u
+of an agent's observation and action. *Synergy*: the game of benchmark/environments/native/diagnostics/synergy.py, whose Shapley
+credit has a closed form.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from algorithms.interface import Episodes
 from algorithms.seeds import derive, episode_seeds
 from algorithms.team import TeamShape
 from benchmark.environments.native.diagnostics.synergy import Synergy
-from benchmark.papers.toolkit.synthetic_episodes import made_episodes, made_team
+from benchmark.papers.toolkit.synthetic_episodes import synthetic_episodes, synthetic_team
 
 Kind = Literal["even", "roles", "rare"]
 ADDITIVE: dict[Kind, str] = {
@@ -37,14 +36,14 @@ WORK = 0.9
 
 @dataclass(frozen=True)
 class World:
-    """B episodes with the credit [B, T, N] that every agent's action deserves."""
+    """B episodes and the true credit [B, T, N] of each agent's action."""
 
     team: TeamShape
     episodes: Episodes
     credit: Tensor
 
     def split(self, first: int) -> tuple[World, World]:
-        """The first episodes and the others."""
+        """The first `first` episodes and the others."""
         parts = (torch.arange(first), torch.arange(first, len(self.credit)))
         left, right = (World(self.team, self.episodes.rows(part), self.credit[part]) for part in parts)
         return left, right
@@ -71,13 +70,13 @@ def additive(kind: Kind, episodes: int, seed: int) -> World:
         credit = credit * event[:, :-1]
     if kind == "roles":
         credit = credit * np.array(ROLES)
-    team = made_team(agents, size, 3, STEPS)
-    return World(team, made_episodes(observation, action, credit.sum(2)), torch.from_numpy(credit))
+    team = synthetic_team(agents, size, 3, STEPS)
+    return World(team, synthetic_episodes(observation, action, credit.sum(2)), torch.from_numpy(credit))
 
 
 def synergy(n_agents: int, exponent: float, episodes: int, seed: int, blocks: int = 1, work: float = WORK) -> World:
-    """The synergy game, work free of cost, under agents that work with probability `work`, able or not. With `blocks` > 1,
-    where credit has no closed form, it is NaN."""
+    """The synergy game without cost of work. Agents work with probability `work`, whether able or not. For `blocks` > 1 the
+    credit has no closed form and is NaN."""
     game = Synergy(episodes, n_agents, exponent, blocks=blocks, cost=0.0, horizon=STEPS)
     random = np.random.default_rng(derive(seed, "synergy", n_agents, str(exponent), blocks))
     action = (random.random((episodes, STEPS, n_agents)) < work).astype(np.int64)
@@ -90,14 +89,14 @@ def synergy(n_agents: int, exponent: float, episodes: int, seed: int, blocks: in
         observation[:, t + 1], reward[:, t] = game.observation, game.team_reward
         if blocks == 1:
             credit[:, t] = game.individual_reward
-    return World(game.team, made_episodes(observation, action, reward), torch.from_numpy(credit))
+    return World(game.team, synthetic_episodes(observation, action, reward), torch.from_numpy(credit))
 
 
 def additive_bound(n_agents: int, exponent: float, blocks: int = 1, effort: float = WORK / 2, steps: int = STEPS) -> float:
-    """The largest share of the variance of a synergy game's return that a sum of terms explains, each of one agent at one step.
+    """The largest R2 that a sum of terms, each of one agent at one step, can have for a synergy game's return.
 
-    Every agent makes an effort with probability `effort` at every step, independently. Exact: the best such sum is the sum of
-    the conditional expectations given each effort, and the moments of a product over independent blocks are products.
+    Each agent makes an effort with probability `effort` at each step, independently. Exact: the best such sum is the sum of the
+    conditional expectations given each effort, and the moments of a product over independent blocks are products.
     """
     mean = square = slope = 0.0
     for bits in itertools.product((0, 1), repeat=n_agents):
@@ -108,7 +107,7 @@ def additive_bound(n_agents: int, exponent: float, blocks: int = 1, effort: floa
         slope += chance * value * (bits[0] - effort) / (effort * (1 - effort))
     variance = square - mean**2
     share_of_a_step = n_agents * slope**2 * effort * (1 - effort) / variance
-    # Of the product, a sum of terms of one block each explains what each block does while the others are at their means.
+    # Of the product over blocks, such a sum explains the effect of each block with the other blocks at their means.
     block_variance = variance * blocks / steps
     explained = blocks * mean ** (2 * (blocks - 1)) * block_variance * share_of_a_step
     return explained / ((block_variance + mean**2) ** blocks - mean ** (2 * blocks))

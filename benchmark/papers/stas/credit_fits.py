@@ -1,4 +1,4 @@
-"""Reward models fitted to the returns of worlds whose credit is known, and judged on episodes that they have not seen."""
+"""Reward models fitted to the returns of worlds with known credit, and evaluated on held-out episodes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from algorithms.redistribution.models.learned import LearnedRedistributor
 from algorithms.redistribution.models.normaliser import Learned, normalised_rewards
 from algorithms.seeds import derive
 from benchmark.experiments.study_result import Progress
-from benchmark.papers.toolkit.credit_worlds import ADDITIVE, World, additive, synergy
+from benchmark.papers.stas.credit_worlds import ADDITIVE, World, additive, synergy
 from benchmark.papers.toolkit.reward_model_fits import SMALL_MODEL, fitted, redistributor, return_r2, scores_of
 
 Array = NDArray[np.float64]
@@ -40,13 +40,13 @@ LAWS = (
 GAMES = ((3, 1.0, 1), (3, math.inf, 1), (5, 1.0, 1), (5, 4.0, 1), (5, math.inf, 1), (3, 1.0, 5))
 """Synergy games: agents, exponent, blocks of time."""
 LAW_GAME = (5, 4.0, 1)
-DRAWN = (1, 3, 5, 10, 30)
-"""Coalitions that one trained model is drawn with, to see how its noise falls."""
+NOISE_COALITIONS = (1, 3, 5, 10, 30)
+"""Numbers of coalitions at which the noise of one trained model is measured."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large the study is."""
+    """Size of the study: episodes to fit and held out, gradient steps, seeds, draws of the noise, games and laws."""
 
     train: int
     held_out: int
@@ -64,12 +64,12 @@ QUICK = Size(96, 32, 6, 4, 2, 4, GAMES[3:], (LAWS[0], LAWS[2], *LAWS[-3:]))
 
 @dataclass(frozen=True)
 class Fit:
-    """How one model did on held-out episodes.
+    """The quality of one model on held-out episodes.
 
-    `r2`: 1 - mean squared error of the predicted return / its variance. `pearson`: of scores and true credit over everything,
-    `spearman` [B]: the rank correlation within each episode, by what is judged: "scores", and for TAR2 its shares, by which
-    of the weights are learned; empty where the credit is not known. `noise`: deviation over repeated draws over the deviation
-    over the data, None for a model that draws nothing.
+    `r2`: 1 - mean squared error of the predicted return / variance of the return. `pearson`: correlation of scores and true
+    credit over all episodes, steps and agents. `spearman`: rank correlations [B] within each episode, of the "scores" and, for
+    TAR2, of the shares by which weights are learned; empty if the credit is unknown. `noise`: standard deviation over repeated
+    draws / standard deviation over the data, None for a model without draws.
     """
 
     method: str
@@ -81,7 +81,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class LawFit:
-    """A STAS model under a law of coalitions."""
+    """A STAS model with a sampling law of coalitions."""
 
     law: str
     coalitions: int
@@ -90,8 +90,8 @@ class LawFit:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """All fits: by additive world, by synergy game, by law; and the noise of one model by the number of draws."""
+class Measurements:
+    """All fits, by additive world, by synergy game and by law; and the noise of one model by its number of coalitions."""
 
     size: Size
     additive: dict[str, list[Fit]]
@@ -100,12 +100,12 @@ class Measured:
     noise: dict[int, float]
 
 
-def measure(size: Size, progress: Progress) -> Measured:
-    """The measurements; `progress` counts fitted models."""
+def measure(size: Size, progress: Progress) -> Measurements:
+    """Fits and evaluates all models; `progress` counts fitted models."""
     total = len(METHODS) * (len(ADDITIVE) + len(size.games)) + len(size.laws) * size.seeds
     done = 0
 
-    def next_one(what: str) -> None:
+    def report(what: str) -> None:
         nonlocal done
         progress(done, total, what)
         done += 1
@@ -115,31 +115,31 @@ def measure(size: Size, progress: Progress) -> Measured:
         world = additive(kind, size.train + size.held_out, 0)
         in_additive[kind] = []
         for method in METHODS:
-            next_one(f"{method} on the additive world '{kind}'")
-            in_additive[kind].append(judged(method, _fit(method, world, size.train, size.steps), world, size))
+            report(f"{method} on the additive world '{kind}'")
+            in_additive[kind].append(evaluate(method, _fit(method, world, size.train, size.steps), world, size))
     in_games: dict[tuple[int, float, int], list[Fit]] = {}
     for game in size.games:
         world = _game(game, size, 0)
         in_games[game] = []
         for method in METHODS:
-            next_one(f"{method} on synergy {game_name(game)}")
-            in_games[game].append(judged(method, _fit(method, world, size.train, size.law_steps), world, size))
+            report(f"{method} on synergy {game_name(game)}")
+            in_games[game].append(evaluate(method, _fit(method, world, size.train, size.law_steps), world, size))
     laws = []
     for seed in range(size.seeds):
         world = _game(LAW_GAME, size, seed)
         for law, coalitions in size.laws:
-            next_one(f"stas by {law}, {coalitions} coalitions, seed {seed}")
+            report(f"stas by {law}, {coalitions} coalitions, seed {seed}")
             changes = {"shapley": law, "coalitions": coalitions}
-            found = _fit("stas", world, size.train, size.law_steps, changes, seed)
-            laws.append(LawFit(law, coalitions, seed, judged("stas", found, world, size)))
+            model = _fit("stas", world, size.train, size.law_steps, changes, seed)
+            laws.append(LawFit(law, coalitions, seed, evaluate("stas", model, world, size)))
             if (law, coalitions, seed) == ("banzhaf_masks", 5, 0):
-                noise = noise_by_draws(found, world, size)
+                noise = noise_by_coalitions(model, world, size)
     progress(total, total, "done")
-    return Measured(size, in_additive, in_games, laws, noise)
+    return Measurements(size, in_additive, in_games, laws, noise)
 
 
 def game_name(game: tuple[int, float, int]) -> str:
-    """As tasks are called: 5-b4, 5-and, 3-b1-x5."""
+    """The name of a game as in its task: 5-b4, 5-and, 3-b1-x5."""
     agents, exponent, blocks = game
     payoff = "and" if math.isinf(exponent) else f"b{exponent:g}"
     return f"{agents}-{payoff}" + (f"-x{blocks}" if blocks > 1 else "")
@@ -155,33 +155,33 @@ def _fit(
 ) -> LearnedRedistributor:
     settings = {**SMALL_MODEL, **METHODS[method], **(changes or {})}
     first, _ = world.split(train)
-    found = fitted(method, world.team, derive(seed, "credit recovery"), first.episodes, steps, settings)
-    assert isinstance(found, LearnedRedistributor)
-    return found
+    model = fitted(method, world.team, derive(seed, "credit recovery"), first.episodes, steps, settings)
+    assert isinstance(model, LearnedRedistributor)
+    return model
 
 
-def judged(method: str, found: LearnedRedistributor, world: World, size: Size) -> Fit:
-    """The model against the truth on the episodes that it was not fitted to."""
+def evaluate(method: str, model: LearnedRedistributor, world: World, size: Size) -> Fit:
+    """Compares the model's scores with the true credit on the held-out episodes."""
     _, held_out = world.split(size.train)
     episodes, credit = held_out.episodes, held_out.credit
-    scores = scores_of(found, episodes, 0)
+    scores = scores_of(model, episodes, 0)
     known = not bool(credit.isnan().any())
-    judged_ones = {"scores": scores} if known else {}
+    estimates = {"scores": scores} if known else {}
     if known and method == "tar2":
         returns = episodes.team_reward.sum(1)
         for part in PARTS:
-            judged_ones[part] = normalised_rewards(scores, episodes.acting, returns, "fixed", part)
+            estimates[part] = normalised_rewards(scores, episodes.acting, returns, "fixed", part)
     return Fit(
         method=method,
-        r2=return_r2(found, episodes),
+        r2=return_r2(model, episodes),
         pearson=pearson(scores, credit) if known else None,
-        spearman={name: rank_correlations(each, credit) for name, each in judged_ones.items()},
-        noise=noise_ratio(found, held_out, size.draws) if method in ("stas", "stas-ml", "tar2") else None,
+        spearman={name: rank_correlations(each, credit) for name, each in estimates.items()},
+        noise=noise_ratio(model, held_out, size.draws) if method in ("stas", "stas-ml", "tar2") else None,
     )
 
 
 def pearson(scores: Tensor, credit: Tensor) -> float:
-    """The correlation over all episodes, steps and agents; 0 where one of them does not vary."""
+    """Pearson's correlation over all episodes, steps and agents; 0 if one of the two is constant."""
     first, second = scores.double().flatten().numpy(), credit.double().flatten().numpy()
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return 0.0
@@ -189,9 +189,9 @@ def pearson(scores: Tensor, credit: Tensor) -> float:
 
 
 def rank_correlations(scores: Tensor, credit: Tensor) -> Array:
-    """Spearman's correlation [B] within each episode, over its steps and agents; 0 where the scores do not vary at all.
+    """Spearman's correlation [B] within each episode, over its steps and agents; 0 if its scores are constant.
 
-    Episodes whose true credit does not vary are left out.
+    Episodes whose true credit is constant are left out.
     """
     first, second = (stats.rankdata(values.double().flatten(1).numpy(), axis=1) for values in (scores, credit))
     kept = np.ptp(second, axis=1) > 0
@@ -201,21 +201,21 @@ def rank_correlations(scores: Tensor, credit: Tensor) -> Array:
     return result
 
 
-def noise_ratio(found: LearnedRedistributor, held_out: World, draws: int) -> float:
-    """Deviation of a score over repeated draws of coalitions, over the deviation of the mean scores over the data."""
-    scores = torch.stack([scores_of(found, held_out.episodes, draw) for draw in range(draws)]).double()
+def noise_ratio(model: LearnedRedistributor, held_out: World, draws: int) -> float:
+    """Standard deviation of a score over draws of coalitions / standard deviation of the mean scores over the data."""
+    scores = torch.stack([scores_of(model, held_out.episodes, draw) for draw in range(draws)]).double()
     over_draws = scores.var(0, correction=1).mean().sqrt()
     over_data = scores.mean(0).std()
     return float(over_draws / over_data)
 
 
-def noise_by_draws(found: LearnedRedistributor, world: World, size: Size) -> dict[int, float]:
-    """The noise ratio of one trained model when it draws other numbers of coalitions."""
+def noise_by_coalitions(model: LearnedRedistributor, world: World, size: Size) -> dict[int, float]:
+    """The noise ratio of one trained model, by the number of coalitions that it draws."""
     _, held_out = world.split(size.train)
     ratios = {}
-    for coalitions in DRAWN:
+    for coalitions in NOISE_COALITIONS:
         other = redistributor("stas", world.team, 0, {**SMALL_MODEL, "coalitions": coalitions})
         assert isinstance(other, LearnedRedistributor)
-        other.model.load_state_dict(found.model.state_dict())
+        other.model.load_state_dict(model.model.state_dict())
         ratios[coalitions] = noise_ratio(other, held_out, size.draws)
     return ratios
