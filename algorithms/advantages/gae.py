@@ -28,6 +28,9 @@ from algorithms.returns import RunningNormaliser, explained_variance, gae
 from algorithms.seeds import derived_seed
 from algorithms.settings.policy_gradient import PPOSettings
 
+VALUE_NORMALISATION_DECAY = 0.99
+"""Weight of the past in the running mean and deviation of value targets, per update (ours)."""
+
 
 class LocalCritic(nn.Module):
     """V^i of agent i's own observation (and the time, and its identity where it shares the network)."""
@@ -149,7 +152,7 @@ class GAE(AdvantageEstimator):
             schedule=settings.learning_rate_schedule,
             budget=problem.budget,
         )
-        self._normaliser = RunningNormaliser(settings.value_normalisation_decay, problem.device)
+        self._normaliser = RunningNormaliser(VALUE_NORMALISATION_DECAY, problem.device)
         self._generator = torch.Generator().manual_seed(derived_seed(problem.seed, f"{name} minibatches"))
         self._judged: tuple[Episodes, Tensor, Tensor] | None = None
 

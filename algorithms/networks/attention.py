@@ -139,30 +139,20 @@ class CoalitionAttention(nn.Module):
     """Multi-head attention over a team's agents, averaged over coalitions: an agent sees only its coalition's members.
 
     output_i = W_O concat_heads(sum_k weights[k, i] sum_j alpha^k_ij v_j) + b_O, alpha^k_i the softmax of q_i k_j / sqrt(D) over
-    the members j of agent i's k-th coalition. `query_maps`: "per_agent", a map for every agent's index (STAS' release), or
-    "shared", which makes the block equivariant to the agents' order (STAS' paper). No residual, no LayerNorm.
+    the members j of agent i's k-th coalition. Every agent index has its own query map, as in STAS' release; STAS' paper shares
+    one, which makes the block equivariant to the agents' order. No residual, no LayerNorm.
 
     The average over coalitions is taken of the attention weights, before the values: a coalition costs N numbers for each
     agent and head, whatever the width, so that all 2^(N-1) of them can be enumerated.
     """
 
-    def __init__(
-        self,
-        width: int,
-        heads: int,
-        n_agents: int,
-        query_maps: Literal["per_agent", "shared"],
-        generator: torch.Generator,
-    ) -> None:
+    def __init__(self, width: int, heads: int, n_agents: int, generator: torch.Generator) -> None:
         super().__init__()
         if width % heads:
             raise ValueError(f"{heads} heads cannot share a width of {width} evenly")
-        if query_maps not in ("per_agent", "shared"):
-            raise ValueError(f"query_maps must be per_agent or shared, not {query_maps!r}")
         self.heads = heads
         self.n_agents = n_agents
-        maps = n_agents if query_maps == "per_agent" else 1
-        self.queries = nn.ModuleList(uniform_linear(width, width, generator) for _ in range(maps))
+        self.queries = nn.ModuleList(uniform_linear(width, width, generator) for _ in range(n_agents))
         self.keys_values = uniform_linear(width, 2 * width, generator)
         self.output = uniform_linear(width, width, generator)
 
@@ -194,10 +184,7 @@ class CoalitionAttention(nn.Module):
             alive = torch.ones(tokens, agents, dtype=torch.bool, device=z.device)
         elif alive.dtype != torch.bool or alive.shape != z.shape[:2]:
             raise ValueError(f"alive must be bool [M, N] = {[tokens, agents]}, not {alive.dtype} {list(alive.shape)}")
-        if len(self.queries) == 1:
-            queries = fast_linear(self.queries[0], z)
-        else:
-            queries = torch.stack([fast_linear(query, z[:, agent]) for agent, query in enumerate(self.queries)], 1)
+        queries = torch.stack([fast_linear(query, z[:, agent]) for agent, query in enumerate(self.queries)], 1)
         queries = queries.view(tokens, agents, self.heads, -1)
         keys_values = fast_linear(self.keys_values, z).view(tokens, agents, 2, self.heads, -1)
         return queries, keys_values, alive

@@ -13,13 +13,13 @@ the return as far as the regression fits it, which the variance keeps it from do
 Every head is as wide as the whole layer (scale 1 / sqrt(E), no biases); layers are followed by LayerNorm; feed-forward nets
 E -> 4E -> E with ReLU. Nothing tells agents apart but what they see: the model is equivariant to their order.
 
-Differs from the authors' code: tokens show observation and action unless `inputs` asks for the next observation alone, as
-theirs do; agents that do not act are seen by nobody and get nothing (theirs knows neither deaths nor unequal lengths); the
-readout's three linear layers without anything between them are one here (the same functions; fitted along another path);
-width 64 by default, not the smaller of 100 and the observation's; returns are scaled unless `return_scaling` is off; the
-gradient is clipped; PPO in place of an off-policy actor-critic. The mix of learned and terminal reward that the paper
-describes is not in the authors' code, and not here. Not followed: the re-implementation in TAR2's code, which subtracts the
-variance (with weight 0) and regresses N copies of a step's reward, so that each is paid a part of it.
+Differs from the authors' code: tokens show observation and action (theirs show the next observation only); agents that do not
+act are seen by nobody and get nothing (theirs knows neither deaths nor unequal lengths); the readout's three linear layers
+without anything between them are one here (the same functions; fitted along another path); width 64 by default, not the smaller
+of 100 and the observation's; returns are divided by their standard deviation over the buffer; the gradient is clipped; PPO in
+place of an off-policy actor-critic. The mix of learned and terminal reward that the paper describes is not in the authors'
+code, and not here. Not followed: the re-implementation in TAR2's code, which subtracts the variance (with weight 0) and
+regresses N copies of a step's reward, so that each is paid a part of it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class AREL(RewardModel):
     def __init__(self, settings: ARELSettings, team: TeamShape, generator: torch.Generator) -> None:
         super().__init__(settings)
         self._settings = settings
-        self.tokens = TokenEmbedding(team, settings.width, generator, settings.inputs)
+        self.tokens = TokenEmbedding(team, settings.width, generator)
         self.attention = WideAttention(settings, "relu", generator)
         self.readout = uniform_linear(settings.width, 1, generator)
 

@@ -29,16 +29,15 @@ SMALLEST_RANGE = 1e-6
 def build(settings: RedistributedPPOSettings, problem: LearnerContext) -> PolicyGradient:
     """PPO guided by the episode's scaled return."""
     assert isinstance(settings.redistribution, IRCRSettings)
-    redistributor = IRCR(settings.redistribution, settings.discount)
+    redistributor = IRCR(settings.redistribution)
     return PolicyGradient(settings, problem, GAE(settings, problem), redistributor)
 
 
 class IRCR(Redistributor):
     """Learns the extremes of the return, nothing else."""
 
-    def __init__(self, settings: IRCRSettings, discount: float) -> None:
+    def __init__(self, settings: IRCRSettings) -> None:
         self._settings = settings
-        self._discount = discount
         self._lowest, self._highest = math.inf, -math.inf
 
     def observe(self, episodes: Episodes) -> None:
@@ -53,7 +52,7 @@ class IRCR(Redistributor):
         trajectories = Trajectories.of(episodes)
         guidance = (trajectories.returns - self._lowest) / max(self._highest - self._lowest, SMALLEST_RANGE)
         shares = trajectories.acting * (guidance / trajectories.length)[:, None, None]
-        return assign_rewards(shares, trajectories, self._settings, self._discount)
+        return assign_rewards(shares, trajectories, self._settings)
 
     def fit(self) -> dict[str, Tensor | float]:
         return {}

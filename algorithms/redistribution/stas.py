@@ -11,14 +11,14 @@ such as a constant for each, the regression cannot see at all.
 
 Differs from the paper, as the released code does: agents show their own observations, not the state; non-members are left out
 of the softmax (the paper multiplies their scores by 0, which leaves them a weight); every agent's index has a query map of its
-own (`query_maps`); agents get an embedding whose rows are dealt out at random (`agent_embedding`); `depth` encoder layers
-stand for one attention over time; coalitions are fair coin flips, one for every pair of agents, the same for all tokens of a
-forward pass: their mean is Banzhaf's value and not Shapley's (`shapley` offers orders, Owen's sampling, and all coalitions with
-Shapley's weights). Sizes, tables N(0, 1) and linear maps are the release's, and so is the number of parameters.
+own (the paper: one for all); the rows of an agent embedding are permuted at random in each training pass; `depth` encoder
+layers replace one attention over time; coalitions are fair coin flips, one for every pair of agents, the same for all tokens of
+a forward pass: their mean is Banzhaf's value and not Shapley's (`shapley` offers orders, Owen's sampling, and all coalitions
+with Shapley's weights). Sizes, tables N(0, 1) and linear maps are the release's, and so is the number of parameters.
 
 Differs from the released code: the second residual of a temporal layer is the textbook's (`residual`); no dropout (`dropout`,
 0.5 there: on the attention over time, the feed-forward nets and the output of the agent attention); returns are divided by
-their deviation before the regression (`return_scaling`), gradients are clipped. Not reproduced, being defects: where lengths
+their standard deviation before the regression, gradients are clipped. Not reproduced, being defects: where lengths
 differ, tokens get the time mask of another episode and see their future; the padding action is one of the environment's in
 MPE; an agent attention of STAS-ML is built and never used; dead agents stay members of coalitions; and at reward time the order
 of the agent embedding is a random draw, here the average of rotations.

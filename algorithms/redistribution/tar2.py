@@ -22,7 +22,7 @@ and masks are transposed against each other in the cross-entropy; coalitions and
 anew at reward time (here from a generator that starts anew, and averaged over rotations); the policy is updated on an
 emptied buffer while the model warms up. Differs: an agent sees its own observation, and there is no stream of enemies (their
 SMAClite reads unit states, which a general environment does not have; their football has the agents' observations, as here);
-returns are scaled before the regression unless `return_scaling` is off. Initial weights are theirs: Kaiming-normal times
+returns are divided by their standard deviation before the regression. Initial weights are theirs: Kaiming-normal times
 sqrt(2/D) from three layers on, maps of the attentions times 0.5 sqrt(2/D), the head times 0.05, tables N(0, 0.01^2); biases 0.
 
 `scores`, ours, replaces what is normalised: "inverted" is -c; "stale" the scores of the untrained network; "random" noise,

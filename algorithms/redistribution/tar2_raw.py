@@ -11,10 +11,10 @@ Inverse dynamics, (D+1)E -> E -> A, predicts a_{t,i} from the team's mean state 
 first step the agent's own) and x_{t-1,i} (0 at the first step).
 
 No article of this version could be read beyond its abstract; the formulas are those of the authors' code of autumn 2024.
-Differs from it: an agent sees its own observation, and there is no stream of enemies (their SMAClite reads unit states, which
-a general environment does not have; their football has the agents' observations, as here, and a common vector); targets and
-masks of the cross-entropy are aligned (theirs are transposed against each other); returns are scaled unless `return_scaling`
-is off. Kept: where the head has the wrong sign everywhere in an episode, its scores have no gradient.
+Differs from it: an agent sees its own observation, and there is no stream of enemies (their SMAClite reads unit states, which a
+general environment does not have; their football has the agents' observations, as here, and a common vector); targets and masks
+of the cross-entropy are aligned (theirs are transposed against each other); returns are divided by their standard deviation
+before the regression. Kept: where the head has the wrong sign everywhere in an episode, its scores have no gradient.
 """
 
 from __future__ import annotations

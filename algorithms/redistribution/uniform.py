@@ -23,16 +23,15 @@ from algorithms.settings.redistribution import RedistributedPPOSettings, Uniform
 def build(settings: RedistributedPPOSettings, problem: LearnerContext) -> PolicyGradient:
     """PPO paid in equal parts."""
     assert isinstance(settings.redistribution, UniformSettings)
-    redistributor = Uniform(settings.redistribution, settings.discount)
+    redistributor = Uniform(settings.redistribution)
     return PolicyGradient(settings, problem, GAE(settings, problem), redistributor)
 
 
 class Uniform(Redistributor):
     """Has nothing to learn."""
 
-    def __init__(self, settings: UniformSettings, discount: float) -> None:
+    def __init__(self, settings: UniformSettings) -> None:
         self._settings = settings
-        self._discount = discount
 
     def observe(self, episodes: Episodes) -> None:
         pass
@@ -45,7 +44,7 @@ class Uniform(Redistributor):
         split = self._settings.share == "split"
         parts = trajectories.acting.sum((1, 2)) if split else trajectories.length
         shares = trajectories.acting * (trajectories.returns / parts.clamp(min=1))[:, None, None]
-        return assign_rewards(shares, trajectories, self._settings, self._discount)
+        return assign_rewards(shares, trajectories, self._settings)
 
     def fit(self) -> dict[str, Tensor | float]:
         return {}

@@ -30,9 +30,11 @@ class DependenceGraphSettings(GraphSettings):
     """A graph that needs nothing but the episodes: learned by reverse world models, or made up for comparison."""
 
     source: Literal["learned", "random", "full", "self"] = setting(
-        "learned", "random: each edge by chance; full: every edge (global credit); self: none but self loops (local)", DG
+        "learned",
+        "random: each edge with probability 0.7, drawn anew for each step; full: every edge (global credit); self: self loops "
+        "only (local credit)",
+        DG,
     )
-    edge_probability: float = setting(0.7, "of each edge of a random graph, drawn anew for each step", DG, ge=0, le=1)
 
     threshold: float = setting(0.9, "c: an edge is where the ratio of the entropies is below it", DG, ge=0)
     minimum_entropy: float = setting(

@@ -48,7 +48,6 @@ class PPOSettings(PolicyGradientSettings):
         True, "whether the critic sees the share of the horizon that has passed", "Pardo et al. 2018"
     )
     value_normalisation: bool = setting(True, "whether the critic regresses to standardised returns", YU)
-    value_normalisation_decay: float = setting(0.99, "memory of the returns' mean and deviation", OURS, ge=0, lt=1)
     value_clip: float | None = setting(None, "how far a value may move before its loss is clipped", PPO, gt=0)
     huber_delta: float | None = setting(None, "beyond this error the value loss grows linearly; none: squared", P21, gt=0)
 

@@ -31,9 +31,6 @@ class RedistributionSettings(Settings):
     payment: Literal["agent", "team"] = setting(
         "agent", "agent: each is paid its own shares; team: everyone the sum of all shares of the step", TAR2
     )
-    discount_repair: bool = setting(
-        False, "whether a share is multiplied by gamma^(steps left), so that discounting does not change the objective", OURS
-    )
 
 
 class UniformSettings(RedistributionSettings):
@@ -65,9 +62,6 @@ class RewardModelSettings(RedistributionSettings):
     weight_decay: float = setting(0.0, "L2 penalty inside Adam", TAR2, ge=0)
     gradient_norm: float = setting(0.5, "the model's gradient is clipped to this norm", TAR2, gt=0)
     loss: Literal["huber", "squared"] = setting("huber", "of the predicted return; Huber with delta 1", TAR2)
-    return_scaling: bool = setting(
-        True, "whether returns are divided by their standard deviation over the buffer before the regression", OURS
-    )
 
     @model_validator(mode="after")
     def _a_batch_fits_the_buffer(self) -> RewardModelSettings:
@@ -96,9 +90,6 @@ class ARELSettings(RewardModelSettings):
     )
     readout: Literal["team", "agent"] = setting("team", "team: one reward a step, paid to all; agent: one for each", AREL)
     variance_weight: float = setting(20.0, "weight of the variance over time of the predicted rewards", AREL, ge=0)
-    inputs: Literal["observation_action", "next_observation"] = setting(
-        "observation_action", "what a token shows; the original sees the next observation only", OURS
-    )
 
     heads: int = setting(3, "of every attention, each of the full width", AREL, ge=1)
     buffer_episodes: int = setting(20_000, "episodes kept to learn from, the newest", AREL, ge=1)
@@ -121,10 +112,6 @@ class CoalitionSettings(RewardModelSettings):
         STAS,
     )
     coalitions: int = setting(5, "coalitions drawn in each forward pass; the exact law takes all there are", STAS, ge=1)
-    query_maps: Literal["per_agent", "shared"] = setting("per_agent", "whether every agent has its own query map", STAS)
-    agent_embedding: Literal["permuted", "fixed", "none"] = setting(
-        "permuted", "permuted: rows dealt out anew in each forward pass of the training", STAS
-    )
 
     @property
     def layer_multiplications(self) -> int:

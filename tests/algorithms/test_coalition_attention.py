@@ -12,6 +12,7 @@ from torch import Tensor
 from algorithms.networks.attention import CoalitionAttention, Coalitions, batched_coalition_attention
 from algorithms.networks.coalition_kernel import compiled_coalition_attention
 from algorithms.redistribution.models.shapley import draw_coalitions, exact_coalitions
+from tests.fixtures.reward_models import share_query_maps
 
 NEAR = {"rtol": 1e-4, "atol": 1e-5}
 
@@ -45,7 +46,7 @@ def coalitions_by_loop(module: CoalitionAttention, z: np.ndarray, coalitions: Co
     for m, token in enumerate(z):
         keys, values = np.split(applied(module.keys_values, token), 2, axis=1)
         for i in range(agents):
-            query = applied(module.queries[i if len(module.queries) > 1 else 0], token[i])
+            query = applied(module.queries[i], token[i])
             heads = np.zeros(width)
             for c, weight in enumerate(coalitions.weights[:, i].tolist()):
                 row = (members[m] if members.ndim == 4 else members)[c, i]
@@ -67,11 +68,10 @@ def coalitions_of(name: str, agents: int, tokens: int) -> Coalitions:
     return draw_coalitions(name, agents, 3, generator(3), tokens=tokens if name == "permutation" else None)
 
 
-@pytest.mark.parametrize("query_maps", ["per_agent", "shared"])
 @pytest.mark.parametrize("name", ["banzhaf_masks", "permutation", "all", "exact shapley", "weighted"])
 @pytest.mark.parametrize("agents", [1, 2, 5])
-def test_coalition_attention_equals_a_loop_over_coalitions(query_maps: str, name: str, agents: int) -> None:
-    module = CoalitionAttention(8, 2, agents, query_maps, generator())
+def test_coalition_attention_equals_a_loop_over_coalitions(name: str, agents: int) -> None:
+    module = CoalitionAttention(8, 2, agents, generator())
     z, coalitions = normal(6, agents, 8), coalitions_of(name, agents, 6)
     everyone = torch.ones(6, agents, dtype=torch.bool)
     some = torch.rand(6, agents, generator=generator(2)) < 0.5
@@ -123,9 +123,8 @@ def test_a_score_that_is_no_number_shows(core) -> None:
     assert output[1:].isfinite().all()
 
 
-@pytest.mark.parametrize("query_maps", ["per_agent", "shared"])
-def test_agents_outside_a_coalition_are_not_heard_at_all(query_maps: str) -> None:
-    module, z = CoalitionAttention(8, 2, 4, query_maps, generator()), normal(6, 4, 8)
+def test_agents_outside_a_coalition_are_not_heard_at_all() -> None:
+    module, z = CoalitionAttention(8, 2, 4, generator()), normal(6, 4, 8)
     coalitions = draw_coalitions("banzhaf_masks", 4, 1, generator(3))
     before = module(z, coalitions)
     for other in range(4):
@@ -141,7 +140,7 @@ def test_agents_outside_a_coalition_are_not_heard_at_all(query_maps: str) -> Non
 
 
 def test_dead_agents_are_not_heard_at_all() -> None:
-    module, z = CoalitionAttention(8, 2, 4, "per_agent", generator()), normal(6, 4, 8)
+    module, z = CoalitionAttention(8, 2, 4, generator()), normal(6, 4, 8)
     alive = torch.tensor([True, False, True, True]).expand(6, 4)
     changed = z.clone()
     changed[:, 1] += 5
@@ -152,7 +151,7 @@ def test_dead_agents_are_not_heard_at_all() -> None:
 
 @pytest.mark.parametrize(("law", "kind"), [("permutation", "shapley"), ("owen", "shapley"), ("banzhaf_masks", "banzhaf")])
 def test_sampled_attention_nears_the_exact_one_with_the_root_of_the_draws(law: str, kind: str) -> None:
-    module, z, repeats = CoalitionAttention(8, 2, 4, "shared", generator()), 3 * normal(1, 4, 8), 3000
+    module, z, repeats = CoalitionAttention(8, 2, 4, generator()), 3 * normal(1, 4, 8), 3000
     draws = (1, 4, 16, 64)
     with torch.no_grad():
         exact = module(z, exact_coalitions(4, kind))
@@ -171,7 +170,7 @@ def test_sampled_attention_nears_the_exact_one_with_the_root_of_the_draws(law: s
 
 @pytest.mark.parametrize("name", ["banzhaf_masks", "permutation", "exact shapley"])
 def test_coalition_weights_are_those_that_average_the_values(name: str) -> None:
-    module, z, coalitions = CoalitionAttention(8, 2, 4, "per_agent", generator()), normal(6, 4, 8), coalitions_of(name, 4, 6)
+    module, z, coalitions = CoalitionAttention(8, 2, 4, generator()), normal(6, 4, 8), coalitions_of(name, 4, 6)
     alive = torch.rand(6, 4, generator=generator(2)) < 0.7
     weights = module.weights(z, coalitions, alive)
     assert torch.allclose(weights.sum(-1), torch.ones(6, 2, 4), **NEAR)
@@ -183,26 +182,25 @@ def test_coalition_weights_are_those_that_average_the_values(name: str) -> None:
 def test_permuting_agents_permutes_outputs_with_shared_queries_only() -> None:
     z, order = normal(6, 4, 8), [2, 0, 3, 1]
     coalitions = exact_coalitions(4, "shapley")
-    shared, per_agent = (CoalitionAttention(8, 2, 4, maps, generator()) for maps in ("shared", "per_agent"))
+    shared, per_agent = CoalitionAttention(8, 2, 4, generator()), CoalitionAttention(8, 2, 4, generator())
+    share_query_maps(shared)
     assert torch.allclose(shared(z[:, order], coalitions), shared(z, coalitions)[:, order], **NEAR)
     assert not torch.allclose(per_agent(z[:, order], coalitions), per_agent(z, coalitions)[:, order], rtol=0, atol=1e-2)
 
 
 def test_coalition_attention_has_as_many_parameters_as_the_release() -> None:
     for agents in (2, 3, 15):  # with the release's table of agents, 128 each: 82,816, 99,456 and 299,136
-        module = CoalitionAttention(128, 4, agents, "per_agent", generator())
+        module = CoalitionAttention(128, 4, agents, generator())
         wanted = {2: 82_816, 3: 99_456, 15: 299_136}[agents] - agents * 128
         assert sum(parameter.numel() for parameter in module.parameters()) == wanted
 
 
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match="3 heads cannot share a width of 8"):
-        CoalitionAttention(8, 3, 2, "shared", generator())
-    with pytest.raises(ValueError, match="per_agent or shared"):
-        CoalitionAttention(8, 2, 2, "none", generator())
+        CoalitionAttention(8, 3, 2, generator())
     with pytest.raises(ValueError, match="of 2 agents got 3"):
-        CoalitionAttention(8, 2, 2, "shared", generator())(normal(1, 3, 8), exact_coalitions(3, "shapley"))
-    module = CoalitionAttention(8, 2, 2, "shared", generator())
+        CoalitionAttention(8, 2, 2, generator())(normal(1, 3, 8), exact_coalitions(3, "shapley"))
+    module = CoalitionAttention(8, 2, 2, generator())
     with pytest.raises(ValueError, match="for 4 tokens, not 5"):
         module(normal(5, 2, 8), draw_coalitions("owen", 2, 1, generator(), tokens=4))
     with pytest.raises(ValueError, match="alive must be bool"):

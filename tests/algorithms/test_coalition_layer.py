@@ -11,15 +11,23 @@ import torch
 from algorithms.redistribution.models.coalition_layer import CoalitionLayer
 from algorithms.redistribution.models.shapley import draw_coalitions
 from algorithms.settings.redistribution import STASSettings
-from tests.fixtures.reward_models import generator
+from tests.fixtures.reward_models import generator, remove_agent_embeddings
 
 
 def layer_of(agents: int, **settings: Any) -> CoalitionLayer:
     return CoalitionLayer(STASSettings(width=16, heads=2, **settings), agents, generator())
 
 
+@torch.no_grad()
+def with_equal_embeddings(layer: CoalitionLayer) -> CoalitionLayer:
+    """The layer with one embedding for all agents, so that all rotations of the table give the same tokens."""
+    layer.agent.weight.copy_(layer.agent.weight[:1].expand_as(layer.agent.weight).clone())
+    return layer
+
+
 def test_an_agents_output_depends_on_members_of_its_coalitions_only() -> None:
-    layer = layer_of(5, coalitions=1, agent_embedding="none")
+    layer = layer_of(5, coalitions=1)
+    remove_agent_embeddings(layer)
     x, acting = torch.randn(4, 6, 5, 16, generator=generator(1)), torch.ones(4, 6, 5, dtype=torch.bool)
     with torch.no_grad():
         before = layer(x, acting, generator(7), False)
@@ -34,7 +42,7 @@ def test_an_agents_output_depends_on_members_of_its_coalitions_only() -> None:
 
 
 def test_two_agents_are_averaged_over_being_alone_and_together() -> None:
-    layer = layer_of(2, shapley="exact", agent_embedding="fixed")
+    layer = with_equal_embeddings(layer_of(2, shapley="exact"))
     x, both = torch.randn(3, 4, 2, 16, generator=generator(1)), torch.ones(3, 4, 2, dtype=torch.bool)
     z = x + layer.agent.weight
     keys, values = layer.attention.keys_values(z).chunk(2, -1)
@@ -81,7 +89,7 @@ def test_other_laws_are_drawn_as_often_as_asked_for(law: str) -> None:
 
 
 def test_the_weights_are_those_that_the_output_is_made_with() -> None:
-    layer = layer_of(3, coalitions=2, agent_embedding="fixed")
+    layer = with_equal_embeddings(layer_of(3, coalitions=2))
     x, acting = torch.randn(2, 4, 3, 16, generator=generator(1)), torch.rand(2, 4, 3, generator=generator(2)) < 0.7
     with torch.no_grad():
         weights = layer.weights(x, acting, generator(7))

@@ -180,11 +180,11 @@ def test_a_transposed_graph_is_read_against_its_edges() -> None:
 
 def test_a_random_graph_has_its_density_and_is_drawn_anew_for_every_step_and_update() -> None:
     episodes = random_episodes(TEAM, 200, seed=5)
-    found = estimator(learner(dependence={"source": "random", "edge_probability": 0.3}))
+    found = estimator(learner(dependence={"source": "random"}))
     graph, monitors = found.graph(episodes)
     others = ~torch.eye(3, dtype=torch.bool)
-    assert graph[:, :, others].float().mean().item() == pytest.approx(0.3, abs=0.02)
-    assert monitors["graph_density"].item() == pytest.approx(0.3, abs=0.03)
+    assert graph[:, :, others].float().mean().item() == pytest.approx(0.7, abs=0.02)
+    assert monitors["graph_density"].item() == pytest.approx(0.7, abs=0.03)
     assert (graph[:, 0] != graph[:, 1]).any()
     assert torch.equal(graph, found.graph(episodes)[0]), "looking draws nothing"
     found.fit(episodes, episodes.individual_reward, None)

@@ -49,7 +49,7 @@ class Linear(RewardModel):
 
 def shell(noise: float = 0.0, **settings: Any) -> LearnedRedistributor:
     chosen = RewardModelSettings(**(BATCH | settings))
-    return LearnedRedistributor(chosen, toy_problem(TEAM), 0.99, Linear(chosen, noise))
+    return LearnedRedistributor(chosen, toy_problem(TEAM), Linear(chosen, noise))
 
 
 def episodes(count: int, seed: int = 0) -> Episodes:
@@ -119,13 +119,12 @@ def test_batches_are_drawn_from_the_newest_episodes() -> None:
     assert all(sorted(batch) == newest for batch in redistributor.model.batches)
 
 
-@pytest.mark.parametrize("scaling", [True, False])
-def test_returns_are_scaled_by_their_deviation_in_the_buffer_and_shares_scaled_back(scaling: bool) -> None:
-    redistributor, played = shell(return_scaling=scaling), episodes(20)
+def test_returns_are_scaled_by_their_deviation_in_the_buffer_and_shares_scaled_back() -> None:
+    redistributor, played = shell(), episodes(20)
     redistributor.observe(played)
     redistributor.fit()
     trajectories = Trajectories.of(played)
-    scale = trajectories.returns.double().std(correction=0).item() if scaling else 1.0
+    scale = trajectories.returns.double().std(correction=0).item()
     with torch.no_grad():
         scores = redistributor.model.scores(trajectories, torch.Generator(), training=False)
     assert scores.abs().max() > 0

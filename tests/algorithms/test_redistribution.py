@@ -12,7 +12,7 @@ from torch import Tensor
 
 from algorithms.interface import Episodes
 from algorithms.redistribution.ircr import IRCR
-from algorithms.redistribution.models.reward_assignment import assign_rewards, evenness, monitors, repair
+from algorithms.redistribution.models.reward_assignment import assign_rewards, evenness, monitors
 from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.redistribution.uniform import Uniform
 from algorithms.settings.redistribution import IRCRSettings, RedistributionSettings, UniformSettings
@@ -56,27 +56,27 @@ def test_a_trajectory_has_the_sum_of_the_rewards_and_no_reward() -> None:
 
 
 def test_uniform_in_full_pays_every_living_agent_the_return_over_the_length() -> None:
-    found = Uniform(UniformSettings(), 0.99).redistribute(three_episodes())
+    found = Uniform(UniformSettings()).redistribute(three_episodes())
     assert torch.equal(found.shares, expected([[4, 4], [4, 4], [4, 0]], [[-3, -3], [-3, -3]], [[0, 0]]))
     assert torch.equal(found.reward, found.shares)
 
 
 def test_uniform_split_sums_to_the_return() -> None:
-    found = Uniform(UniformSettings(share="split"), 0.99).redistribute(three_episodes())
+    found = Uniform(UniformSettings(share="split")).redistribute(three_episodes())
     assert torch.allclose(found.shares, expected([[2.4, 2.4], [2.4, 2.4], [2.4, 0]], [[-1.5, -1.5]] * 2, [[0, 0]]))
     assert float(found.monitors["sum_error_max"]) < 1e-6
     assert float(found.monitors["time_entropy"]) < 1  # the third step of the first episode has one agent less to pay
 
 
 def test_uniform_needs_no_warm_up_and_learns_nothing() -> None:
-    uniform = Uniform(UniformSettings(), 0.99)
+    uniform = Uniform(UniformSettings())
     uniform.observe(three_episodes())
     assert uniform.ready()
     assert uniform.fit() == {}
 
 
 def test_ircr_scales_by_the_extremes_of_all_episodes_seen() -> None:
-    ircr = IRCR(IRCRSettings(), 0.99)
+    ircr = IRCR(IRCRSettings())
     assert not ircr.ready()
     earlier = three_episodes()
     ircr.observe(replace(earlier, team_reward=earlier.team_reward * 2))  # returns 24, -12, 0
@@ -86,7 +86,7 @@ def test_ircr_scales_by_the_extremes_of_all_episodes_seen() -> None:
     shares = expected([[first] * 2, [first] * 2, [first, 0]], [[second] * 2] * 2, [[third] * 2])
     found = ircr.redistribute(three_episodes())
     assert torch.allclose(found.shares, shares)
-    resumed = IRCR(IRCRSettings(), 0.99)
+    resumed = IRCR(IRCRSettings())
     resumed.load_state_dict(ircr.state_dict())
     assert torch.equal(resumed.redistribute(three_episodes()).shares, found.shares)
 
@@ -94,7 +94,7 @@ def test_ircr_scales_by_the_extremes_of_all_episodes_seen() -> None:
 def test_ircr_pays_nothing_as_long_as_all_returns_are_equal() -> None:
     episodes = three_episodes()
     episodes = replace(episodes, team_reward=episodes.running / episodes.length[:, None])
-    ircr = IRCR(IRCRSettings(), 0.99)
+    ircr = IRCR(IRCRSettings())
     ircr.observe(episodes)
     assert ircr.redistribute(episodes).shares.abs().max() < 1e-6
 
@@ -102,26 +102,16 @@ def test_ircr_pays_nothing_as_long_as_all_returns_are_equal() -> None:
 SHARES = expected([[1, 5], [2, 1], [3, 0]], [[-2, 0], [-4, 1]], [[2, -1]])
 
 
-def pay(discount: float = 0.5, **settings: Any) -> Tensor:
-    return assign_rewards(SHARES, trajectories(), RedistributionSettings(**settings), discount).reward
+def assigned(**settings: Any) -> Tensor:
+    return assign_rewards(SHARES, trajectories(), RedistributionSettings(**settings)).reward
 
 
 def test_agents_are_paid_their_own_shares_by_default() -> None:
-    assert torch.equal(pay(), SHARES)
+    assert torch.equal(assigned(), SHARES)
 
 
 def test_a_team_is_paid_the_sum_of_a_step_the_dead_included() -> None:
-    assert torch.equal(pay(payment="team"), expected([[6, 6], [3, 3], [3, 3]], [[-2, -2], [-3, -3]], [[1, 1]]))
-
-
-def test_the_repair_multiplies_by_the_discount_of_the_steps_that_are_left() -> None:
-    factors = repair(trajectories().running, 0.5)[:, :3]
-    assert torch.equal(factors, torch.tensor([[0.25, 0.5, 1.0], [0.5, 1.0, 0.0], [1.0, 0.0, 0.0]]))
-    repaired = expected([[0.25, 1.25], [1, 0.5], [3, 0]], [[-1, 0], [-4, 1]], [[2, -1]])
-    assert torch.equal(pay(discount_repair=True), repaired)
-    both = expected([[1.5, 1.5], [1.5, 1.5], [3, 3]], [[-1, -1], [-3, -3]], [[1, 1]])
-    assert torch.equal(pay(discount_repair=True, payment="team"), both)
-    assert torch.equal(pay(discount_repair=True, discount=1.0), SHARES)
+    assert torch.equal(assigned(payment="team"), expected([[6, 6], [3, 3], [3, 3]], [[-2, -2], [-3, -3]], [[1, 1]]))
 
 
 def test_the_monitors_are_those_computed_by_hand() -> None:

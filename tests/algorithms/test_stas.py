@@ -15,15 +15,21 @@ from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.redistribution.stas import STAS
 from algorithms.registry import algorithms
 from algorithms.settings.redistribution import STASSettings
-from tests.fixtures.reward_models import changed, generator, made_up, reordered, scores_of
+from tests.fixtures.reward_models import (
+    changed,
+    generator,
+    made_up,
+    remove_agent_embeddings,
+    reordered,
+    scores_of,
+    share_query_maps,
+)
 from tests.fixtures.toy_team import random_episodes, toy_problem, toy_team
 
 TEAM = toy_team(n_agents=3, observation_size=4, action_size=3, horizon=6)
 SMALL = {"width": 16, "heads": 2, "depth": 2, "coalitions": 2}
 KINDS = {"stas": 1, "stas-ml": 2}
 """Attentions over the agents at a depth of 2."""
-EVERYONE = {"shapley": "all", "agent_embedding": "none"}
-"""Nothing is drawn."""
 
 
 def model(kind: str = "stas", team: TeamShape = TEAM, seed: int = 0, **settings: Any) -> STAS:
@@ -52,7 +58,7 @@ def test_the_published_sizes_have_the_released_number_of_parameters(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("options", [{}, {"shapley": "exact", "query_maps": "shared", "agent_embedding": "fixed"}])
+@pytest.mark.parametrize("options", [{}, {"shapley": "exact"}])
 def test_every_parameter_learns(kind: str, options: dict[str, Any]) -> None:
     """But the biases of keys, which a softmax cannot see; they share a vector with those of the values."""
     of = model(kind, **options)
@@ -64,6 +70,13 @@ def test_every_parameter_learns(kind: str, options: dict[str, Any]) -> None:
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
         assert parameter.grad.abs().max() > 0, name
+
+
+def deterministic(kind: str, **settings: Any) -> STAS:
+    """A model that draws nothing but dropout: every coalition is the whole team, and there are no agent embeddings."""
+    of = model(kind, shapley="all", **settings)
+    remove_agent_embeddings(of)
+    return of
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -134,7 +147,7 @@ def test_no_step_sees_its_future_whatever_the_lengths(kind: str, step: int) -> N
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_dead_are_seen_by_nobody(kind: str) -> None:
-    of, trajectories = model(kind, **EVERYONE), made_up(TEAM)
+    of, trajectories = deterministic(kind), made_up(TEAM)
     dead = ~trajectories.acting & trajectories.running[:, :, None]
     assert dead.any()
     assert torch.equal(scores_of(of, changed(trajectories, dead)), scores_of(of, trajectories))
@@ -144,22 +157,27 @@ def test_the_dead_are_seen_by_nobody(kind: str) -> None:
 def test_shared_queries_without_an_embedding_follow_the_order_of_the_agents(kind: str) -> None:
     trajectories, order = made_up(TEAM), [2, 0, 1]
 
-    def equivariant(**options: Any) -> bool:
-        of = model(kind, **options)
-        expected = scores_of(of, trajectories)[:, :, order]
-        return torch.allclose(scores_of(of, reordered(trajectories, order)), expected, atol=1e-5)
+    def equivariant(law: str, *, shared_queries: bool, embeddings: bool) -> bool:
+        of = model(kind, shapley=law)
+        if shared_queries:
+            share_query_maps(of)
+        if not embeddings:
+            remove_agent_embeddings(of)
+        expected = scores_of(of, trajectories, training=True)[:, :, order]
+        return torch.allclose(scores_of(of, reordered(trajectories, order), training=True), expected, atol=1e-5)
 
     for law in ("all", "exact"):
-        assert equivariant(shapley=law, query_maps="shared", agent_embedding="none")
-        assert not equivariant(shapley=law, query_maps="per_agent", agent_embedding="none")
-        assert not equivariant(shapley=law, query_maps="shared", agent_embedding="fixed")
+        assert equivariant(law, shared_queries=True, embeddings=False)
+        assert not equivariant(law, shared_queries=False, embeddings=False)
+        assert not equivariant(law, shared_queries=True, embeddings=True)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_permuted_embedding_favours_no_place_at_reward_time(kind: str) -> None:
     """All rotations are averaged, so a rotated team gets the rotated scores."""
     trajectories = made_up(TEAM)
-    of = model(kind, shapley="all", query_maps="shared")
+    of = model(kind, shapley="all")
+    share_query_maps(of)
     for order in ([1, 2, 0], [2, 0, 1]):
         expected = scores_of(of, trajectories)[:, :, order]
         torch.testing.assert_close(scores_of(of, reordered(trajectories, order)), expected, atol=1e-5, rtol=1e-5)
@@ -169,8 +187,10 @@ def test_training_deals_the_permuted_rows_out_anew() -> None:
     of, trajectories = model(shapley="all"), made_up(TEAM)
     orders = {tuple(scores_of(of, trajectories, draw, training=True).flatten().tolist()) for draw in range(40)}
     assert len(orders) == 6, "all the orders of three agents"
-    fixed = model(shapley="all", agent_embedding="fixed")
-    assert torch.equal(scores_of(fixed, trajectories, 1, training=True), scores_of(fixed, trajectories, 2))
+    without = deterministic("stas")
+    first = scores_of(without, trajectories, 1, training=True)
+    assert torch.equal(first, scores_of(without, trajectories, 2, training=True))
+    torch.testing.assert_close(first, scores_of(without, trajectories, 2))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -194,7 +214,8 @@ def test_the_noise_of_the_draws_falls_with_the_square_root_of_their_number() -> 
     trajectories = made_up(TEAM)
 
     def noise(**options: Any) -> float:
-        of = model(agent_embedding="none", **options)
+        of = model(**options)
+        remove_agent_embeddings(of)
         repeated = torch.stack([scores_of(of, trajectories, draw)[trajectories.acting] for draw in range(200)])
         return float(repeated.var(0).mean().sqrt() / repeated.mean(0).std())
 
@@ -221,7 +242,7 @@ def test_both_methods_are_one_at_a_depth_of_one() -> None:
 
 
 def test_stas_ml_reads_the_agent_attention_of_every_layer() -> None:
-    of, trajectories = model("stas-ml", **EVERYONE), made_up(TEAM)
+    of, trajectories = deterministic("stas-ml"), made_up(TEAM)
     outputs: list[Tensor] = []
     for layer in of.agents:
         layer.register_forward_hook(lambda _, inputs, output: outputs.append(output))
@@ -233,8 +254,8 @@ def test_stas_ml_reads_the_agent_attention_of_every_layer() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_dropout_is_drawn_in_training_only_and_from_the_generator_passed_in(kind: str) -> None:
-    of, trajectories = model(kind, dropout=0.5, **EVERYONE), made_up(TEAM)
-    without = model(kind, **EVERYONE)
+    of, trajectories = deterministic(kind, dropout=0.5), made_up(TEAM)
+    without = deterministic(kind)
     assert torch.equal(scores_of(of, trajectories), scores_of(without, trajectories))
     before = torch.get_rng_state()
     first = scores_of(of, trajectories, 1, training=True)
@@ -285,7 +306,7 @@ def test_the_registered_method_is_the_model_of_its_name(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_agents_are_paid_their_scores(kind: str) -> None:
-    algorithm, episodes = learner(kind, return_scaling=False), random_episodes(TEAM, 6, seed=0)
+    algorithm, episodes = learner(kind), random_episodes(TEAM, 6, seed=0)
     algorithm.update(episodes)
     found = algorithm.redistributor.redistribute(episodes)
     assert torch.equal(found.shares, found.reward)

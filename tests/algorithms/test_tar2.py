@@ -17,13 +17,19 @@ from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.redistribution.tar2 import HEAD_SCALE, TAR2
 from algorithms.redistribution.tar2_raw import TAR2Raw
 from algorithms.settings.redistribution import TAR2RawSettings, TAR2Settings
-from tests.fixtures.reward_models import changed, generator, made_up, reordered, scores_of
+from tests.fixtures.reward_models import (
+    changed,
+    generator,
+    made_up,
+    remove_agent_embeddings,
+    reordered,
+    scores_of,
+    share_query_maps,
+)
 from tests.fixtures.toy_team import toy_team
 
 TEAM = toy_team(n_agents=3, observation_size=4, action_size=3, horizon=6)
 SMALL = {"width": 16, "heads": 2, "depth": 2}
-EVERYONE = {"shapley": "all", "agent_embedding": "none", "query_maps": "shared"}
-"""Nothing is drawn, and nothing tells agents apart."""
 VERSIONS = ["later", "first"]
 SCALE = torch.tensor(2.5)
 
@@ -36,6 +42,14 @@ def tar2(team: TeamShape = TEAM, seed: int = 0, **settings: Any) -> TAR2:
             for network in (found.network, found.untrained):
                 if network is not None:
                     network.head.layers[layer].weight /= HEAD_SCALE
+    return found
+
+
+def anonymous(**settings: Any) -> TAR2:
+    """A network that draws nothing and treats all agents alike: full coalitions, shared queries, no agent embeddings."""
+    found = tar2(shapley="all", **settings)
+    share_query_maps(found)
+    remove_agent_embeddings(found)
     return found
 
 
@@ -134,26 +148,29 @@ ORDER = [2, 0, 1]
 
 @pytest.mark.parametrize("settings", [{}, {"outcome": False}])
 def test_with_shared_maps_and_no_identities_reordered_agents_get_reordered_scores(settings: dict[str, Any]) -> None:
-    of, trajectories = tar2(**EVERYONE, **settings), made_up(TEAM)
+    of, trajectories = anonymous(**settings), made_up(TEAM)
     found = scores_of(of, reordered(trajectories, ORDER))
     assert torch.allclose(found, scores_of(of, trajectories)[:, :, ORDER], atol=1e-5)
 
 
 def test_identities_that_are_reordered_with_the_agents_change_nothing() -> None:
-    of, trajectories = tar2(**(EVERYONE | {"agent_embedding": "fixed"})), made_up(TEAM)
+    """Two agents change places: a rotation of the table would be averaged out at reward time."""
+    of, trajectories, order = tar2(shapley="all"), made_up(TEAM), [1, 0, 2]
+    share_query_maps(of)
     with torch.no_grad():
         for layer in of.network.agents:
             layer.agent.weight *= 100
-    expected, unmoved = scores_of(of, trajectories)[:, :, ORDER], scores_of(of, reordered(trajectories, ORDER))
+    expected, unmoved = scores_of(of, trajectories)[:, :, order], scores_of(of, reordered(trajectories, order))
     assert (unmoved - expected).abs().max() > 1e-6
     with torch.no_grad():
         for layer in of.network.agents:
-            layer.agent.weight.copy_(layer.agent.weight[ORDER].clone())
-    assert torch.allclose(scores_of(of, reordered(trajectories, ORDER)), expected, atol=1e-5)
+            layer.agent.weight.copy_(layer.agent.weight[order].clone())
+    assert torch.allclose(scores_of(of, reordered(trajectories, order)), expected, atol=1e-5)
 
 
 def test_query_maps_of_their_own_tell_agents_apart() -> None:
-    of, trajectories = tar2(**(EVERYONE | {"query_maps": "per_agent"})), made_up(TEAM)
+    of, trajectories = tar2(shapley="all"), made_up(TEAM)
+    remove_agent_embeddings(of)
     found, expected = scores_of(of, reordered(trajectories, ORDER)), scores_of(of, trajectories)[:, :, ORDER]
     assert not torch.allclose(found, expected, atol=1e-5)
 
@@ -295,7 +312,7 @@ def test_the_pieces_of_inverse_dynamics_by_hand() -> None:
 
 def test_no_gradient_flows_through_the_outcome_of_the_later_version() -> None:
     """The first step's scores of an agent then hear nothing of the tokens of the last."""
-    of, trajectories = tar2(**EVERYONE), made_up(TEAM)
+    of, trajectories = anonymous(), made_up(TEAM)
     network = of.network
     tokens = network.tokens(trajectories).detach().requires_grad_()
     features = network.features(tokens, trajectories.acting, generator(), training=True)

@@ -60,14 +60,6 @@ def test_states_are_the_tokens_without_the_actions(trajectories: Trajectories) -
     assert not torch.equal(tokens(other), tokens(trajectories))
 
 
-def test_next_observations_show_what_followed_and_no_action(trajectories: Trajectories) -> None:
-    tokens = embedding(inputs="next_observation")
-    expected = tokens.observation(trajectories.observation[:, 1:]) + tokens.position.weight[:, None]
-    torch.testing.assert_close(tokens(trajectories), expected)
-    assert tokens.action is None
-    assert torch.equal(tokens(replace(trajectories, action=trajectories.action + 1)), tokens(trajectories))
-
-
 def test_shorter_batches_take_the_first_positions(trajectories: Trajectories) -> None:
     tokens = embedding()
     cut = Trajectories(
@@ -83,11 +75,6 @@ def test_shorter_batches_take_the_first_positions(trajectories: Trajectories) ->
 def test_episodes_beyond_the_horizon_are_refused(trajectories: Trajectories) -> None:
     with pytest.raises(ValueError, match="7 steps are longer than the horizon, 6"):
         embedding()(trajectories.padded(7))
-
-
-def test_unknown_inputs_are_refused() -> None:
-    with pytest.raises(ValueError, match="observation_action or next_observation"):
-        embedding(inputs="state")
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.01])

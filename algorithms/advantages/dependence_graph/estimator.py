@@ -17,7 +17,14 @@ import torch
 from torch import Tensor
 
 from algorithms.advantages.dependence_graph.graph import multi_agent_advantage, with_self_loops
-from algorithms.advantages.dependence_graph.sources import ConstantGraph, CorruptedGraph, GraphSource, Inferred, PrivilegedGraph
+from algorithms.advantages.dependence_graph.sources import (
+    RANDOM_EDGE_PROBABILITY,
+    ConstantGraph,
+    CorruptedGraph,
+    GraphSource,
+    Inferred,
+    PrivilegedGraph,
+)
 from algorithms.advantages.dependence_graph.world_model import WorldModel
 from algorithms.advantages.gae import GAE, IdentityCritic, LocalCritic
 from algorithms.interface import Episodes, Influence, LearnerContext
@@ -137,7 +144,7 @@ def graph_source(settings: GraphSettings, problem: LearnerContext) -> GraphSourc
         case DependenceGraphSettings(source="learned"):
             return WorldModel(settings, problem)
         case DependenceGraphSettings(source="random"):
-            return CorruptedGraph(ConstantGraph(full=False), 0.0, settings.edge_probability, False, problem)
+            return CorruptedGraph(ConstantGraph(full=False), 0.0, RANDOM_EDGE_PROBABILITY, False, problem)
         case DependenceGraphSettings():
             return ConstantGraph(full=settings.source == "full")
     raise TypeError(f"no graph for settings of type {type(settings).__name__}")

@@ -12,6 +12,9 @@ from torch import Tensor
 from algorithms.interface import Episodes, LearnerContext
 from algorithms.seeds import derived_seed
 
+RANDOM_EDGE_PROBABILITY = 0.7
+"""Probability of each edge of the graph source "random" (Le and Ta 2026)."""
+
 
 @dataclass(frozen=True)
 class Inferred:

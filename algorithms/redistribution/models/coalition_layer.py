@@ -37,9 +37,8 @@ class CoalitionLayer(nn.Module):
         self._settings = settings
         self._n_agents = n_agents
         self._enumerated = exact_coalitions(n_agents, "shapley") if settings.shapley == "exact" else None
-        embedded = settings.agent_embedding != "none"
-        self.agent = normal_embedding(n_agents, settings.width, table_scale, generator) if embedded else None
-        self.attention = CoalitionAttention(settings.width, settings.heads, n_agents, settings.query_maps, generator)
+        self.agent = normal_embedding(n_agents, settings.width, table_scale, generator)
+        self.attention = CoalitionAttention(settings.width, settings.heads, n_agents, generator)
 
     def forward(self, x: Tensor, acting: Tensor, draw: torch.Generator, training: bool) -> Tensor:
         """x [B, T, N, E], acting [B, T, N] bool -> [B, T, N, E]; who does not act is seen by nobody else.
@@ -70,11 +69,7 @@ class CoalitionLayer(nn.Module):
 
     def _ordered(self, tokens: Tensor, draw: torch.Generator, training: bool) -> list[Tensor]:
         """The tokens [M, N, E] with the agents' embedding, in every order that is averaged over."""
-        if self.agent is None:
-            return [tokens]
         table = self.agent.weight
-        if self._settings.agent_embedding == "fixed":
-            return [tokens + table]
         if training:
             return [tokens + table[torch.randperm(self._n_agents, generator=draw).to(table.device)]]
         count = min(self._n_agents, ROTATIONS)

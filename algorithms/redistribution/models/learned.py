@@ -59,7 +59,7 @@ class RewardModel(nn.Module, ABC):
 def ppo_with_reward_model(settings: RedistributedPPOSettings, problem: LearnerContext, model: RewardModel) -> PolicyGradient:
     """PPO paid by a reward model."""
     assert isinstance(settings.redistribution, RewardModelSettings)
-    redistributor = LearnedRedistributor(settings.redistribution, problem, settings.discount, model)
+    redistributor = LearnedRedistributor(settings.redistribution, problem, model)
     return PolicyGradient(settings, problem, GAE(settings, problem), redistributor)
 
 
@@ -70,9 +70,8 @@ class LearnedRedistributor(Redistributor):
     seen: 1 - (mean squared error) / Var R, 0 where the returns do not vary.
     """
 
-    def __init__(self, settings: RewardModelSettings, problem: LearnerContext, discount: float, model: RewardModel) -> None:
+    def __init__(self, settings: RewardModelSettings, problem: LearnerContext, model: RewardModel) -> None:
         self._settings = settings
-        self._discount = discount
         self.model = model.to(problem.device)
         self._optimiser = Optimiser(
             [self.model.parameters()],
@@ -107,7 +106,7 @@ class LearnedRedistributor(Redistributor):
         draw = torch.Generator().manual_seed(self._reward_time_seed)
         scores = self.model.scores(trajectories, draw, training=False)
         shares = self.model.shares(scores, trajectories, self._scale)
-        found = assign_rewards(shares, trajectories, self._settings, self._discount)
+        found = assign_rewards(shares, trajectories, self._settings)
         found.monitors["return_r2"] = explained_return(scores.sum((1, 2)) * self._scale, trajectories.returns)
         return found
 
@@ -117,8 +116,7 @@ class LearnedRedistributor(Redistributor):
         if not enough or self._waiting < settings.fit_interval or self._owed < 1:
             return {}
         self._waiting = 0
-        if settings.return_scaling:
-            self._scale = self._buffer.returns.std(correction=0).clamp(min=SMALLEST_SCALE)
+        self._scale = self._buffer.returns.std(correction=0).clamp(min=SMALLEST_SCALE)
         found: list[dict[str, Tensor]] = []
         while self._owed >= 1:
             self._owed -= 1

@@ -10,27 +10,17 @@ from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.settings.redistribution import RedistributionSettings
 
 
-def assign_rewards(
-    shares: Tensor, trajectories: Trajectories, settings: RedistributionSettings, discount: float
-) -> Redistribution:
-    """The redistribution of shares [B, T, N] under the settings' payment, with its monitors.
+def assign_rewards(shares: Tensor, trajectories: Trajectories, settings: RedistributionSettings) -> Redistribution:
+    """Rewards from the shares [B, T, N] of the return, under `settings.payment`, with monitors.
 
-    Only the team's payment with shares that sum to the return keeps the objective of every policy, and below a discount
-    of 1 only with the repair: sum_t gamma^t (gamma^(L-1-t) r_t) = gamma^(L-1) R (specs of TAR2, 8.2 to 8.4).
+    "agent": r_{t,i} = share_{t,i}. "team": r_{t,i} = sum_j share_{t,j}, for dead agents too. Only "team" with shares that sum
+    to the return R keeps every policy's objective, and only for gamma = 1: the discounted sum of the rewards is not gamma^(L-1)
+    R. (Rewards gamma^(L-1-t) r_t would have that sum; neither the paper nor its code weights them so.)
     """
     reward = shares
     if settings.payment == "team":
         reward = (shares.sum(-1, keepdim=True) * trajectories.running[:, :, None]).expand_as(shares)
-    if settings.discount_repair:
-        reward = reward * repair(trajectories.running, discount)[:, :, None]
     return Redistribution(shares, reward, monitors(shares, trajectories))
-
-
-def repair(running: Tensor, discount: float) -> Tensor:
-    """gamma^(L-1-t) [B, T] at the steps that happened, 0 elsewhere."""
-    steps = torch.arange(running.shape[1], device=running.device)
-    left = running.sum(1, keepdim=True) - 1 - steps
-    return torch.where(running, discount ** left.clamp(min=0).float(), 0.0)
 
 
 def monitors(shares: Tensor, trajectories: Trajectories) -> dict[str, Tensor | float]:
