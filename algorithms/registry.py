@@ -53,7 +53,7 @@ Sharing = Literal["all", "by_type", "none"]
 
 @dataclass(frozen=True)
 class AlgorithmEntry:
-    """One algorithm. `factory` ("module:callable") is called with (settings, problem) and returns the Algorithm.
+    """One algorithm. `factory` ("module:callable") is called with (settings, context) and returns the Algorithm.
 
     `version`: raised with every change that alters what it learns. `family`: groups methods on pages. `regimes`: the
     reward regimes it can learn under. `sharing`: the parameter sharing it offers. `recurrent`: whether it offers a
@@ -79,10 +79,10 @@ class AlgorithmEntry:
     claims_influence: bool = False
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
 
-    def build(self, settings: Settings, problem: LearnerContext) -> Algorithm:
+    def build(self, settings: Settings, context: LearnerContext) -> Algorithm:
         """The algorithm, ready to act. Imports torch."""
         module, _, attribute = self.factory.partition(":")
-        algorithm: Algorithm = getattr(import_module(module), attribute)(settings, problem)
+        algorithm: Algorithm = getattr(import_module(module), attribute)(settings, context)
         return algorithm
 
 

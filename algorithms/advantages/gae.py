@@ -35,11 +35,11 @@ VALUE_NORMALISATION_DECAY = 0.99
 class LocalCritic(nn.Module):
     """V^i of agent i's own observation (and the time, and its identity where it shares the network)."""
 
-    def __init__(self, problem: LearnerContext, settings: PPOSettings, generator: torch.Generator) -> None:
+    def __init__(self, context: LearnerContext, settings: PPOSettings, generator: torch.Generator) -> None:
         super().__init__()
-        self._horizon = problem.team.horizon if settings.critic_sees_time else None
+        self._horizon = context.team.horizon if settings.critic_sees_time else None
         self.networks = TeamNetworks(
-            problem.team,
+            context.team,
             settings.sharing,
             1,
             _shape(settings),
@@ -67,9 +67,9 @@ class LocalCritic(nn.Module):
 class CentralCritic(nn.Module):
     """V^1 … V^N of the state (and the time): one network, N outputs."""
 
-    def __init__(self, problem: LearnerContext, settings: PPOSettings, generator: torch.Generator) -> None:
+    def __init__(self, context: LearnerContext, settings: PPOSettings, generator: torch.Generator) -> None:
         super().__init__()
-        team = problem.team
+        team = context.team
         self._horizon = team.horizon if settings.critic_sees_time else None
         inputs = team.state_size + int(settings.critic_sees_time)
         self.network = Network(inputs, team.n_agents, _shape(settings), 1.0, generator)
@@ -91,9 +91,9 @@ class CentralCritic(nn.Module):
 class IdentityCritic(nn.Module):
     """V^i of the state, the time and the identity of i: one network with one output, asked once for each agent."""
 
-    def __init__(self, problem: LearnerContext, settings: PPOSettings, generator: torch.Generator) -> None:
+    def __init__(self, context: LearnerContext, settings: PPOSettings, generator: torch.Generator) -> None:
         super().__init__()
-        team = problem.team
+        team = context.team
         self._horizon = team.horizon if settings.critic_sees_time else None
         self.register_buffer("_identities", torch.eye(team.n_agents), persistent=False)
         inputs = team.state_size + int(settings.critic_sees_time) + team.n_agents
@@ -136,24 +136,24 @@ class GAE(AdvantageEstimator):
     """
 
     def __init__(
-        self, settings: PPOSettings, problem: LearnerContext, critic: type[Critic] | None = None, name: str = "critic"
+        self, settings: PPOSettings, context: LearnerContext, critic: type[Critic] | None = None, name: str = "critic"
     ) -> None:
         self._settings = settings
-        self._bootstraps = problem.time_limit == "bootstrap"
-        self._device = problem.device
-        generator = torch.Generator().manual_seed(derived_seed(problem.seed, name))
+        self._bootstraps = context.time_limit == "bootstrap"
+        self._device = context.device
+        generator = torch.Generator().manual_seed(derived_seed(context.seed, name))
         kind = critic or (LocalCritic if settings.critic == "local" else CentralCritic)
-        self.critic = kind(problem, settings, generator).to(problem.device)
+        self.critic = kind(context, settings, generator).to(context.device)
         self._optimiser = Optimiser(
             [part.parameters() for part in self.critic.parts()],
             settings.critic_learning_rate,
             gradient_norm=settings.gradient_norm,
             epsilon=settings.adam_epsilon,
             schedule=settings.learning_rate_schedule,
-            budget=problem.budget,
+            budget=context.budget,
         )
-        self._normaliser = RunningNormaliser(VALUE_NORMALISATION_DECAY, problem.device)
-        self._generator = torch.Generator().manual_seed(derived_seed(problem.seed, f"{name} minibatches"))
+        self._normaliser = RunningNormaliser(VALUE_NORMALISATION_DECAY, context.device)
+        self._generator = torch.Generator().manual_seed(derived_seed(context.seed, f"{name} minibatches"))
         self._judged: tuple[Episodes, Tensor, Tensor] | None = None
 
     def values(self, episodes: Episodes) -> Tensor:
@@ -247,6 +247,6 @@ def _shape(settings: PPOSettings) -> NetworkShape:
     return NetworkShape(settings.hidden_size, settings.hidden_layers, settings.activation)
 
 
-def build(settings: PPOSettings, problem: LearnerContext) -> PolicyGradient:
+def build(settings: PPOSettings, context: LearnerContext) -> PolicyGradient:
     """IPPO or MAPPO, as the settings say."""
-    return PolicyGradient(settings, problem, GAE(settings, problem))
+    return PolicyGradient(settings, context, GAE(settings, context))

@@ -32,44 +32,44 @@ from algorithms.settings.policy_gradient import PolicyGradientSettings
 
 
 class PolicyGradient(Algorithm):
-    """Actors trained on whole episodes, judged by `estimator`, paid by `redistributor` or else by the problem's regime."""
+    """Actors trained on whole episodes, judged by `estimator`, paid by `redistributor` or else by the regime of the context."""
 
     def __init__(
         self,
         settings: PolicyGradientSettings,
-        problem: LearnerContext,
+        context: LearnerContext,
         estimator: AdvantageEstimator,
         redistributor: Redistributor | None = None,
     ) -> None:
         self._settings = settings
-        self._problem = problem
-        self._device = problem.device
+        self._context = context
+        self._device = context.device
         self.estimator = estimator
         self.redistributor = redistributor
         self._reward_model_seconds = 0.0
         shape = NetworkShape(settings.hidden_size, settings.hidden_layers, settings.activation, settings.recurrent)
         self.actor = TeamNetworks(
-            problem.team,
+            context.team,
             settings.sharing,
-            problem.team.action_size,
+            context.team.action_size,
             shape,
             0.01,
-            torch.Generator().manual_seed(derived_seed(problem.seed, "actor")),
+            torch.Generator().manual_seed(derived_seed(context.seed, "actor")),
             agent_id=settings.agent_id,
             last_action=settings.last_action,
-        ).to(problem.device)
+        ).to(context.device)
         self._optimiser = Optimiser(
             [network.parameters() for network in self.actor.networks],
             settings.learning_rate,
             gradient_norm=settings.gradient_norm,
             epsilon=settings.adam_epsilon,
             schedule=settings.learning_rate_schedule,
-            budget=problem.budget,
+            budget=context.budget,
         )
-        self._generator = torch.Generator().manual_seed(derived_seed(problem.seed, "actor minibatches"))
+        self._generator = torch.Generator().manual_seed(derived_seed(context.seed, "actor minibatches"))
 
     def begin(self, rows: int, mode: Mode, generator: torch.Generator) -> Memory:
-        agents = self._problem.team.n_agents
+        agents = self._context.team.n_agents
         memory = {}
         if self._settings.recurrent:
             memory["hidden"] = torch.zeros(rows, agents, self._settings.hidden_size, device=self._device)
@@ -110,7 +110,7 @@ class PolicyGradient(Algorithm):
     def update(self, episodes: Episodes) -> dict[str, float]:
         episodes = episodes.to(self._device)
         if self.redistributor is None:
-            return _floats(self._learn(episodes, episodes.reward(self._problem.regime)))
+            return _floats(self._learn(episodes, episodes.reward(self._context.regime)))
         found = None
         with self._reward_model_clock():
             self.redistributor.observe(episodes)
@@ -126,7 +126,7 @@ class PolicyGradient(Algorithm):
         if self.redistributor is not None:
             return Credit(self._redistribute(episodes).shares, "reward")
         with torch.no_grad():
-            advantage = self._estimate(episodes, episodes.reward(self._problem.regime), self._policy(episodes))
+            advantage = self._estimate(episodes, episodes.reward(self._context.regime), self._policy(episodes))
         return Credit(advantage.masked_fill(~episodes.acting, 0.0), "advantage")
 
     @torch.no_grad()
@@ -142,8 +142,8 @@ class PolicyGradient(Algorithm):
     def load_policy_state(self, tensors: dict[str, Tensor]) -> None:
         try:
             self.actor.load_state_dict(tensors)
-        except RuntimeError as problem:
-            raise ValueError(f"this policy does not fit these actors: {problem}") from None
+        except RuntimeError as error:
+            raise ValueError(f"this policy does not fit these actors: {error}") from None
 
     def state_dict(self) -> dict[str, Any]:
         state = {

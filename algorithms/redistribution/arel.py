@@ -39,11 +39,11 @@ from algorithms.seeds import derived_seed
 from algorithms.settings.redistribution import ARELSettings, RedistributedPPOSettings, RewardModelSettings
 
 
-def build(settings: RedistributedPPOSettings, problem: LearnerContext) -> PolicyGradient:
+def build(settings: RedistributedPPOSettings, context: LearnerContext) -> PolicyGradient:
     """PPO paid by AREL."""
     assert isinstance(settings.redistribution, ARELSettings)
-    generator = torch.Generator().manual_seed(derived_seed(problem.seed, "reward model"))
-    return ppo_with_reward_model(settings, problem, AREL(settings.redistribution, problem.team, generator))
+    generator = torch.Generator().manual_seed(derived_seed(context.seed, "reward model"))
+    return ppo_with_reward_model(settings, context, AREL(settings.redistribution, context.team, generator))
 
 
 class AREL(RewardModel):

@@ -26,11 +26,11 @@ from algorithms.settings.redistribution import IRCRSettings, RedistributedPPOSet
 SMALLEST_RANGE = 1e-6
 
 
-def build(settings: RedistributedPPOSettings, problem: LearnerContext) -> PolicyGradient:
+def build(settings: RedistributedPPOSettings, context: LearnerContext) -> PolicyGradient:
     """PPO guided by the episode's scaled return."""
     assert isinstance(settings.redistribution, IRCRSettings)
     redistributor = IRCR(settings.redistribution)
-    return PolicyGradient(settings, problem, GAE(settings, problem), redistributor)
+    return PolicyGradient(settings, context, GAE(settings, context), redistributor)
 
 
 class IRCR(Redistributor):

@@ -40,11 +40,11 @@ from algorithms.seeds import derived_seed
 from algorithms.settings.redistribution import RedistributedPPOSettings, STASSettings
 
 
-def build(settings: RedistributedPPOSettings, problem: LearnerContext) -> PolicyGradient:
+def build(settings: RedistributedPPOSettings, context: LearnerContext) -> PolicyGradient:
     """PPO paid by STAS."""
     assert isinstance(settings.redistribution, STASSettings)
-    generator = torch.Generator().manual_seed(derived_seed(problem.seed, "reward model"))
-    return ppo_with_reward_model(settings, problem, STAS(settings.redistribution, problem.team, generator))
+    generator = torch.Generator().manual_seed(derived_seed(context.seed, "reward model"))
+    return ppo_with_reward_model(settings, context, STAS(settings.redistribution, context.team, generator))
 
 
 class STAS(RewardModel):

@@ -17,9 +17,9 @@ from algorithms.seeds import derived_seed
 from algorithms.settings.redistribution import RedistributedPPOSettings, STASMLSettings
 
 
-def build(settings: RedistributedPPOSettings, problem: LearnerContext) -> PolicyGradient:
+def build(settings: RedistributedPPOSettings, context: LearnerContext) -> PolicyGradient:
     """PPO paid by STAS-ML."""
     assert isinstance(settings.redistribution, STASMLSettings)
-    generator = torch.Generator().manual_seed(derived_seed(problem.seed, "reward model"))
-    model = STAS(settings.redistribution, problem.team, generator, agent_layers=settings.redistribution.depth)
-    return ppo_with_reward_model(settings, problem, model)
+    generator = torch.Generator().manual_seed(derived_seed(context.seed, "reward model"))
+    model = STAS(settings.redistribution, context.team, generator, agent_layers=settings.redistribution.depth)
+    return ppo_with_reward_model(settings, context, model)

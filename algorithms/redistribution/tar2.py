@@ -66,11 +66,11 @@ TABLE_SCALE = 0.01
 HEAD_SCALE = 0.05
 
 
-def build(settings: RedistributedPPOSettings, problem: LearnerContext) -> PolicyGradient:
+def build(settings: RedistributedPPOSettings, context: LearnerContext) -> PolicyGradient:
     """PPO paid by TAR2."""
     assert isinstance(settings.redistribution, TAR2Settings)
-    generator = torch.Generator().manual_seed(derived_seed(problem.seed, "reward model"))
-    return ppo_with_reward_model(settings, problem, TAR2(settings.redistribution, problem.team, generator))
+    generator = torch.Generator().manual_seed(derived_seed(context.seed, "reward model"))
+    return ppo_with_reward_model(settings, context, TAR2(settings.redistribution, context.team, generator))
 
 
 class TAR2(RewardModel):

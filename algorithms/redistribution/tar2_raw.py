@@ -40,11 +40,11 @@ from algorithms.seeds import derived_seed
 from algorithms.settings.redistribution import RedistributedPPOSettings, TAR2RawSettings
 
 
-def build(settings: RedistributedPPOSettings, problem: LearnerContext) -> PolicyGradient:
+def build(settings: RedistributedPPOSettings, context: LearnerContext) -> PolicyGradient:
     """PPO paid by the first version of TAR2."""
     assert isinstance(settings.redistribution, TAR2RawSettings)
-    generator = torch.Generator().manual_seed(derived_seed(problem.seed, "reward model"))
-    return ppo_with_reward_model(settings, problem, TAR2Raw(settings.redistribution, problem.team, generator))
+    generator = torch.Generator().manual_seed(derived_seed(context.seed, "reward model"))
+    return ppo_with_reward_model(settings, context, TAR2Raw(settings.redistribution, context.team, generator))
 
 
 class TAR2Raw(RewardModel):

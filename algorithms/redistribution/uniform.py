@@ -20,11 +20,11 @@ from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.settings.redistribution import RedistributedPPOSettings, UniformSettings
 
 
-def build(settings: RedistributedPPOSettings, problem: LearnerContext) -> PolicyGradient:
+def build(settings: RedistributedPPOSettings, context: LearnerContext) -> PolicyGradient:
     """PPO paid in equal parts."""
     assert isinstance(settings.redistribution, UniformSettings)
     redistributor = Uniform(settings.redistribution)
-    return PolicyGradient(settings, problem, GAE(settings, problem), redistributor)
+    return PolicyGradient(settings, context, GAE(settings, context), redistributor)
 
 
 class Uniform(Redistributor):

@@ -31,7 +31,7 @@ from algorithms.settings.dependence_graph import (
     guided_by,
 )
 from algorithms.settings.policy_gradient import IPPOSettings, MAPPOSettings
-from tests.fixtures.toy_team import collect, random_episodes, toy_problem, toy_team
+from tests.fixtures.toy_team import collect, random_episodes, toy_context, toy_team
 
 TEAM = toy_team(n_agents=3, agent_types=(0, 1, 0))
 BASES = {"ippo": GuidedIPPOSettings, "mappo": GuidedMAPPOSettings}
@@ -40,19 +40,19 @@ SMALL = {"hidden_size": 8, "encoder_hidden_size": 8, "latent_size": 4}
 
 
 def paid_apart(**changes: Any) -> LearnerContext:
-    return toy_problem(TEAM, **({"regime": "individual"} | changes))
+    return toy_context(TEAM, **({"regime": "individual"} | changes))
 
 
 def learner(
     kind: str = "ippo",
     graph: type[GraphSettings] = DependenceGraphSettings,
-    problem: LearnerContext | None = None,
+    context: LearnerContext | None = None,
     dependence: dict[str, Any] | None = None,
     **settings: Any,
 ) -> PolicyGradient:
     small = SMALL if graph is DependenceGraphSettings else {}
     values = guided_by(BASES[kind], graph)(**({"hidden_size": 8, "dependence": small | (dependence or {})} | settings))
-    return build(values, problem or paid_apart())
+    return build(values, context or paid_apart())
 
 
 def estimator(algorithm: PolicyGradient) -> DependenceGraphAdvantage:
@@ -255,7 +255,7 @@ def test_a_critic_that_is_told_the_identity_sees_the_state_and_who_is_asked_abou
 @pytest.mark.parametrize("regime", ["team", "episodic"])
 def test_a_shared_reward_is_refused(regime: str) -> None:
     with pytest.raises(ValueError, match="individual rewards"):
-        learner(problem=paid_apart(regime=regime))
+        learner(context=paid_apart(regime=regime))
 
 
 def test_settings_of_another_graph_are_refused() -> None:
@@ -293,8 +293,8 @@ def test_a_resumed_learner_goes_on_bit_for_bit(kind: str, options: dict[str, Any
     first = learner(kind, **options)
     for batch in batches[:2]:
         first.update(batch)
-    problem = paid_apart(seed=0 if "source" in options["dependence"] else 99)
-    second = learner(kind, problem=problem, **options)
+    context = paid_apart(seed=0 if "source" in options["dependence"] else 99)
+    second = learner(kind, context=context, **options)
     second.load_state_dict(torch.load(_saved(first), weights_only=True))
     for batch in batches[2:]:
         first.credit(batch)
@@ -317,7 +317,7 @@ def test_learning_neither_uses_nor_disturbs_the_global_random_state() -> None:
 def test_everything_works_on_a_gpu(dependence: dict[str, Any]) -> None:
     episodes = random_episodes(TEAM, 6, seed=5)
     options = {"cross_critic": "local", "central_critic": "identity"}
-    on_gpu = learner("mappo", problem=paid_apart(device=torch.device("cuda")), dependence=dependence, **options)
+    on_gpu = learner("mappo", context=paid_apart(device=torch.device("cuda")), dependence=dependence, **options)
     on_gpu.update(episodes)
     on_cpu = learner("mappo", dependence=dependence, **options)
     on_cpu.load_state_dict(torch.load(_saved(on_gpu), weights_only=True, map_location="cpu"))
@@ -363,7 +363,7 @@ def _paid_apart(episodes: Episodes) -> Episodes:
 
 def test_a_learned_graph_teaches_an_agent_to_help_and_its_own_reward_does_not() -> None:
     """With one gradient step an update the agent often forgets how to help before the graph shows that it did."""
-    problem = toy_problem(Help().team, regime="individual")
+    context = toy_context(Help().team, regime="individual")
     common = {
         "hidden_size": 16,
         "learning_rate": 3e-3,
@@ -373,8 +373,8 @@ def test_a_learned_graph_teaches_an_agent_to_help_and_its_own_reward_does_not() 
     }
     graph = {"hidden_size": 16, "encoder_hidden_size": 16, "latent_size": 16, "learning_rate": 3e-3, "gradient_steps": 4}
     guided = guided_by(GuidedIPPOSettings, DependenceGraphSettings)(**common, dependence=graph | {"floor": 0.0})
-    assert trained(build(guided, problem), 100) > 3.0
-    assert trained(build_plain(IPPOSettings(**common), problem), 100) < 1.0
+    assert trained(build(guided, context), 100) > 3.0
+    assert trained(build_plain(IPPOSettings(**common), context), 100) < 1.0
 
 
 def _saved(algorithm: PolicyGradient) -> io.BytesIO:

@@ -16,14 +16,14 @@ from algorithms.interface import Episodes, LearnerContext
 from algorithms.policy_gradient.advantage_estimator import AdvantageEstimator
 from algorithms.policy_gradient.learner import PolicyGradient, policy_loss
 from algorithms.settings.policy_gradient import IPPOSettings, MAPPOSettings, PPOSettings
-from tests.fixtures.toy_team import CueWorld, MatrixGame, collect, mean_return, random_episodes, toy_problem, toy_team
+from tests.fixtures.toy_team import CueWorld, MatrixGame, collect, mean_return, random_episodes, toy_context, toy_team
 
 TEAM = toy_team(n_agents=3, agent_types=(0, 1, 0))
 KINDS = {"ippo": IPPOSettings, "mappo": MAPPOSettings}
 
 
-def learner(kind: str = "ippo", problem: LearnerContext | None = None, **settings: Any) -> PolicyGradient:
-    return build(KINDS[kind](**({"hidden_size": 8} | settings)), problem or toy_problem(TEAM))
+def learner(kind: str = "ippo", context: LearnerContext | None = None, **settings: Any) -> PolicyGradient:
+    return build(KINDS[kind](**({"hidden_size": 8} | settings)), context or toy_context(TEAM))
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -75,7 +75,7 @@ def test_the_first_gradient_is_the_exact_gradient_of_the_expected_payoff(sharing
         gradient_norm=1e9,
     )
     estimator = Truth(torch.empty(0))
-    algorithm = PolicyGradient(settings, toy_problem(game.team), estimator)
+    algorithm = PolicyGradient(settings, toy_context(game.team), estimator)
     for network in algorithm.actor.networks:
         torch.nn.init.normal_(network.head.weight, generator=generator())
     episodes = collect(algorithm, game, 9, "sample", generator())
@@ -172,10 +172,10 @@ def test_padding_changes_no_bit_of_an_update(kind: str, options: dict[str, Any])
         **{name: replaced(name, padding) for name in ("action", "log_probability")},
     )
     assert not torch.equal(changed.observation, episodes.observation)
-    problem = toy_problem(TEAM, time_limit="bootstrap", regime="individual")
+    context = toy_context(TEAM, time_limit="bootstrap", regime="individual")
     assert same(
-        updated(learner(kind, problem, **options), episodes, episodes),
-        updated(learner(kind, problem, **options), changed, changed),
+        updated(learner(kind, context, **options), episodes, episodes),
+        updated(learner(kind, context, **options), changed, changed),
     )
 
 
@@ -231,7 +231,7 @@ def test_the_value_at_the_time_limit_counts_only_when_it_is_bootstrapped(kind: s
     observation[rows, last], state[rows, last] = other.observation[rows, last], other.state[rows, last]
     changed = replace(episodes, observation=observation, state=state)
     for time_limit, matters in (("terminal", False), ("bootstrap", True)):
-        algorithm = learner(kind, toy_problem(TEAM, time_limit=time_limit))
+        algorithm = learner(kind, toy_context(TEAM, time_limit=time_limit))
         moved = (advantages(algorithm, episodes) != advantages(algorithm, changed)).flatten(1).any(1)
         assert not moved[ended].any()
         assert bool(moved[cut].any()) is matters
@@ -254,7 +254,7 @@ def test_the_same_sight_is_worth_the_same_at_another_time_only_to_a_critic_witho
 
 def test_the_credit_of_an_untrained_critic_is_the_gae_of_its_values() -> None:
     episodes = random_episodes(TEAM, 6, seed=5)
-    algorithm = learner("mappo", toy_problem(TEAM, regime="individual"), gae_lambda=1.0, discount=1.0)
+    algorithm = learner("mappo", toy_context(TEAM, regime="individual"), gae_lambda=1.0, discount=1.0)
     assert isinstance(algorithm.estimator, GAE)
     values = algorithm.estimator.values(episodes)[:, :-1]
     ahead = episodes.individual_reward.flip(1).cumsum(1).flip(1)
@@ -275,9 +275,9 @@ def test_agents_of_different_types_do_not_touch_each_others_networks() -> None:
         "value_normalisation": False,
         "gradient_norm": 0.01,
     }
-    problem = toy_problem(TEAM, regime="individual")
-    first = updated(learner("ippo", problem, **options), episodes)
-    second = updated(learner("ippo", problem, **options), changed)
+    context = toy_context(TEAM, regime="individual")
+    first = updated(learner("ippo", context, **options), episodes)
+    second = updated(learner("ippo", context, **options), changed)
     moved = {name for name in first if not torch.equal(first[name], second[name])}
     assert moved
     assert all(".1." in name for name in moved)
@@ -296,7 +296,7 @@ def test_a_resumed_learner_goes_on_bit_for_bit(kind: str, options: dict[str, Any
     first = learner(kind, **options)
     for batch in batches[:2]:
         first.update(batch)
-    second = learner(kind, toy_problem(TEAM, seed=99), **options)
+    second = learner(kind, toy_context(TEAM, seed=99), **options)
     second.load_state_dict(torch.load(_saved(first), weights_only=True))
     torch.rand(3)
     for batch in batches[2:]:
@@ -312,12 +312,12 @@ def test_learning_neither_uses_nor_disturbs_the_global_random_state() -> None:
     assert torch.equal(before, torch.get_rng_state())
     torch.manual_seed(2)
     assert same(first, updated(learner(minibatches=2), random_episodes(TEAM, 6, 0)))
-    different = updated(learner("ippo", toy_problem(TEAM, seed=1), minibatches=2), random_episodes(TEAM, 6, 0))
+    different = updated(learner("ippo", toy_context(TEAM, seed=1), minibatches=2), random_episodes(TEAM, 6, 0))
     assert not same(first, different)
 
 
 def test_a_policy_can_be_handed_over_and_a_wrong_one_is_refused() -> None:
-    first, second = learner(), learner("mappo", toy_problem(TEAM, seed=5))
+    first, second = learner(), learner("mappo", toy_context(TEAM, seed=5))
     second.load_policy_state(first.policy_state())
     assert same(first.policy_state(), second.policy_state())
     with pytest.raises(ValueError, match="does not fit"):
@@ -345,7 +345,7 @@ def test_an_update_in_which_nobody_could_act_leaves_the_actors_alone() -> None:
 @pytest.mark.parametrize("options", [{}, {"recurrent": True, "last_action": True, "sharing": "by_type"}])
 def test_everything_works_on_a_gpu(options: dict[str, Any]) -> None:
     device = torch.device("cuda")
-    algorithm = learner("mappo", toy_problem(TEAM, device=device), minibatches=2, **options)
+    algorithm = learner("mappo", toy_context(TEAM, device=device), minibatches=2, **options)
     episodes = random_episodes(TEAM, 6, seed=5)
     assert all(math.isfinite(value) for value in algorithm.update(episodes).values())
     memory = algorithm.begin(6, "train", generator())
@@ -368,7 +368,7 @@ def _saved(algorithm: PolicyGradient) -> io.BytesIO:
 
 def trained(kind: str, world: CueWorld | MatrixGame, updates: int, **settings: Any) -> PolicyGradient:
     algorithm = learner(
-        kind, toy_problem(world.team), **({"hidden_size": 32, "learning_rate": 3e-3, "episodes_per_update": 64} | settings)
+        kind, toy_context(world.team), **({"hidden_size": 32, "learning_rate": 3e-3, "episodes_per_update": 64} | settings)
     )
     source = generator(11)
     for _ in range(updates):
@@ -398,6 +398,6 @@ def test_remembering_takes_a_recurrent_core() -> None:
 def test_defaults_of_both_are_valid_for_any_team() -> None:
     settings: PPOSettings
     for settings in (IPPOSettings(), MAPPOSettings()):
-        monitors = build(settings, toy_problem(TEAM)).update(random_episodes(TEAM, 4, 0))
+        monitors = build(settings, toy_context(TEAM)).update(random_episodes(TEAM, 4, 0))
         assert {"policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "explained_variance"} <= set(monitors)
         assert all(isinstance(value, float) and math.isfinite(value) for value in monitors.values())

@@ -40,26 +40,26 @@ from algorithms.settings.dependence_graph import (
 )
 
 
-def build(settings: GuidedPPOSettings, problem: LearnerContext) -> PolicyGradient:
+def build(settings: GuidedPPOSettings, context: LearnerContext) -> PolicyGradient:
     """IPPO or MAPPO guided by a dependence graph. Raises ValueError unless every agent is paid its own reward."""
-    return PolicyGradient(settings, problem, DependenceGraphAdvantage(settings, problem))
+    return PolicyGradient(settings, context, DependenceGraphAdvantage(settings, context))
 
 
 class DependenceGraphAdvantage(AdvantageEstimator):
     """Every agent's advantage from its own critic, summed over those whom its action can have reached."""
 
-    def __init__(self, settings: GuidedPPOSettings, problem: LearnerContext) -> None:
-        if problem.regime != "individual":
-            raise ValueError(f"a dependence graph shares out individual rewards; the regime is '{problem.regime}'")
+    def __init__(self, settings: GuidedPPOSettings, context: LearnerContext) -> None:
+        if context.regime != "individual":
+            raise ValueError(f"a dependence graph shares out individual rewards; the regime is '{context.regime}'")
         self._settings = settings
         own, self.cross = None, None
         if isinstance(settings, GuidedMAPPOSettings):
             if settings.central_critic == "identity":
                 own = IdentityCritic
             if settings.cross_critic == "local":
-                self.cross = GAE(settings, problem, LocalCritic, "cross critic")
-        self.own = GAE(settings, problem, own)
-        self.source = graph_source(settings.dependence, problem)
+                self.cross = GAE(settings, context, LocalCritic, "cross critic")
+        self.own = GAE(settings, context, own)
+        self.source = graph_source(settings.dependence, context)
         self._judged: tuple[Episodes, dict[str, Tensor]] | None = None
 
     @torch.no_grad()
@@ -133,18 +133,18 @@ WATCHED = {
 """What the setting `watched` reads of what the probe of interventions fills."""
 
 
-def graph_source(settings: GraphSettings, problem: LearnerContext) -> GraphSource:
+def graph_source(settings: GraphSettings, context: LearnerContext) -> GraphSource:
     """The source of the graph that the settings ask for."""
     match settings:
         case OracleGraphSettings():
             oracle = PrivilegedGraph(*WATCHED[settings.watched])
-            return CorruptedGraph(oracle, settings.dropped, settings.added, settings.fixed, problem)
+            return CorruptedGraph(oracle, settings.dropped, settings.added, settings.fixed, context)
         case NearestGraphSettings():
             return PrivilegedGraph("distance_graph")
         case DependenceGraphSettings(source="learned"):
-            return WorldModel(settings, problem)
+            return WorldModel(settings, context)
         case DependenceGraphSettings(source="random"):
-            return CorruptedGraph(ConstantGraph(full=False), 0.0, RANDOM_EDGE_PROBABILITY, False, problem)
+            return CorruptedGraph(ConstantGraph(full=False), 0.0, RANDOM_EDGE_PROBABILITY, False, context)
         case DependenceGraphSettings():
             return ConstantGraph(full=settings.source == "full")
     raise TypeError(f"no graph for settings of type {type(settings).__name__}")

@@ -89,12 +89,12 @@ class CorruptedGraph(GraphSource):
     run. They are drawn from the run's seed and the number of updates so far, so that looking at a graph draws nothing.
     """
 
-    def __init__(self, source: GraphSource, dropped: float, added: float, fixed: bool, problem: LearnerContext) -> None:
+    def __init__(self, source: GraphSource, dropped: float, added: float, fixed: bool, context: LearnerContext) -> None:
         self._source = source
         self._dropped = dropped
         self._added = added
         self._fixed = fixed
-        self._seed = problem.seed
+        self._seed = context.seed
         self._updates = 0
 
     def infer(self, episodes: Episodes) -> Inferred:

@@ -142,25 +142,25 @@ class Transitions:
 class WorldModel(GraphSource):
     """Encoder and inverse head, q_phi, q_psi, their two Adams."""
 
-    def __init__(self, settings: DependenceGraphSettings, problem: LearnerContext) -> None:
+    def __init__(self, settings: DependenceGraphSettings, context: LearnerContext) -> None:
         self._settings = settings
-        generator = torch.Generator().manual_seed(derived_seed(problem.seed, "world model"))
-        self._generator = torch.Generator().manual_seed(derived_seed(problem.seed, "steps for the world model"))
-        team, h = problem.team, settings.hidden_size
+        generator = torch.Generator().manual_seed(derived_seed(context.seed, "world model"))
+        self._generator = torch.Generator().manual_seed(derived_seed(context.seed, "steps for the world model"))
+        team, h = context.team, settings.hidden_size
         agents, actions = team.n_agents, team.action_size
         hidden = (2 * h, h, h)
         size = settings.latent_size if settings.encoder else team.observation_size
         seen = agents if settings.identity == "ids" else 0
-        self._identities = torch.eye(agents, device=problem.device)[:, :seen]
+        self._identities = torch.eye(agents, device=context.device)[:, :seen]
         self.encoder = self.inverse = None
         if settings.encoder:
             widths = (settings.encoder_hidden_size,) * 2
-            self.encoder = NormalisedNetwork(team.observation_size, widths, size, generator, head_gain=1.0).to(problem.device)
-            self.inverse = NormalisedNetwork(2 * size, hidden, actions, generator).to(problem.device)
-        self.own_action = NormalisedNetwork(size + seen, hidden, actions, generator).to(problem.device)
+            self.encoder = NormalisedNetwork(team.observation_size, widths, size, generator, head_gain=1.0).to(context.device)
+            self.inverse = NormalisedNetwork(2 * size, hidden, actions, generator).to(context.device)
+        self.own_action = NormalisedNetwork(size + seen, hidden, actions, generator).to(context.device)
         self.others_action = OthersAction(
             2 * size + seen + settings.sees_reward, size + seen, hidden, agents, actions, settings.multi_head, generator
-        ).to(problem.device)
+        ).to(context.device)
         self._networks = {
             name: network
             for name, network in (

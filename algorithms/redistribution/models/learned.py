@@ -56,11 +56,11 @@ class RewardModel(nn.Module, ABC):
         return F.mse_loss(prediction, target) if self._squared else F.huber_loss(prediction, target)
 
 
-def ppo_with_reward_model(settings: RedistributedPPOSettings, problem: LearnerContext, model: RewardModel) -> PolicyGradient:
+def ppo_with_reward_model(settings: RedistributedPPOSettings, context: LearnerContext, model: RewardModel) -> PolicyGradient:
     """PPO paid by a reward model."""
     assert isinstance(settings.redistribution, RewardModelSettings)
-    redistributor = LearnedRedistributor(settings.redistribution, problem, model)
-    return PolicyGradient(settings, problem, GAE(settings, problem), redistributor)
+    redistributor = LearnedRedistributor(settings.redistribution, context, model)
+    return PolicyGradient(settings, context, GAE(settings, context), redistributor)
 
 
 class LearnedRedistributor(Redistributor):
@@ -70,9 +70,9 @@ class LearnedRedistributor(Redistributor):
     seen: 1 - (mean squared error) / Var R, 0 where the returns do not vary.
     """
 
-    def __init__(self, settings: RewardModelSettings, problem: LearnerContext, model: RewardModel) -> None:
+    def __init__(self, settings: RewardModelSettings, context: LearnerContext, model: RewardModel) -> None:
         self._settings = settings
-        self.model = model.to(problem.device)
+        self.model = model.to(context.device)
         self._optimiser = Optimiser(
             [self.model.parameters()],
             settings.learning_rate,
@@ -80,17 +80,17 @@ class LearnedRedistributor(Redistributor):
             epsilon=1e-8,
             weight_decay=settings.weight_decay,
             schedule="constant",
-            budget=problem.budget,
+            budget=context.budget,
         )
-        self._buffer = EpisodeBuffer(settings.buffer_episodes, problem.device)
-        self._sampling = torch.Generator().manual_seed(derived_seed(problem.seed, "reward model batches"))
-        self._drawing = torch.Generator().manual_seed(derived_seed(problem.seed, "reward model draws"))
-        self._reward_time_seed = derived_seed(problem.seed, "reward time")
+        self._buffer = EpisodeBuffer(settings.buffer_episodes, context.device)
+        self._sampling = torch.Generator().manual_seed(derived_seed(context.seed, "reward model batches"))
+        self._drawing = torch.Generator().manual_seed(derived_seed(context.seed, "reward model draws"))
+        self._reward_time_seed = derived_seed(context.seed, "reward time")
         self._episodes = 0
         self._waiting = 0
         self._owed = 0.0
         self._steps = 0
-        self._scale = torch.ones((), device=problem.device)
+        self._scale = torch.ones((), device=context.device)
 
     def observe(self, episodes: Episodes) -> None:
         self._buffer.add(Trajectories.of(episodes))
