@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from algorithms.interface import LearnerContext, TeamShape
 from algorithms.networks.attention import EncoderLayer, EncoderShape, causal_mask, uniform_linear
 from algorithms.policy_gradient.learner import PolicyGradient
-from algorithms.redistribution.models.learned import RewardModel, ppo_with_reward_model
+from algorithms.redistribution.models.reward_model import RewardModel, ppo_with_reward_model
 from algorithms.redistribution.models.tokens import TokenEmbedding
 from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.seeds import derived_seed

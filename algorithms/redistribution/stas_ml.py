@@ -11,7 +11,7 @@ import torch
 
 from algorithms.interface import LearnerContext
 from algorithms.policy_gradient.learner import PolicyGradient
-from algorithms.redistribution.models.learned import ppo_with_reward_model
+from algorithms.redistribution.models.reward_model import ppo_with_reward_model
 from algorithms.redistribution.stas import STAS
 from algorithms.seeds import derived_seed
 from algorithms.settings.redistribution import RedistributedPPOSettings, STASMLSettings

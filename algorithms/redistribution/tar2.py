@@ -43,20 +43,14 @@ from torch import Tensor, nn
 
 from algorithms.interface import LearnerContext, TeamShape
 from algorithms.networks.attention import EncoderLayer, EncoderShape, causal_mask
+from algorithms.networks.gelu_network import GELUNetwork
 from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.redistribution.models.attention_weights import by_agents, by_steps, product_of_parts
 from algorithms.redistribution.models.coalition_layer import CoalitionLayer
-from algorithms.redistribution.models.learned import RewardModel, ppo_with_reward_model
+from algorithms.redistribution.models.inverse_dynamics import action_loss, next_step, previous_step, team_state
 from algorithms.redistribution.models.normaliser import normalised_rewards
-from algorithms.redistribution.models.tar2_parts import (
-    GELUNetwork,
-    action_loss,
-    outcome,
-    step_after,
-    step_before,
-    team_state,
-    with_outcome,
-)
+from algorithms.redistribution.models.outcome import outcome, with_outcome
+from algorithms.redistribution.models.reward_model import RewardModel, ppo_with_reward_model
 from algorithms.redistribution.models.tokens import TokenEmbedding
 from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.seeds import derived_seed
@@ -107,8 +101,8 @@ class TAR2(RewardModel):
         monitors = {"reward_model_loss": loss.detach()}
         if self.inverse_dynamics is not None:
             now = team_state(states, trajectories.acting)
-            team = torch.cat([now, step_after(now)], -1).expand(-1, -1, states.shape[2], -1)
-            actions = action_loss(self.inverse_dynamics(torch.cat([team, step_before(features)], -1)), trajectories)
+            team = torch.cat([now, next_step(now)], -1).expand(-1, -1, states.shape[2], -1)
+            actions = action_loss(self.inverse_dynamics(torch.cat([team, previous_step(features)], -1)), trajectories)
             loss = loss + self._settings.inverse_dynamics * actions
             monitors["inverse_dynamics_loss"] = actions.detach()
         return loss, monitors

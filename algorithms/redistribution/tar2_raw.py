@@ -23,17 +23,12 @@ import torch
 from torch import Tensor
 
 from algorithms.interface import LearnerContext, TeamShape
+from algorithms.networks.gelu_network import GELUNetwork
 from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.redistribution.arel import WideAttention
-from algorithms.redistribution.models.learned import RewardModel, ppo_with_reward_model
-from algorithms.redistribution.models.tar2_parts import (
-    GELUNetwork,
-    action_loss,
-    outcome,
-    step_before,
-    team_state,
-    with_outcome,
-)
+from algorithms.redistribution.models.inverse_dynamics import action_loss, previous_step, team_state
+from algorithms.redistribution.models.outcome import outcome, with_outcome
+from algorithms.redistribution.models.reward_model import RewardModel, ppo_with_reward_model
 from algorithms.redistribution.models.tokens import TokenEmbedding
 from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.seeds import derived_seed
@@ -72,7 +67,7 @@ class TAR2Raw(RewardModel):
         if self.inverse_dynamics is not None:
             team = team_state(states, trajectories.acting).expand_as(states)
             seen = torch.cat([states[:, :1], team[:, 1:]], 1)
-            actions = action_loss(self.inverse_dynamics(torch.cat([seen, step_before(features)], -1)), trajectories)
+            actions = action_loss(self.inverse_dynamics(torch.cat([seen, previous_step(features)], -1)), trajectories)
             loss = loss + self._settings.inverse_dynamics * actions
             monitors["inverse_dynamics_loss"] = actions.detach()
         return loss, monitors

@@ -14,7 +14,7 @@ from algorithms.redistribution.arel import AREL, variance_over_time
 from algorithms.registry import algorithms
 from algorithms.settings.redistribution import ARELSettings
 from tests.fixtures.reward_models import changed, fitted, generator, made_up, reordered, scores_of
-from tests.fixtures.toy_team import random_episodes, toy_problem, toy_team
+from tests.fixtures.toy_team import random_episodes, toy_context, toy_team
 
 TEAM = toy_team(n_agents=3, observation_size=4, action_size=3, horizon=6)
 SMALL = {"width": 16, "heads": 2, "depth": 2}
@@ -44,7 +44,7 @@ def test_the_team_reads_what_the_agents_read_together_and_shares_it_evenly() -> 
 def test_paid_as_a_team_everyone_gets_the_reward_of_the_step() -> None:
     settings = {**SMALL, "readout": "team", "payment": "team", "warm_up_episodes": 0, "batch_episodes": 8, "fit_interval": 8}
     entry = algorithms()["ippo+arel"]
-    algorithm = entry.build(entry.settings(redistribution=settings), toy_problem(TEAM, regime="episodic"))
+    algorithm = entry.build(entry.settings(redistribution=settings), toy_context(TEAM, regime="episodic"))
     assert isinstance(algorithm, PolicyGradient)
     assert algorithm.redistributor is not None
     played = random_episodes(TEAM, 8, 0)

@@ -13,7 +13,7 @@ from algorithms.advantages.dependence_graph.world_model import WorldModel
 from algorithms.interface import Episodes, Influence
 from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.registry import BUILT_IN, AlgorithmEntry, algorithms
-from tests.fixtures.toy_team import random_episodes, toy_problem, toy_team
+from tests.fixtures.toy_team import random_episodes, toy_context, toy_team
 from tests.fixtures.train_toy import same
 
 TEAM = toy_team(n_agents=3, horizon=5)
@@ -23,7 +23,7 @@ LOOPS = torch.eye(3, dtype=torch.bool)
 def learner(**dependence: Any) -> PolicyGradient:
     """`ippo+dg` after an update, so that its models predict something."""
     entry = algorithms()["ippo+dg"]
-    algorithm = entry.build(entry.settings(hidden_size=8, dependence=dependence), toy_problem(TEAM, regime="individual"))
+    algorithm = entry.build(entry.settings(hidden_size=8, dependence=dependence), toy_context(TEAM, regime="individual"))
     assert isinstance(algorithm, PolicyGradient)
     algorithm.update(random_episodes(TEAM, 8, seed=0))
     return algorithm
@@ -96,7 +96,7 @@ def with_every_probe(entry: AlgorithmEntry) -> Episodes:
 
 @pytest.mark.parametrize("entry", BUILT_IN, ids=lambda entry: entry.name)
 def test_a_method_says_who_influences_whom_if_and_only_if_its_entry_claims_so(entry: AlgorithmEntry) -> None:
-    algorithm = entry.build(entry.settings(), toy_problem(TEAM, regime=entry.regimes[0]))
+    algorithm = entry.build(entry.settings(), toy_context(TEAM, regime=entry.regimes[0]))
     found = algorithm.influence(with_every_probe(entry))
     assert (found is not None) == entry.claims_influence
     assert entry.claims_influence == (entry.family == "dependence graph")

@@ -18,14 +18,14 @@ from algorithms.advantages.dependence_graph.sources import Inferred
 from algorithms.advantages.dependence_graph.world_model import WorldModel, entropy
 from algorithms.interface import Episodes
 from algorithms.settings.dependence_graph import DependenceGraphSettings
-from tests.fixtures.toy_team import random_episodes, toy_problem, toy_team
+from tests.fixtures.toy_team import random_episodes, toy_context, toy_team
 
 TEAM = toy_team(n_agents=3)
 SMALL = {"hidden_size": 16, "encoder_hidden_size": 16, "latent_size": 8}
 
 
 def model(**settings: Any) -> WorldModel:
-    return WorldModel(DependenceGraphSettings(**(SMALL | settings)), toy_problem(TEAM, regime="individual"))
+    return WorldModel(DependenceGraphSettings(**(SMALL | settings)), toy_context(TEAM, regime="individual"))
 
 
 def stirred(found: WorldModel) -> WorldModel:
@@ -68,7 +68,7 @@ def taught(observe: Callable[[Tensor], Tensor], policy: Tensor, updates: int, **
     agents, actions = policy.shape
     team = toy_team(agents, fresh.observation.shape[-1], actions)
     values = DependenceGraphSettings(**({"hidden_size": 32, "learning_rate": 3e-3} | settings))
-    found = WorldModel(values, toy_problem(team, regime="individual"))
+    found = WorldModel(values, toy_context(team, regime="individual"))
     for update in range(updates):
         found.fit(played(observe, policy, 8, seed=update))
     return found, fresh
@@ -304,7 +304,7 @@ def test_an_influence_on_a_reward_alone_is_seen_by_models_that_see_rewards(sees_
     values = DependenceGraphSettings(
         hidden_size=32, learning_rate=3e-3, encoder=False, sees_reward=sees_reward, threshold=0.9, gradient_steps=1
     )
-    found = WorldModel(values, toy_problem(team, regime="individual"))
+    found = WorldModel(values, toy_context(team, regime="individual"))
     for update in range(150):
         found.fit(rewarded(played(blind, UNIFORM, 8, seed=update)))
     graph = found.infer(rewarded(played(blind, UNIFORM, 8, seed=10_000))).graph

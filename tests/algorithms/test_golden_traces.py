@@ -18,7 +18,7 @@ import torch
 from algorithms.registry import BUILT_IN, AlgorithmEntry
 from algorithms.settings.redistribution import RewardModelSettings
 from benchmark.experiments.probe_names import PROBES
-from tests.fixtures.toy_team import random_episodes, toy_problem, toy_team
+from tests.fixtures.toy_team import random_episodes, toy_context, toy_team
 
 FILE = Path(__file__).parents[1] / "data" / "golden_traces.json"
 CASES: dict[str, dict[str, Any]] = {
@@ -48,7 +48,7 @@ def trace(entry: AlgorithmEntry, case: str) -> list[dict[str, float]]:
     settings = dict(CASES[case])
     if isinstance(getattr(entry.settings(), "redistribution", None), RewardModelSettings):
         settings["redistribution"] = SMALL_MODEL
-    algorithm = entry.build(entry.settings(**settings), toy_problem(team, regime=entry.regimes[0]))
+    algorithm = entry.build(entry.settings(**settings), toy_context(team, regime=entry.regimes[0]))
     batch = random_episodes(team, 16, seed=0)
     draws = torch.Generator().manual_seed(0)
     for name in (name for probe in entry.requires for name in PROBES[probe].fills):

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from algorithms.interface import Episodes
 from algorithms.policy_gradient.learner import PolicyGradient
-from algorithms.redistribution.models.learned import LearnedRedistributor, RewardModel, explained_return
+from algorithms.redistribution.models.reward_model import LearnedRedistributor, RewardModel, explained_return
 from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.registry import algorithms
 from algorithms.settings.redistribution import RewardModelSettings
 from tests.fixtures.reward_models import KnownCredit, fitted
-from tests.fixtures.toy_team import random_episodes, toy_problem, toy_team
+from tests.fixtures.toy_team import random_episodes, toy_context, toy_team
 
 TEAM = toy_team()
 BATCH = {
@@ -49,7 +49,7 @@ class Linear(RewardModel):
 
 def shell(noise: float = 0.0, **settings: Any) -> LearnedRedistributor:
     chosen = RewardModelSettings(**(BATCH | settings))
-    return LearnedRedistributor(chosen, toy_problem(TEAM), Linear(chosen, noise))
+    return LearnedRedistributor(chosen, toy_context(TEAM), Linear(chosen, noise))
 
 
 def episodes(count: int, seed: int = 0) -> Episodes:
@@ -249,7 +249,7 @@ def paid_learner(method: str) -> PolicyGradient:
     small = {"width": 8, "heads": 2, "depth": 1, "learning_rate": 1e-2} | BATCH
     redistribution = small if entry.presets else {}
     settings = entry.settings(hidden_size=8, redistribution=redistribution)
-    algorithm = entry.build(settings, toy_problem(TEAM, regime="episodic"))
+    algorithm = entry.build(settings, toy_context(TEAM, regime="episodic"))
     assert isinstance(algorithm, PolicyGradient)
     return algorithm
 
@@ -289,7 +289,7 @@ def test_it_runs_on_a_gpu(method: str) -> None:
     entry = algorithms()[f"ippo+{method}"]
     small = {"width": 8, "heads": 2, "depth": 1} | BATCH if entry.presets else {}
     algorithm = entry.build(
-        entry.settings(redistribution=small), toy_problem(TEAM, regime="episodic", device=torch.device("cuda"))
+        entry.settings(redistribution=small), toy_context(TEAM, regime="episodic", device=torch.device("cuda"))
     )
     for seed in range(2):
         monitors = algorithm.update(episodes(8, seed))

@@ -14,7 +14,7 @@ from algorithms.policy_gradient.advantage_estimator import AdvantageEstimator
 from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.policy_gradient.redistributor import Redistribution, Redistributor
 from algorithms.settings.policy_gradient import PolicyGradientSettings
-from tests.fixtures.toy_team import MatrixGame, collect, mean_return, random_episodes, toy_problem, toy_team
+from tests.fixtures.toy_team import MatrixGame, collect, mean_return, random_episodes, toy_context, toy_team
 
 TEAM = toy_team()
 CLIMBING = [[11.0, -30.0, 0.0], [-30.0, 7.0, 6.0], [0.0, 0.0, 5.0]]
@@ -101,7 +101,7 @@ class Splitter(Redistributor):
 
 def learner(estimator: AdvantageEstimator, redistributor: Redistributor | None = None, **changes: Any) -> PolicyGradient:
     settings = PolicyGradientSettings(hidden_size=8, episodes_per_update=4)
-    return PolicyGradient(settings, toy_problem(TEAM, **changes), estimator, redistributor)
+    return PolicyGradient(settings, toy_context(TEAM, **changes), estimator, redistributor)
 
 
 @pytest.mark.parametrize("regime", ["team", "individual", "episodic"])
@@ -127,7 +127,7 @@ def test_the_policy_handed_over_is_the_one_that_acts() -> None:
     estimator = TrueAdvantage(game.payoff)
     for recurrent in (False, True):
         settings = PolicyGradientSettings(hidden_size=8, recurrent=recurrent, last_action=recurrent)
-        algorithm = PolicyGradient(settings, toy_problem(game.team), estimator)
+        algorithm = PolicyGradient(settings, toy_context(game.team), estimator)
         episodes = collect(algorithm, game, 5, "sample", torch.Generator().manual_seed(0))
         policy = algorithm._policy(episodes)
         assert policy is not None
@@ -139,7 +139,7 @@ def test_the_policy_handed_over_is_the_one_that_acts() -> None:
 def test_the_true_advantage_teaches_a_game() -> None:
     game = MatrixGame(CLIMBING)
     settings = PolicyGradientSettings(hidden_size=16, learning_rate=3e-3)
-    algorithm = PolicyGradient(settings, toy_problem(game.team), TrueAdvantage(game.payoff))
+    algorithm = PolicyGradient(settings, toy_context(game.team), TrueAdvantage(game.payoff))
     source = torch.Generator().manual_seed(0)
     for _ in range(60):
         algorithm.update(collect(algorithm, game, 32, "train", source))
@@ -150,7 +150,7 @@ def test_the_true_advantage_teaches_a_game() -> None:
 def test_its_advantage_of_a_known_policy_is_the_one_computed_by_hand() -> None:
     game = MatrixGame([[1.0, 0.0], [0.0, 3.0]])
     episodes = collect(
-        PolicyGradient(PolicyGradientSettings(), toy_problem(game.team), Estimator()),
+        PolicyGradient(PolicyGradientSettings(), toy_context(game.team), Estimator()),
         game,
         64,
         "sample",

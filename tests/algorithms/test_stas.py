@@ -24,7 +24,7 @@ from tests.fixtures.reward_models import (
     scores_of,
     share_query_maps,
 )
-from tests.fixtures.toy_team import random_episodes, toy_problem, toy_team
+from tests.fixtures.toy_team import random_episodes, toy_context, toy_team
 
 TEAM = toy_team(n_agents=3, observation_size=4, action_size=3, horizon=6)
 SMALL = {"width": 16, "heads": 2, "depth": 2, "coalitions": 2}
@@ -291,7 +291,7 @@ def learner(kind: str, device: torch.device | None = None, **redistribution: Any
     schedule = {"warm_up_episodes": 4, "batch_episodes": 4, "fit_interval": 1, "gradient_steps_per_episode": 0.5}
     entry = algorithms()[f"ippo+{kind}"]
     settings = entry.settings(hidden_size=8, redistribution=SMALL | schedule | redistribution)
-    found = entry.build(settings, toy_problem(TEAM, regime="episodic", device=device or torch.device("cpu")))
+    found = entry.build(settings, toy_context(TEAM, regime="episodic", device=device or torch.device("cpu")))
     assert isinstance(found, PolicyGradient)
     return found
 

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from algorithms.interface import TeamShape
-from algorithms.redistribution.models.learned import RewardModel
+from algorithms.redistribution.models.inverse_dynamics import action_loss, previous_step, team_state
 from algorithms.redistribution.models.normaliser import normalised_rewards
-from algorithms.redistribution.models.tar2_parts import action_loss, outcome, step_before, team_state, with_outcome
+from algorithms.redistribution.models.outcome import outcome, with_outcome
+from algorithms.redistribution.models.reward_model import RewardModel
 from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.redistribution.tar2 import HEAD_SCALE, TAR2
 from algorithms.redistribution.tar2_raw import TAR2Raw
@@ -289,7 +290,7 @@ def test_the_pieces_of_inverse_dynamics_by_hand() -> None:
     acting = trajectories.acting
     source = generator(2)
     states, logits = torch.randn(5, 6, 3, 4, generator=source), torch.randn(5, 6, 3, 3, generator=source)
-    means, ends, before = team_state(states, acting), outcome(states, acting), step_before(states)
+    means, ends, before = team_state(states, acting), outcome(states, acting), previous_step(states)
     losses = []
     for row in range(5):
         last = []

@@ -107,7 +107,7 @@ def test_the_weights_of_attention_over_time_are_those_it_uses(wide: bool) -> Non
 
 
 def test_the_weights_of_attention_over_agents_are_those_it_uses() -> None:
-    layer = CoalitionAttention(8, 2, 3, "per_agent", generator())
+    layer = CoalitionAttention(8, 2, 3, generator())
     source = generator(1)
     z, alive = torch.randn(20, 3, 8, generator=source), torch.rand(20, 3, generator=source) < 0.7
     coalitions = draw_coalitions("banzhaf_masks", 3, 4, source)

@@ -17,7 +17,7 @@ from scipy import stats
 from torch import Tensor
 
 from algorithms.interface import Episodes
-from algorithms.redistribution.models.learned import LearnedRedistributor
+from algorithms.redistribution.models.reward_model import LearnedRedistributor
 from algorithms.seeds import derive
 from algorithms.team import TeamShape
 from benchmark.environments.tasks.registry import get_task

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from algorithms.interface import Episodes
 from algorithms.policy_gradient.redistributor import Redistributor
-from algorithms.redistribution.models.learned import LearnedRedistributor
 from algorithms.redistribution.models.normaliser import Kind, normalised_rewards
+from algorithms.redistribution.models.reward_model import LearnedRedistributor
 from algorithms.seeds import derive
 from benchmark.experiments.study_result import Findings, Prediction, Progress, Table
 from benchmark.papers.toolkit.reward_model_fits import (
