@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,6 +24,14 @@ class Settings(BaseModel):
     def refusal(self, n_agents: int) -> str | None:
         """Why no team of so many agents can be trained with these settings; None if it can."""
         return None
+
+
+class MethodDescription(NamedTuple):
+    """What pages print about a method: its title, the paper it is from, and one sentence about what it does."""
+
+    title: str
+    source: str
+    summary: str
 
 
 def setting(default: Any, text: str, source: str, **limits: Any) -> Any:

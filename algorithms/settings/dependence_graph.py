@@ -6,11 +6,11 @@ The defaults are the published ones without the defects of the released code. `P
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import create_model
 
-from algorithms.settings.base import Settings, setting
+from algorithms.settings.base import MethodDescription, Settings, setting
 from algorithms.settings.policy_gradient import IPPOSettings, MAPPOSettings, PPOSettings
 
 DG = "Le and Ta 2026 (DG)"
@@ -20,6 +20,8 @@ OURS = "CreditBench"
 class GraphSettings(Settings):
     """What all graphs share: how the advantages of the agents that they link are added up."""
 
+    description: ClassVar[MethodDescription]
+
     floor: float = setting(
         0.05, "weight of the global advantage, whatever the graph says; 0: the graph alone decides (hard)", DG, ge=0, le=1
     )
@@ -28,6 +30,12 @@ class GraphSettings(Settings):
 
 class DependenceGraphSettings(GraphSettings):
     """A graph that needs nothing but the episodes: learned by reverse world models, or made up for comparison."""
+
+    description = MethodDescription(
+        "dependence graph",
+        "Le and Ta 2026, arXiv 2601.21523",
+        "An action is credited with the advantages of all agents that it can have reached along a learned graph.",
+    )
 
     source: Literal["learned", "random", "full", "self"] = setting(
         "learned",
@@ -71,6 +79,12 @@ class OracleGraphSettings(GraphSettings):
     own steps, and by them the gradient of a small star is off by as much as itself (study dependence-graph-gradients).
     """
 
+    description = MethodDescription(
+        "dependence graph by intervention",
+        "ours, after Le and Ta 2026, arXiv 2601.21523",
+        "Credit along the graph of what each action changes, measured by interventions in the simulator.",
+    )
+
     watched: Literal["state", "reward", "state and reward", "observation"] = setting(
         "state and reward",
         "what an action must change of another agent to make an edge: what it next observes that is not about other agents "
@@ -85,6 +99,12 @@ class OracleGraphSettings(GraphSettings):
 
 class NearestGraphSettings(GraphSettings):
     """Edges between near agents, which the simulator measures; the authors' stand-in for an oracle."""
+
+    description = MethodDescription(
+        "graph of the nearest",
+        "Le and Ta 2026, arXiv 2601.21523",
+        "Credit along edges to the nearest agents, whose positions the simulator gives.",
+    )
 
 
 class GuidedPPOSettings(PPOSettings):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from algorithms.settings.base import Settings, setting
+from algorithms.settings.base import MethodDescription, Settings, setting
 
 YU = "Yu et al. 2022"
 P21 = "Papoudakis et al. 2021"
@@ -42,6 +42,7 @@ class PPOSettings(PolicyGradientSettings):
     """PPO with generalised advantage estimates from a learned value."""
 
     critic: ClassVar[Literal["local", "central"]]
+    description: ClassVar[MethodDescription]
 
     gae_lambda: float = setting(0.95, "lambda of the advantage estimates", YU, ge=0, le=1)
     critic_sees_time: bool = setting(
@@ -56,9 +57,19 @@ class IPPOSettings(PPOSettings):
     """Independent PPO: each agent's critic sees the agent's own observation."""
 
     critic = "local"
+    description = MethodDescription(
+        "Independent PPO",
+        "de Witt et al. 2020, arXiv 2011.09533; Schulman et al. 2017",
+        "Every agent is trained by PPO on its own observation; its critic sees the same observation.",
+    )
 
 
 class MAPPOSettings(PPOSettings):
     """Multi-agent PPO: one critic sees the state and has one output per agent."""
 
     critic = "central"
+    description = MethodDescription(
+        "Multi-agent PPO",
+        "Yu et al. 2022, arXiv 2103.01955",
+        "PPO actors on their own observations; one central critic that sees the state.",
+    )

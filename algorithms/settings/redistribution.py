@@ -6,11 +6,11 @@ code; what differs by environment stands in the suites. `SCREENING` is the same 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import create_model, model_validator
 
-from algorithms.settings.base import Settings, setting
+from algorithms.settings.base import MethodDescription, Settings, setting
 from algorithms.settings.policy_gradient import PPOSettings
 
 TAR2 = "Kapoor et al. 2025 (TAR2)"
@@ -28,6 +28,8 @@ MOST_ENUMERATED_AGENTS = 8
 class RedistributionSettings(Settings):
     """What all methods share: how an agent's shares become its pay."""
 
+    description: ClassVar[MethodDescription]
+
     payment: Literal["agent", "team"] = setting(
         "agent", "agent: each is paid its own shares; team: everyone the sum of all shares of the step", TAR2
     )
@@ -36,11 +38,23 @@ class RedistributionSettings(Settings):
 class UniformSettings(RedistributionSettings):
     """The return in equal parts over the steps."""
 
+    description = MethodDescription(
+        "uniform redistribution",
+        "baseline of Kapoor et al. 2025, arXiv 2502.04864",
+        "The return is split into equal parts over the steps.",
+    )
+
     share: Literal["full", "split"] = setting("full", "full: R / L for every agent; split: the shares of all sum to R", TAR2)
 
 
 class IRCRSettings(RedistributionSettings):
     """Every step of an episode is worth the episode's return, scaled by the extremes seen so far."""
+
+    description = MethodDescription(
+        "IRCR",
+        "Gangwani et al. 2020, arXiv 2010.12718",
+        "The reward of every step is the episode's return, scaled by the smallest and largest return seen.",
+    )
 
 
 class RewardModelSettings(RedistributionSettings):
@@ -84,6 +98,12 @@ class RewardModelSettings(RedistributionSettings):
 
 class ARELSettings(RewardModelSettings):
     """AREL: temporal and agent attention, one reward a step for the team or for each agent."""
+
+    description = MethodDescription(
+        "AREL",
+        "Xiao et al. 2022, arXiv 2201.04612",
+        "Attention over time and agents learns a reward for every step; the rewards of an episode sum to its return.",
+    )
 
     payment: Literal["agent", "team"] = setting(
         "team", "team: everyone the sum of all shares of the step, as AREL does; agent: each its own share", AREL
@@ -133,6 +153,12 @@ class CoalitionSettings(RewardModelSettings):
 class STASSettings(CoalitionSettings):
     """STAS: temporal attention, then agent attention masked by coalitions."""
 
+    description = MethodDescription(
+        "STAS",
+        "Chen et al. 2024, arXiv 2304.07520",
+        "Temporal attention, then agent attention masked by coalitions, learns a reward for every agent and step.",
+    )
+
     residual: Literal["textbook", "doubled"] = setting(
         "textbook", "doubled: the released code adds the attention twice and leaves its input out", OURS
     )
@@ -155,9 +181,21 @@ class STASSettings(CoalitionSettings):
 class STASMLSettings(STASSettings):
     """STAS-ML: several layers of both attentions, all of them read."""
 
+    description = MethodDescription(
+        "STAS-ML",
+        "Chen et al. 2024, arXiv 2304.07520",
+        "STAS with several layers of both attentions.",
+    )
+
 
 class TAR2Settings(CoalitionSettings):
     """TAR2, the later version: scores that a fixed normaliser turns into shares of the return."""
+
+    description = MethodDescription(
+        "TAR²",
+        "Kapoor et al. 2025, arXiv 2502.04864",
+        "Learned scores and a fixed normaliser split the return over steps and agents; the shares always sum to it.",
+    )
 
     normaliser: Literal["fixed", "signed", "coded", "softmax", "none"] = setting(
         "fixed",
@@ -188,6 +226,12 @@ class TAR2Settings(CoalitionSettings):
 
 class TAR2RawSettings(RewardModelSettings):
     """TAR2, the first version: scores with the sign of the return, paid as they are."""
+
+    description = MethodDescription(
+        "TAR², first version",
+        "Kapoor et al. 2024, arXiv 2412.14779",
+        "Learned scores with the sign of the return are the rewards; they are fitted to sum to it.",
+    )
 
     outcome: bool = setting(True, "whether the scores see how the episode ended", TAR2)
     inverse_dynamics: float = setting(0.05, "weight of the loss of predicting the actions; 0: no such head", TAR2, ge=0)

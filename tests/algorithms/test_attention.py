@@ -202,7 +202,7 @@ def stack(x: Tensor, mask: Tensor, layers: list[tuple[EncoderLayer, CoalitionAtt
 @pytest.mark.parametrize("padding_is_masked", [True, False])
 def test_a_change_alters_nothing_before_it_in_a_batch_of_mixed_lengths(padding_is_masked: bool) -> None:
     random = generator()
-    layers = [(EncoderLayer(EncoderShape(8, 2, 8), random), CoalitionAttention(8, 2, 3, "per_agent", random)) for _ in range(2)]
+    layers = [(EncoderLayer(EncoderShape(8, 2, 8), random), CoalitionAttention(8, 2, 3, random)) for _ in range(2)]
     coalitions = draw_coalitions("banzhaf_masks", 3, 3, random)
     lengths = torch.tensor([3, 5, 1, 6])
     running = torch.arange(6) < lengths[:, None]
@@ -261,7 +261,7 @@ def test_initial_weights_follow_their_law_and_their_generator_alone() -> None:
     layer, same = uniform_linear(100, 400, generator()), uniform_linear(100, 400, generator())
     table = normal_embedding(50, 400, 0.01, generator())
     EncoderLayer(SHAPES[0], generator())
-    CoalitionAttention(8, 2, 3, "per_agent", generator())
+    CoalitionAttention(8, 2, 3, generator())
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(layer.weight, same.weight)
     assert layer.weight.abs().max() <= 0.1
@@ -274,7 +274,7 @@ def trained(device: str = "cpu") -> Tensor:
     """Outputs after three steps of gradient descent on 64 episodes of 40 steps and 2 agents."""
     random = generator()
     encoder = EncoderLayer(EncoderShape(64, 4, 64), random)
-    agents = CoalitionAttention(64, 4, 2, "per_agent", random)
+    agents = CoalitionAttention(64, 4, 2, random)
     network = torch.nn.ModuleList([encoder, agents]).to(device)
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
     x = normal(64, 40, 2, 64).to(device)
