@@ -25,7 +25,7 @@ from algorithms.optimisation.optimiser import Optimiser
 from algorithms.policy_gradient.advantage_estimator import AdvantageEstimator
 from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.returns import RunningNormaliser, explained_variance, gae
-from algorithms.seeds import derived_seed
+from algorithms.seeds import learner_seed
 from algorithms.settings.policy_gradient import PPOSettings
 
 VALUE_NORMALISATION_DECAY = 0.99
@@ -141,7 +141,7 @@ class GAE(AdvantageEstimator):
         self._settings = settings
         self._bootstraps = context.time_limit == "bootstrap"
         self._device = context.device
-        generator = torch.Generator().manual_seed(derived_seed(context.seed, name))
+        generator = torch.Generator().manual_seed(learner_seed(context.seed, name))
         kind = critic or (LocalCritic if settings.critic == "local" else CentralCritic)
         self.critic = kind(context, settings, generator).to(context.device)
         self._optimiser = Optimiser(
@@ -153,7 +153,7 @@ class GAE(AdvantageEstimator):
             budget=context.budget,
         )
         self._normaliser = RunningNormaliser(VALUE_NORMALISATION_DECAY, context.device)
-        self._generator = torch.Generator().manual_seed(derived_seed(context.seed, f"{name} minibatches"))
+        self._generator = torch.Generator().manual_seed(learner_seed(context.seed, f"{name} minibatches"))
         self._judged: tuple[Episodes, Tensor, Tensor] | None = None
 
     def values(self, episodes: Episodes) -> Tensor:

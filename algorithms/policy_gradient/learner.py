@@ -27,7 +27,7 @@ from algorithms.policy_gradient.actor_samples import ActorSamples, EpisodeSample
 from algorithms.policy_gradient.advantage_estimator import AdvantageEstimator
 from algorithms.policy_gradient.redistributor import Redistribution, Redistributor
 from algorithms.returns import standardised
-from algorithms.seeds import derived_seed
+from algorithms.seeds import learner_seed
 from algorithms.settings.policy_gradient import PolicyGradientSettings
 
 
@@ -54,7 +54,7 @@ class PolicyGradient(Algorithm):
             context.team.action_size,
             shape,
             0.01,
-            torch.Generator().manual_seed(derived_seed(context.seed, "actor")),
+            torch.Generator().manual_seed(learner_seed(context.seed, "actor")),
             agent_id=settings.agent_id,
             last_action=settings.last_action,
         ).to(context.device)
@@ -66,7 +66,7 @@ class PolicyGradient(Algorithm):
             schedule=settings.learning_rate_schedule,
             budget=context.budget,
         )
-        self._generator = torch.Generator().manual_seed(derived_seed(context.seed, "actor minibatches"))
+        self._generator = torch.Generator().manual_seed(learner_seed(context.seed, "actor minibatches"))
 
     def begin(self, rows: int, mode: Mode, generator: torch.Generator) -> Memory:
         agents = self._context.team.n_agents

@@ -35,14 +35,14 @@ from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.redistribution.models.reward_model import RewardModel, ppo_with_reward_model
 from algorithms.redistribution.models.tokens import TokenEmbedding
 from algorithms.redistribution.models.trajectories import Trajectories
-from algorithms.seeds import derived_seed
+from algorithms.seeds import learner_seed
 from algorithms.settings.redistribution import ARELSettings, RedistributedPPOSettings, RewardModelSettings
 
 
 def build(settings: RedistributedPPOSettings, context: LearnerContext) -> PolicyGradient:
     """PPO paid by AREL."""
     assert isinstance(settings.redistribution, ARELSettings)
-    generator = torch.Generator().manual_seed(derived_seed(context.seed, "reward model"))
+    generator = torch.Generator().manual_seed(learner_seed(context.seed, "reward model"))
     return ppo_with_reward_model(settings, context, AREL(settings.redistribution, context.team, generator))
 
 

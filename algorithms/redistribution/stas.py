@@ -36,14 +36,14 @@ from algorithms.redistribution.models.coalition_layer import CoalitionLayer
 from algorithms.redistribution.models.reward_model import RewardModel, ppo_with_reward_model
 from algorithms.redistribution.models.tokens import TokenEmbedding
 from algorithms.redistribution.models.trajectories import Trajectories
-from algorithms.seeds import derived_seed
+from algorithms.seeds import learner_seed
 from algorithms.settings.redistribution import RedistributedPPOSettings, STASSettings
 
 
 def build(settings: RedistributedPPOSettings, context: LearnerContext) -> PolicyGradient:
     """PPO paid by STAS."""
     assert isinstance(settings.redistribution, STASSettings)
-    generator = torch.Generator().manual_seed(derived_seed(context.seed, "reward model"))
+    generator = torch.Generator().manual_seed(learner_seed(context.seed, "reward model"))
     return ppo_with_reward_model(settings, context, STAS(settings.redistribution, context.team, generator))
 
 

@@ -13,13 +13,13 @@ from algorithms.interface import LearnerContext
 from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.redistribution.models.reward_model import ppo_with_reward_model
 from algorithms.redistribution.stas import STAS
-from algorithms.seeds import derived_seed
+from algorithms.seeds import learner_seed
 from algorithms.settings.redistribution import RedistributedPPOSettings, STASMLSettings
 
 
 def build(settings: RedistributedPPOSettings, context: LearnerContext) -> PolicyGradient:
     """PPO paid by STAS-ML."""
     assert isinstance(settings.redistribution, STASMLSettings)
-    generator = torch.Generator().manual_seed(derived_seed(context.seed, "reward model"))
+    generator = torch.Generator().manual_seed(learner_seed(context.seed, "reward model"))
     model = STAS(settings.redistribution, context.team, generator, agent_layers=settings.redistribution.depth)
     return ppo_with_reward_model(settings, context, model)

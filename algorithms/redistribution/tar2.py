@@ -53,7 +53,7 @@ from algorithms.redistribution.models.outcome import outcome, with_outcome
 from algorithms.redistribution.models.reward_model import RewardModel, ppo_with_reward_model
 from algorithms.redistribution.models.tokens import TokenEmbedding
 from algorithms.redistribution.models.trajectories import Trajectories
-from algorithms.seeds import derived_seed
+from algorithms.seeds import learner_seed
 from algorithms.settings.redistribution import RedistributedPPOSettings, TAR2Settings
 
 TABLE_SCALE = 0.01
@@ -63,7 +63,7 @@ HEAD_SCALE = 0.05
 def build(settings: RedistributedPPOSettings, context: LearnerContext) -> PolicyGradient:
     """PPO paid by TAR2."""
     assert isinstance(settings.redistribution, TAR2Settings)
-    generator = torch.Generator().manual_seed(derived_seed(context.seed, "reward model"))
+    generator = torch.Generator().manual_seed(learner_seed(context.seed, "reward model"))
     return ppo_with_reward_model(settings, context, TAR2(settings.redistribution, context.team, generator))
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from algorithms.networks.perceptrons import Network, NetworkShape, TeamNetworks, agent_groups, fast_tanh, masked_logits
 from algorithms.optimisation.minibatches import minibatches, step_places, take
 from algorithms.optimisation.optimiser import Optimiser
-from algorithms.seeds import derived_seed
+from algorithms.seeds import learner_seed
 from tests.fixtures.toy_team import toy_team
 
 CPU = torch.device("cpu")
@@ -192,7 +192,7 @@ def test_a_step_equals_adam_by_hand() -> None:
 
 
 def test_seeds_of_parts_differ_by_name_and_run() -> None:
-    seeds = {derived_seed(run, name) for run in (0, 1) for name in ("actor", "critic")}
+    seeds = {learner_seed(run, name) for run in (0, 1) for name in ("actor", "critic")}
     assert len(seeds) == 4
     assert all(0 <= seed < 2**63 for seed in seeds)
-    assert derived_seed(0, "actor") == derived_seed(0, "actor")
+    assert learner_seed(0, "actor") == learner_seed(0, "actor")

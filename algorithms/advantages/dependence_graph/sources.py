@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from algorithms.interface import Episodes, LearnerContext
-from algorithms.seeds import derived_seed
+from algorithms.seeds import learner_seed
 
 RANDOM_EDGE_PROBABILITY = 0.7
 """Probability of each edge of the graph source "random" (Le and Ta 2026)."""
@@ -100,7 +100,7 @@ class CorruptedGraph(GraphSource):
     def infer(self, episodes: Episodes) -> Inferred:
         graph = self._source.infer(episodes).graph
         name = "graph mistakes" if self._fixed else f"graph mistakes of update {self._updates}"
-        draws = torch.Generator().manual_seed(derived_seed(self._seed, name))
+        draws = torch.Generator().manual_seed(learner_seed(self._seed, name))
         numbers = torch.rand(graph.shape[-2:] if self._fixed else graph.shape, generator=draws).to(graph.device)
         return Inferred(torch.where(graph, numbers >= self._dropped, numbers < self._added))
 

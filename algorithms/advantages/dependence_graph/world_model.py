@@ -33,7 +33,7 @@ from algorithms.interface import Episodes, LearnerContext
 from algorithms.networks.fast_linear import fast_linear
 from algorithms.networks.perceptrons import orthogonal_linear
 from algorithms.optimisation.minibatches import step_places
-from algorithms.seeds import derived_seed
+from algorithms.seeds import learner_seed
 from algorithms.settings.dependence_graph import DependenceGraphSettings
 
 PAIRS_AT_ONCE = 4096
@@ -144,8 +144,8 @@ class WorldModel(GraphSource):
 
     def __init__(self, settings: DependenceGraphSettings, context: LearnerContext) -> None:
         self._settings = settings
-        generator = torch.Generator().manual_seed(derived_seed(context.seed, "world model"))
-        self._generator = torch.Generator().manual_seed(derived_seed(context.seed, "steps for the world model"))
+        generator = torch.Generator().manual_seed(learner_seed(context.seed, "world model"))
+        self._generator = torch.Generator().manual_seed(learner_seed(context.seed, "steps for the world model"))
         team, h = context.team, settings.hidden_size
         agents, actions = team.n_agents, team.action_size
         hidden = (2 * h, h, h)

@@ -20,7 +20,7 @@ from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.policy_gradient.redistributor import Redistribution, Redistributor
 from algorithms.redistribution.models.reward_assignment import assign_rewards
 from algorithms.redistribution.models.trajectories import EpisodeBuffer, Trajectories
-from algorithms.seeds import derived_seed
+from algorithms.seeds import learner_seed
 from algorithms.settings.redistribution import RedistributedPPOSettings, RewardModelSettings
 
 SMALLEST_SCALE = 1e-3
@@ -83,9 +83,9 @@ class LearnedRedistributor(Redistributor):
             budget=context.budget,
         )
         self._buffer = EpisodeBuffer(settings.buffer_episodes, context.device)
-        self._sampling = torch.Generator().manual_seed(derived_seed(context.seed, "reward model batches"))
-        self._drawing = torch.Generator().manual_seed(derived_seed(context.seed, "reward model draws"))
-        self._reward_time_seed = derived_seed(context.seed, "reward time")
+        self._sampling = torch.Generator().manual_seed(learner_seed(context.seed, "reward model batches"))
+        self._drawing = torch.Generator().manual_seed(learner_seed(context.seed, "reward model draws"))
+        self._reward_time_seed = learner_seed(context.seed, "reward time")
         self._episodes = 0
         self._waiting = 0
         self._owed = 0.0
