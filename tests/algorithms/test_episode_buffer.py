@@ -113,11 +113,11 @@ def test_a_loaded_buffer_goes_on_as_the_saved_one() -> None:
 
 
 def test_what_it_cannot_hold_or_give_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 1 episode, got 0"):
+    with pytest.raises(ValueError, match="at least 1 episode, not 0"):
         EpisodeBuffer(0, CPU)
     buffer = EpisodeBuffer(5, CPU)
     buffer.add(batch(0, 3))
-    with pytest.raises(ValueError, match="4 episodes were asked for, the buffer holds 3"):
+    with pytest.raises(ValueError, match="cannot sample 4 episodes: the buffer holds 3"):
         buffer.sample(4, generator())
 
 

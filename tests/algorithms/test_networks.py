@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from algorithms.networks.perceptrons import Network, NetworkShape, TeamNetworks, agent_groups, fast_tanh, masked_logits
-from algorithms.optimisation.minibatches import minibatches, step_places, take
+from algorithms.optimisation.minibatches import flat_step_indices, minibatches, take
 from algorithms.optimisation.optimiser import Optimiser
 from algorithms.seeds import learner_seed
 from tests.fixtures.toy_team import toy_team
@@ -150,7 +150,7 @@ def test_a_single_minibatch_is_everything() -> None:
 
 def test_places_of_steps_agree_with_a_loop() -> None:
     mask = torch.rand(3, 4, 2, generator=generator()) < 0.5
-    places, with_final = step_places(mask)
+    places, with_final = flat_step_indices(mask)
     steps = [(b, t, n) for b in range(3) for t in range(4) for n in range(2) if mask[b, t, n]]
     assert places.tolist() == [(b * 4 + t) * 2 + n for b, t, n in steps]
     assert with_final.tolist() == [(b * 5 + t) * 2 + n for b, t, n in steps]

@@ -32,7 +32,7 @@ from algorithms.advantages.dependence_graph.sources import GraphSource, Inferred
 from algorithms.interface import Episodes, LearnerContext
 from algorithms.networks.fast_linear import fast_linear
 from algorithms.networks.perceptrons import orthogonal_linear
-from algorithms.optimisation.minibatches import step_places
+from algorithms.optimisation.minibatches import flat_step_indices
 from algorithms.seeds import learner_seed
 from algorithms.settings.dependence_graph import DependenceGraphSettings
 
@@ -200,7 +200,7 @@ class WorldModel(GraphSource):
             step, actor, receiver = pairs.unbind(1)
             step = step + start
             ratio[step, actor, receiver] = entropy(logits) / (own[step, actor] + 1e-8)
-        places, _ = step_places(episodes.running)
+        places, _ = flat_step_indices(episodes.running)
         everywhere = own.new_full((batch * steps, agents, agents), torch.inf).index_copy_(0, places, ratio)
         entropies = own.new_zeros(batch * steps, agents).index_copy_(0, places, own)
         return everywhere.view(batch, steps, agents, agents), entropies.view(batch, steps, agents)
@@ -248,7 +248,7 @@ class WorldModel(GraphSource):
 
     def _transitions(self, episodes: Episodes) -> Transitions:
         """All steps that happened. The observation after an episode's last step is its final one, so none is left out."""
-        places, places_before = step_places(episodes.running)
+        places, places_before = flat_step_indices(episodes.running)
         observation, alive = episodes.observation.flatten(0, 1), episodes.alive.flatten(0, 1)
         acting = alive.index_select(0, places_before)
         reward = episodes.individual_reward.flatten(0, 1).index_select(0, places)[..., None]

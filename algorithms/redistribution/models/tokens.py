@@ -1,7 +1,7 @@
-"""Tokens: what a reward model with attention sees of an agent at a step. Shared by STAS, TAR2 and AREL.
+"""Tokens: the inputs of the attention models of STAS, TAR2 and AREL, one for each agent and step.
 
-x_{i,t} = W o_{i,t} + b + action[a_{i,t}] + position[t] (+ agent[i]): the agent's own observation, the action it chose, when,
-and, where a method says so, who it is. The weights of W are torch's default, the tables are normal.
+x_{i,t} = W o_{i,t} + b + action[a_{i,t}] + position[t] (+ agent[i]): the agent's own observation, its action, the step and,
+optionally, the agent's index. W and b have torch's default initialisation, the tables normal entries.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from algorithms.team import TeamShape
 
 
 class TokenEmbedding(nn.Module):
-    """Embeds every agent's observation, action and step in E = `width` numbers.
+    """Embeds every agent's observation, action and step in a vector of size E = `width`.
 
     `agent_embedding`: whether a table of agent indices is added. `table_scale`: standard deviation of the tables' entries (1 in
     STAS' release, 0.01 in TAR2's). The action table has A + 1 rows; the last is for agents that do not act.

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from algorithms.advantages.dependence_graph.world_model import NormalisedNetwork, entropy
 from algorithms.interface import Episodes
-from algorithms.optimisation.minibatches import step_places
+from algorithms.optimisation.minibatches import flat_step_indices
 from algorithms.seeds import derive
 from algorithms.settings.dependence_graph import DependenceGraphSettings
 from algorithms.team import TeamShape
@@ -60,7 +60,7 @@ class StateModel:
         batch, steps, agents = episodes.action.shape
         known, left = (entropy(logits) for logits in self._logits(*_substates(episodes)))
         ratio = (left / (known + 1e-8)).masked_fill(torch.eye(agents, dtype=torch.bool), torch.inf)
-        places, _ = step_places(episodes.running)
+        places, _ = flat_step_indices(episodes.running)
         shape = (batch, steps, agents, agents)
         everywhere = known.new_full((batch * steps, agents, agents), torch.inf).index_copy_(0, places, ratio)
         entropies = torch.zeros_like(everywhere).index_copy_(0, places, known)
@@ -77,6 +77,6 @@ class StateModel:
 
 def _substates(episodes: Episodes) -> tuple[Tensor, Tensor]:
     """Before and after the steps that happened, [M, N, O] each."""
-    _, places = step_places(episodes.running)
+    _, places = flat_step_indices(episodes.running)
     flat = episodes.observation.flatten(0, 1)
     return flat.index_select(0, places), flat.index_select(0, places + 1)
