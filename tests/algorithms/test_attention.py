@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scipy.special import erf
 from torch import Tensor
 
 from algorithms.networks.attention import (
@@ -22,6 +21,7 @@ from algorithms.networks.attention import (
     uniform_linear,
 )
 from algorithms.redistribution.models.shapley import draw_coalitions
+from tests.oracles.attention import encoder_by_loop, numpy
 
 NEAR = {"rtol": 1e-4, "atol": 1e-5}
 
@@ -32,49 +32,6 @@ def generator(seed: int = 0) -> torch.Generator:
 
 def normal(*shape: int, seed: int = 1) -> Tensor:
     return torch.randn(*shape, generator=generator(seed))
-
-
-def numpy(x: Tensor) -> np.ndarray:
-    return x.detach().double().numpy()
-
-
-def applied(layer: torch.nn.Linear, x: np.ndarray) -> np.ndarray:
-    y = x @ numpy(layer.weight).T
-    return y if layer.bias is None else y + numpy(layer.bias)
-
-
-def softmax(scores: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(scores - scores.max())
-    return exponentials / exponentials.sum()
-
-
-def normalised(x: np.ndarray) -> np.ndarray:
-    return (x - x.mean()) / np.sqrt(x.var() + 1e-12)
-
-
-def encoder_by_loop(layer: EncoderLayer, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """One sequence x [L, E] with mask [L, L], a query, a head and a key at a time."""
-    shape = layer.shape
-    width = shape.width if shape.wide_heads else shape.width // shape.heads
-    inner = shape.heads * width
-    projected = applied(layer.queries_keys_values, x)
-    q, k, v = projected[:, :inner], projected[:, inner : 2 * inner], projected[:, 2 * inner :]
-    output = np.empty_like(x)
-    for t in range(len(x)):
-        heads = np.zeros(inner)
-        for head in range(shape.heads):
-            part = slice(head * width, (head + 1) * width)
-            keys = [s for s in range(len(x)) if mask[t, s]]
-            if keys:
-                weights = softmax(np.array([q[t, part] @ k[s, part] / math.sqrt(width) for s in keys]))
-                heads[part] = sum(weight * v[s, part] for weight, s in zip(weights, keys, strict=True))
-        attended = applied(layer.attention_output, heads)
-        hidden = normalised(x[t] + attended)
-        fed = applied(layer.inner, hidden)
-        fed = fed * (1 + erf(fed / math.sqrt(2))) / 2 if shape.activation == "gelu" else np.maximum(fed, 0)
-        fed = applied(layer.outer, fed)
-        output[t] = normalised(fed + (2 * attended if shape.doubled_residual else hidden))
-    return output
 
 
 # The encoder layer
@@ -140,7 +97,7 @@ def test_the_fused_kernel_for_long_sequences_agrees(monkeypatch: pytest.MonkeyPa
     for mask in (None, causal_mask(running), causal_mask(running[:1])):
         spelled_out = layer(x, mask)
         with monkeypatch.context() as context:
-            context.setattr("algorithms.networks.attention._LONGEST_SPELLED_OUT", 5)
+            context.setattr("algorithms.networks.attention._LONGEST_UNFUSED", 5)
             assert torch.allclose(layer(x, mask), spelled_out, **NEAR)
 
 

@@ -13,6 +13,7 @@ from algorithms.networks.attention import CoalitionAttention, Coalitions, batche
 from algorithms.networks.coalition_kernel import compiled_coalition_attention
 from algorithms.redistribution.models.shapley import draw_coalitions, exact_coalitions
 from tests.fixtures.reward_models import share_query_maps
+from tests.oracles.attention import coalition_attention_by_loop, numpy
 
 NEAR = {"rtol": 1e-4, "atol": 1e-5}
 
@@ -23,40 +24,6 @@ def generator(seed: int = 0) -> torch.Generator:
 
 def normal(*shape: int, seed: int = 1) -> Tensor:
     return torch.randn(*shape, generator=generator(seed))
-
-
-def numpy(x: Tensor) -> np.ndarray:
-    return x.detach().double().numpy()
-
-
-def applied(layer: torch.nn.Module, x: np.ndarray) -> np.ndarray:
-    return x @ numpy(layer.weight).T + numpy(layer.bias)
-
-
-def softmax(scores: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(scores - scores.max())
-    return exponentials / exponentials.sum()
-
-
-def coalitions_by_loop(module: CoalitionAttention, z: np.ndarray, coalitions: Coalitions, alive: np.ndarray) -> np.ndarray:
-    """A token, an agent, a coalition and a head at a time."""
-    _, agents, width = z.shape
-    size = width // module.heads
-    members, output = coalitions.members.numpy(), np.empty_like(z)
-    for m, token in enumerate(z):
-        keys, values = np.split(applied(module.keys_values, token), 2, axis=1)
-        for i in range(agents):
-            query = applied(module.queries[i], token[i])
-            heads = np.zeros(width)
-            for c, weight in enumerate(coalitions.weights[:, i].tolist()):
-                row = (members[m] if members.ndim == 4 else members)[c, i]
-                seen = [j for j in range(agents) if j == i or (row[j] and alive[m, j])]
-                for head in range(module.heads):
-                    part = slice(head * size, (head + 1) * size)
-                    attention = softmax(np.array([query[part] @ keys[j, part] / math.sqrt(size) for j in seen]))
-                    heads[part] += weight * sum(a * values[j, part] for a, j in zip(attention, seen, strict=True))
-            output[m, i] = applied(module.output, heads)
-    return output
 
 
 def coalitions_of(name: str, agents: int, tokens: int) -> Coalitions:
@@ -76,7 +43,7 @@ def test_coalition_attention_equals_a_loop_over_coalitions(name: str, agents: in
     everyone = torch.ones(6, agents, dtype=torch.bool)
     some = torch.rand(6, agents, generator=generator(2)) < 0.5
     for alive in (everyone, some):
-        wanted = coalitions_by_loop(module, numpy(z), coalitions, alive.numpy())
+        wanted = coalition_attention_by_loop(module, numpy(z), coalitions, alive.numpy())
         assert np.allclose(numpy(module(z, coalitions, alive)), wanted, **NEAR)
     assert torch.equal(module(z, coalitions), module(z, coalitions, everyone))
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from algorithms.advantages.dependence_graph.graph import earliest_arrival, multi_agent_advantage, with_self_loops
 from algorithms.returns import discounted_sums
+from tests.oracles.dependence_graph import advantage_by_double_sum, arrival_by_walk
 
 
 def random_graphs(batch: int, steps: int, agents: int, seed: int) -> Tensor:
@@ -25,39 +26,13 @@ def random_errors(batch: int, steps: int, agents: int, seed: int) -> tuple[Tenso
     return torch.randn(batch, steps, agents, generator=draws) * running[:, :, None], length
 
 
-def arrival_of_a_walk(graph: Tensor, start: int, actor: int) -> list[int]:
-    """Follows the edges [T, N, N] from (start, actor), agent by agent; the step at which each is reached, T if never."""
-    steps, agents = graph.shape[:2]
-    arrival = [steps] * agents
-    reached = {actor}
-    for step in range(start, steps):
-        reached = {i for j in reached for i in range(agents) if graph[step, j, i]}
-        for agent in reached:
-            arrival[agent] = min(arrival[agent], step)
-    return arrival
-
-
-def advantage_of_products(graph: Tensor, error: Tensor, length: int, decay: float, floor: float) -> Tensor:
-    """The double sum of the paper for one episode: errors [T, N] weighted by the reachability of products of matrices."""
-    steps, agents = error.shape
-    advantage = torch.zeros(steps, agents, dtype=torch.float64)
-    edges = graph.double()
-    for start in range(length):
-        paths = torch.eye(agents, dtype=torch.float64)
-        for step in range(start, length):
-            paths = ((paths @ edges[step]) > 0).double()
-            weight = (1 - floor) * paths + floor
-            advantage[start] += decay ** (step - start) * (weight @ error[step].double())
-    return advantage
-
-
 def test_arrivals_are_those_of_walks_along_the_edges() -> None:
     graph = random_graphs(30, 5, 4, seed=0)
     found = earliest_arrival(graph)
     for row in range(30):
         for step in range(5):
             for actor in range(4):
-                assert found[row, step, actor].tolist() == arrival_of_a_walk(graph[row], step, actor)
+                assert found[row, step, actor].tolist() == arrival_by_walk(graph[row], step, actor)
 
 
 def test_a_chain_is_passed_one_link_a_step() -> None:
@@ -92,7 +67,7 @@ def test_the_closed_form_is_the_double_sum_on_a_thousand_graphs(floor: float) ->
         error, length = random_errors(250, 7, agents, seed + 10)
         found = multi_agent_advantage(graph, discounted_sums(error, decay), decay, floor)
         for row in range(250):
-            wanted = advantage_of_products(graph[row], error[row], int(length[row]), decay, floor)
+            wanted = advantage_by_double_sum(graph[row], error[row], int(length[row]), decay, floor)
             assert (found[row].double() - wanted).abs().max() < 1e-5
 
 

@@ -265,8 +265,8 @@ def test_a_gradient_step_of_some_steps_is_one_of_those_steps_alone() -> None:
     chosen = torch.randperm(len(transitions.action), generator=torch.Generator().manual_seed(0))[:7]
     some._generator.manual_seed(0)
     some.fit(episodes)
-    alone._fit_encoder(transitions.some(chosen))
-    alone._fit_actions(transitions.some(chosen))
+    alone._fit_encoder(transitions.rows(chosen))
+    alone._fit_actions(transitions.rows(chosen))
     assert all(torch.equal(value, tensors(alone)[name]) for name, value in tensors(some).items())
 
 

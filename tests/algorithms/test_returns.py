@@ -9,15 +9,9 @@ import torch
 
 from algorithms.returns import RunningNormaliser, discounted_sums, explained_variance, gae, standardised
 from tests.fixtures.toy_team import random_episodes, toy_team
+from tests.oracles.returns import gae_by_loop
 
 CPU = torch.device("cpu")
-
-
-def gae_of_one_stream(rewards: list[float], values: list[float], last: float, discount: float, decay: float) -> list[float]:
-    """One agent's episode: V(s_0) … V(s_{T-1}) in `values`, what follows the last step in `last`."""
-    following = [*values[1:], last]
-    errors = [r + discount * after - before for r, before, after in zip(rewards, values, following, strict=True)]
-    return [sum((discount * decay) ** (u - t) * errors[u] for u in range(t, len(errors))) for t in range(len(errors))]
 
 
 @pytest.mark.parametrize("time_limit", ["terminal", "bootstrap"])
@@ -32,7 +26,7 @@ def test_advantages_of_ragged_episodes_equal_a_loop(time_limit: str) -> None:
         length = int(episodes.length[row])
         bootstraps = time_limit == "bootstrap" and bool(episodes.truncated[row].any())
         for agent in range(3):
-            wanted = gae_of_one_stream(
+            wanted = gae_by_loop(
                 episodes.individual_reward[row, :length, agent].tolist(),
                 values[row, :length, agent].tolist(),
                 float(values[row, length, agent]) if bootstraps else 0.0,

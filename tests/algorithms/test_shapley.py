@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import permutations
 
 import pytest
 import torch
@@ -18,6 +17,7 @@ from algorithms.redistribution.models.shapley import (
     exact_coalitions,
     shapley_values,
 )
+from tests.oracles.shapley import banzhaf_by_loop, shapley_by_permutations
 
 EXACT = {"rtol": 0.0, "atol": 1e-9}
 UNBIASED = ("permutation", "owen")
@@ -55,25 +55,6 @@ def quadratic(n: int) -> Tensor:
 
 def largest(n: int) -> Tensor:
     return game(n, lambda members: max((i + 1 for i in members), default=0))
-
-
-def shapley_by_permutations(v: Tensor) -> Tensor:
-    """The mean marginal contribution over all n! orders, spelled out."""
-    n = len(v).bit_length() - 1
-    total = [0.0] * n
-    for order in permutations(range(n)):
-        present = 0
-        for player in order:
-            total[player] += float(v[present | 1 << player] - v[present])
-            present |= 1 << player
-    return torch.tensor(total, dtype=torch.float64) / math.factorial(n)
-
-
-def banzhaf_by_loop(v: Tensor) -> Tensor:
-    n = len(v).bit_length() - 1
-    return torch.stack(
-        [torch.stack([v[c | 1 << i] - v[c] for c in range(1 << n) if not c >> i & 1]).mean() for i in range(n)],
-    )
 
 
 def relabelled(v: Tensor, order: list[int]) -> Tensor:
