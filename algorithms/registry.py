@@ -56,14 +56,15 @@ _LEARNED_GRAPH_PRESETS = MappingProxyType(
 
 @dataclass(frozen=True)
 class AlgorithmEntry:
-    """One algorithm. `factory` ("module:callable") is called with (settings, context) and returns the Algorithm.
+    """One algorithm.
 
-    `version`: raised with every change that alters what it learns. `family`: groups methods on pages. `regimes`: the
-    reward regimes it can learn under. `sharing`: the parameter sharing it offers. `recurrent`: whether it offers a
-    recurrent core. `several_agent_types`: whether teams of unlike agents are supported. `requires`: names of
-    privileged data (an oracle graph, say) that the trainer fills in; such variants are flagged and unranked.
-    `claims_influence`: whether `Algorithm.influence` says whom an action influences, so that runs measure how right it is.
-    `presets`: by name, settings that differ from the defaults and that a suite asks for together.
+    `version`: raised with every change that alters what it learns. `family`: groups methods on pages. `factory`:
+    "module:callable", called with (settings, context), returns the Algorithm. `regimes`: the reward regimes it can learn
+    under. `sharing`: the parameter sharing it offers. `recurrent`: whether it offers a recurrent core.
+    `several_agent_types`: whether it supports teams of different agent types. `requires`: names of privileged data (an oracle
+    graph, for example) that the trainer provides; variants of such methods are marked and not ranked. `claims_influence`:
+    whether `Algorithm.influence` returns a graph, whose accuracy runs then measure. `presets`: named sets of settings that
+    differ from the defaults.
     """
 
     name: str

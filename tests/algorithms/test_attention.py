@@ -1,4 +1,4 @@
-"""Attention over steps and over a team's agents, against loops spelled out in numpy."""
+"""Attention over steps and agents, against loops in numpy (tests/oracles/attention.py)."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ def test_an_encoder_layer_equals_a_plain_loop(shape: EncoderShape, masking: str)
         "random with blind rows": torch.rand(3, 1, 6, 6, generator=generator(2)) < 0.3,
     }[masking]
     full = torch.ones(3, 6, 6, dtype=torch.bool) if mask is None else mask.expand(3, 1, 6, 6)[:, 0]
-    found = layer(x, mask)
+    output = layer(x, mask)
     for row in range(3):
-        assert np.allclose(numpy(found[row]), encoder_by_loop(layer, numpy(x[row]), full[row].numpy()), **NEAR)
+        assert np.allclose(numpy(output[row]), encoder_by_loop(layer, numpy(x[row]), full[row].numpy()), **NEAR)
 
 
 def test_a_mask_of_keys_alone_holds_for_all_queries() -> None:
@@ -71,24 +71,24 @@ def test_a_mask_of_keys_alone_holds_for_all_queries() -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES[:3])
-def test_sequences_side_by_side_are_encoded_one_by_one(shape: EncoderShape) -> None:
+def test_parallel_sequences_are_encoded_independently(shape: EncoderShape) -> None:
     layer, x = EncoderLayer(shape, generator()), normal(3, 6, 4, shape.width)
     mask = causal_mask(torch.arange(6) < torch.tensor([[6], [2], [4]]))
-    found = layer(x, mask)
+    output = layer(x, mask)
     for sequence in range(4):
-        assert torch.allclose(found[:, :, sequence], layer(x[:, :, sequence], mask), **NEAR)
+        assert torch.allclose(output[:, :, sequence], layer(x[:, :, sequence], mask), **NEAR)
 
 
-def test_rows_that_may_look_at_nothing_are_finite_with_finite_gradients() -> None:
+def test_fully_masked_queries_have_finite_outputs_and_gradients() -> None:
     layer = EncoderLayer(SHAPES[0], generator())
     x = normal(2, 5, 8).requires_grad_()
-    found = layer(x, torch.zeros(2, 1, 5, 5, dtype=torch.bool))
-    found.square().sum().backward()
-    assert found.isfinite().all()
+    output = layer(x, torch.zeros(2, 1, 5, 5, dtype=torch.bool))
+    output.square().sum().backward()
+    assert output.isfinite().all()
     assert x.grad.isfinite().all()
     assert all(parameter.grad.isfinite().all() for parameter in layer.parameters())
     alone = layer(x.detach()[:, :1], torch.zeros(1, 1, dtype=torch.bool))
-    assert torch.allclose(found[:, :1], alone, **NEAR)  # it hears of no one, itself included
+    assert torch.allclose(output[:, :1], alone, **NEAR)  # no key is visible, its own included
 
 
 def test_the_fused_kernel_for_long_sequences_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +102,7 @@ def test_the_fused_kernel_for_long_sequences_agrees(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("shape", SHAPES[:3])
-def test_encoder_weights_are_those_that_average_the_values(shape: EncoderShape) -> None:
+def test_encoder_attention_weights_are_those_of_the_forward_pass(shape: EncoderShape) -> None:
     layer, x = EncoderLayer(shape, generator()), normal(3, 6, 2, shape.width)
     inner = shape.heads * layer._head_width
     values = layer.queries_keys_values(x)[..., 2 * inner :].view(3, 6, 2, shape.heads, -1)
@@ -118,7 +118,7 @@ def test_encoder_weights_are_those_that_average_the_values(shape: EncoderShape) 
             assert (weights.masked_select(~mask.expand(3, 1, 6, 6).unsqueeze(1).expand(weights.shape)) == 0).all()
 
 
-def test_the_encoder_has_as_many_parameters_as_the_layers_it_stands_for() -> None:
+def test_the_encoder_has_the_parameter_count_of_the_original_layers() -> None:
     linear, norm = 128 * 128 + 128, 2 * 128
     narrow = EncoderLayer(EncoderShape(128, 4, 128), generator())
     wide = EncoderLayer(EncoderShape(128, 4, 128, wide_heads=True), generator())
@@ -143,9 +143,9 @@ def test_an_encoder_that_cannot_be_built_is_refused(changes: dict[str, Any], rea
 # Causality
 
 
-def test_a_causal_mask_looks_back_while_both_steps_run() -> None:
-    found = causal_mask(torch.tensor([[True, True, True], [True, True, False]]))
-    assert found.int().tolist() == [[[[1, 0, 0], [1, 1, 0], [1, 1, 1]]], [[[1, 0, 0], [1, 1, 0], [0, 0, 0]]]]
+def test_a_causal_mask_allows_earlier_steps_while_both_are_running() -> None:
+    actual = causal_mask(torch.tensor([[True, True, True], [True, True, False]]))
+    assert actual.int().tolist() == [[[[1, 0, 0], [1, 1, 0], [1, 1, 1]]], [[[1, 0, 0], [1, 1, 0], [0, 0, 0]]]]
 
 
 def stack(x: Tensor, mask: Tensor, layers: list[tuple[EncoderLayer, CoalitionAttention]], coalitions: Coalitions) -> Tensor:
@@ -157,7 +157,7 @@ def stack(x: Tensor, mask: Tensor, layers: list[tuple[EncoderLayer, CoalitionAtt
 
 
 @pytest.mark.parametrize("padding_is_masked", [True, False])
-def test_a_change_alters_nothing_before_it_in_a_batch_of_mixed_lengths(padding_is_masked: bool) -> None:
+def test_a_change_does_not_affect_earlier_steps_in_a_batch_of_mixed_lengths(padding_is_masked: bool) -> None:
     random = generator()
     layers = [(EncoderLayer(EncoderShape(8, 2, 8), random), CoalitionAttention(8, 2, 3, random)) for _ in range(2)]
     coalitions = draw_coalitions("banzhaf_masks", 3, 3, random)
@@ -192,28 +192,28 @@ def test_dropout_comes_from_its_generator_alone() -> None:
     assert torch.equal(layer(x, mask), without(x, mask))
 
 
-def test_dropout_zeroes_its_share_and_keeps_the_mean() -> None:
+def test_dropout_zeroes_its_fraction_and_keeps_the_mean() -> None:
     kept = drop(torch.ones(100_000), 0.3, generator())
     assert kept.unique().tolist() == pytest.approx([0, 1 / 0.7])
     assert (kept == 0).double().mean().item() == pytest.approx(0.3, abs=5 * math.sqrt(0.21 / 100_000))
     assert kept.mean().item() == pytest.approx(1, abs=0.01)
 
 
-def test_dropout_falls_on_attention_weights_and_on_both_outputs() -> None:
-    """With everything dropped in turn by a generator that is asked three times: weights, attention, feed-forward."""
+def test_dropout_applies_to_attention_weights_and_to_both_outputs() -> None:
+    """The generator is used three times, and each mask in turn drops everything: weights, attention, feed-forward."""
     layer = EncoderLayer(EncoderShape(8, 2, 8, dropout=0.5), generator())
     x, mask, random = normal(3, 6, 8), causal_mask(torch.ones(1, 6, dtype=torch.bool)), generator(9)
     layer(x, mask, random)
-    wanted = generator(9)
+    expected = generator(9)
     for size in (3 * 2 * 6 * 6, 3 * 6 * 8, 3 * 6 * 8):
-        torch.empty(size).bernoulli_(0.5, generator=wanted)
-    assert torch.equal(random.get_state(), wanted.get_state())
+        torch.empty(size).bernoulli_(0.5, generator=expected)
+    assert torch.equal(random.get_state(), expected.get_state())
 
 
 # Layers
 
 
-def test_initial_weights_follow_their_law_and_their_generator_alone() -> None:
+def test_initial_weights_have_their_distribution_and_depend_on_the_generator_alone() -> None:
     state = torch.get_rng_state()
     layer, same = uniform_linear(100, 400, generator()), uniform_linear(100, 400, generator())
     table = normal_embedding(50, 400, 0.01, generator())
@@ -253,5 +253,5 @@ def test_a_gpu_agrees_with_the_cpu() -> None:
     assert torch.allclose(trained("cuda"), trained(), rtol=1e-2, atol=1e-3)
     layer, x = EncoderLayer(SHAPES[0], generator()), normal(2, 5, 8)
     mask = causal_mask(torch.tensor([[True] * 5, [True] * 2 + [False] * 3]))
-    wanted = layer(x, mask)
-    assert torch.allclose(layer.to("cuda")(x.cuda(), mask.cuda()).cpu(), wanted, rtol=1e-3, atol=1e-4)
+    expected = layer(x, mask)
+    assert torch.allclose(layer.to("cuda")(x.cuda(), mask.cuda()).cpu(), expected, rtol=1e-3, atol=1e-4)

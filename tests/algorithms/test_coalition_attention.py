@@ -1,4 +1,4 @@
-"""Attention over a team's agents, averaged over coalitions, against a loop spelled out in numpy."""
+"""Attention over agents, averaged over coalitions, against loops in numpy (tests/oracles/attention.py)."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def coalitions_of(name: str, agents: int, tokens: int) -> Coalitions:
 def test_coalition_attention_equals_a_loop_over_coalitions(name: str, agents: int) -> None:
     module = CoalitionAttention(8, 2, agents, generator())
     z, coalitions = normal(6, agents, 8), coalitions_of(name, agents, 6)
-    everyone = torch.ones(6, agents, dtype=torch.bool)
+    all_alive = torch.ones(6, agents, dtype=torch.bool)
     some = torch.rand(6, agents, generator=generator(2)) < 0.5
-    for alive in (everyone, some):
-        wanted = coalition_attention_by_loop(module, numpy(z), coalitions, alive.numpy())
-        assert np.allclose(numpy(module(z, coalitions, alive)), wanted, **NEAR)
-    assert torch.equal(module(z, coalitions), module(z, coalitions, everyone))
+    for alive in (all_alive, some):
+        expected = coalition_attention_by_loop(module, numpy(z), coalitions, alive.numpy())
+        assert np.allclose(numpy(module(z, coalitions, alive)), expected, **NEAR)
+    assert torch.equal(module(z, coalitions), module(z, coalitions, all_alive))
 
 
 def core_inputs(name: str, dtype: torch.dtype = torch.float64) -> tuple[Tensor, ...]:
@@ -63,8 +63,8 @@ def test_the_compiled_core_agrees_with_the_batched_one_and_its_gradient_with_fin
     assert torch.allclose(*outputs, rtol=0, atol=1e-7)  # the weights of coalitions are float32
     upstream = normal(*outputs[0].shape, seed=6).double()
     gradients = [torch.autograd.grad(output, inputs[:2], upstream) for output in outputs]
-    for one, other in zip(*gradients, strict=True):
-        assert torch.allclose(one, other, rtol=0, atol=1e-6)
+    for first, second in zip(*gradients, strict=True):
+        assert torch.allclose(first, second, rtol=0, atol=1e-6)
     assert torch.autograd.gradcheck(lambda q, kv: compiled_coalition_attention(q, kv, *inputs[2:]), inputs[:2])
 
 
@@ -74,14 +74,14 @@ def test_scores_of_any_size_give_finite_outputs_and_gradients(core, size: float)
     queries, keys_values, *rest = core_inputs("exact shapley", torch.float32)
     queries = (queries * size).detach().requires_grad_()
     output = core(queries, keys_values, *rest)
-    wanted = core(queries.double(), keys_values.double(), *rest)
-    assert torch.allclose(output.double(), wanted, rtol=1e-3, atol=1e-3)
+    expected = core(queries.double(), keys_values.double(), *rest)
+    assert torch.allclose(output.double(), expected, rtol=1e-3, atol=1e-3)
     for gradient in torch.autograd.grad(output.sum(), (queries, keys_values)):
         assert gradient.isfinite().all()
 
 
 @pytest.mark.parametrize("core", [compiled_coalition_attention, batched_coalition_attention])
-def test_a_score_that_is_no_number_shows(core) -> None:
+def test_a_nan_score_gives_nan_outputs(core) -> None:
     queries, keys_values, members, weights, _ = core_inputs("all", torch.float32)
     with torch.no_grad():
         queries[0, 1, 0, 0] = math.nan
@@ -90,7 +90,7 @@ def test_a_score_that_is_no_number_shows(core) -> None:
     assert output[1:].isfinite().all()
 
 
-def test_agents_outside_a_coalition_are_not_heard_at_all() -> None:
+def test_agents_outside_a_coalition_have_no_effect() -> None:
     module, z = CoalitionAttention(8, 2, 4, generator()), normal(6, 4, 8)
     coalitions = draw_coalitions("banzhaf_masks", 4, 1, generator(3))
     before = module(z, coalitions)
@@ -106,7 +106,7 @@ def test_agents_outside_a_coalition_are_not_heard_at_all() -> None:
     assert torch.allclose(module(z, alone), module.output(values), **NEAR)
 
 
-def test_dead_agents_are_not_heard_at_all() -> None:
+def test_dead_agents_have_no_effect_on_others() -> None:
     module, z = CoalitionAttention(8, 2, 4, generator()), normal(6, 4, 8)
     alive = torch.tensor([True, False, True, True]).expand(6, 4)
     changed = z.clone()
@@ -117,7 +117,7 @@ def test_dead_agents_are_not_heard_at_all() -> None:
 
 
 @pytest.mark.parametrize(("law", "kind"), [("permutation", "shapley"), ("owen", "shapley"), ("banzhaf_masks", "banzhaf")])
-def test_sampled_attention_nears_the_exact_one_with_the_root_of_the_draws(law: str, kind: str) -> None:
+def test_the_error_of_sampled_attention_falls_with_the_root_of_the_draws(law: str, kind: str) -> None:
     module, z, repeats = CoalitionAttention(8, 2, 4, generator()), 3 * normal(1, 4, 8), 3000
     draws = (1, 4, 16, 64)
     with torch.no_grad():
@@ -136,7 +136,7 @@ def test_sampled_attention_nears_the_exact_one_with_the_root_of_the_draws(law: s
 
 
 @pytest.mark.parametrize("name", ["banzhaf_masks", "permutation", "exact shapley"])
-def test_coalition_weights_are_those_that_average_the_values(name: str) -> None:
+def test_coalition_weights_are_those_of_the_forward_pass(name: str) -> None:
     module, z, coalitions = CoalitionAttention(8, 2, 4, generator()), normal(6, 4, 8), coalitions_of(name, 4, 6)
     alive = torch.rand(6, 4, generator=generator(2)) < 0.7
     weights = module.weights(z, coalitions, alive)
@@ -158,11 +158,11 @@ def test_permuting_agents_permutes_outputs_with_shared_queries_only() -> None:
 def test_coalition_attention_has_as_many_parameters_as_the_release() -> None:
     for agents in (2, 3, 15):  # with the release's table of agents, 128 each: 82,816, 99,456 and 299,136
         module = CoalitionAttention(128, 4, agents, generator())
-        wanted = {2: 82_816, 3: 99_456, 15: 299_136}[agents] - agents * 128
-        assert sum(parameter.numel() for parameter in module.parameters()) == wanted
+        expected = {2: 82_816, 3: 99_456, 15: 299_136}[agents] - agents * 128
+        assert sum(parameter.numel() for parameter in module.parameters()) == expected
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_mismatched_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="3 heads cannot share a width of 8"):
         CoalitionAttention(8, 3, 2, generator())
     with pytest.raises(ValueError, match="of 2 agents got 3"):

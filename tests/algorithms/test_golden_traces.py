@@ -61,8 +61,8 @@ def test_three_updates_are_those_of_the_version(entry: AlgorithmEntry, case: str
     golden = json.loads(FILE.read_text())
     key = f"{entry.name}@{entry.version}"
     assert case in golden.get(key, {}), f"no trace of {key}, {case}: write it as this file says"
-    for found, wanted in zip(trace(entry, case), golden[key][case], strict=True):
-        assert found == pytest.approx(wanted, rel=1e-4, abs=1e-4), f"{key} learns differently: raise its version"
+    for actual, expected in zip(trace(entry, case), golden[key][case], strict=True):
+        assert actual == pytest.approx(expected, rel=1e-4, abs=1e-4), f"{key} learns differently: raise its version"
 
 
 def write() -> None:

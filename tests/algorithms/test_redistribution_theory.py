@@ -27,7 +27,7 @@ SMALL: dict[str, Any] = {"width": 8, "heads": 2, "depth": 1}
 
 
 def bare(acting: Tensor, returns: Tensor) -> Trajectories:
-    """Trajectories of which only who acted and what came of it matters."""
+    """Trajectories with only `acting` and `returns` set."""
     batch, steps, agents = acting.shape
     return Trajectories(
         torch.zeros(batch, steps + 1, agents, 1),
@@ -102,18 +102,18 @@ def reinforce_gradient(rewards: Tensor, kind: Literal["full", "to go"]) -> list[
 def test_the_gradients_of_the_toy_are_those_of_the_table(case: str) -> None:
     rewards = REWARDS[case]
     assert torch.allclose(rewards.sum(1), RETURNS)
-    found = {kind: enumerated_gradient(rewards, kind) for kind in ("full", "to go")}
-    assert found["full"] == pytest.approx(SPARSE_GRADIENT, abs=1e-5)
-    assert found["to go"] == pytest.approx(REWARD_TO_GO_GRADIENTS[case], abs=1e-5)
-    assert torch.cosine_similarity(torch.tensor(found["to go"]), torch.tensor(SPARSE_GRADIENT), dim=0).item() == pytest.approx(
+    actual = {kind: enumerated_gradient(rewards, kind) for kind in ("full", "to go")}
+    assert actual["full"] == pytest.approx(SPARSE_GRADIENT, abs=1e-5)
+    assert actual["to go"] == pytest.approx(REWARD_TO_GO_GRADIENTS[case], abs=1e-5)
+    assert torch.cosine_similarity(torch.tensor(actual["to go"]), torch.tensor(SPARSE_GRADIENT), dim=0).item() == pytest.approx(
         COSINES[case], abs=1e-4
     )
-    for kind, gradient in found.items():
+    for kind, gradient in actual.items():
         assert reinforce_gradient(rewards, kind) == pytest.approx(gradient, abs=1e-6)
 
 
 def test_the_gradient_of_a_single_episode_keeps_its_direction_under_the_full_return() -> None:
-    """For an agent paid W R, W >= 0: the same direction as for one paid R; the average over episodes is another matter."""
+    """For rewards W R with W >= 0: the same direction as for R in each episode, but not on average over episodes."""
     trajectories = made_up(TEAM, 40)
     paid_to_agents = tar2_shares(trajectories).sum(1)
     weights = torch.randn(TEAM.n_agents, TEAM.observation_size, TEAM.action_size, generator=generator(1), dtype=torch.float64)
@@ -131,7 +131,7 @@ def test_the_gradient_of_a_single_episode_keeps_its_direction_under_the_full_ret
     assert compared > 60
 
 
-def test_an_agent_paid_its_own_shares_can_be_led_away_from_the_teams_optimum() -> None:
+def test_with_agent_payment_the_optimum_can_differ_from_the_teams() -> None:
     """One step, R = 1 or 2 for agent 1's action; it gets 9/10 of the small return, 2/10 of the large one."""
     acting, returns = torch.ones(2, 1, 2, dtype=torch.bool), torch.tensor([1.0, 2.0])
     first = torch.tensor([0.9, 0.2])
@@ -169,10 +169,10 @@ def test_replacing_is_shaping_with_a_potential_that_ends_at_zero_for_tar2_only()
     last = tar2_shares(trajectories).sum((1, 2)) - trajectories.returns.double()
     assert last.abs().max() < 1e-6
     raw = scores_of(AREL(ARELSettings(**SMALL), TEAM, generator()), trajectories)
-    found = assign_rewards(raw, trajectories, RedistributionSettings())
+    redistribution = assign_rewards(raw, trajectories, RedistributionSettings())
     error = (raw.sum((1, 2)) - trajectories.returns).abs() / trajectories.returns.abs().clamp(min=1)
     assert error.min() > 1e-6
-    assert float(found.monitors["sum_error_max"]) == pytest.approx(float(error.max()), rel=1e-5)
+    assert float(redistribution.monitors["sum_error_max"]) == pytest.approx(float(error.max()), rel=1e-5)
 
 
 def test_only_rewards_weighted_by_the_discount_of_the_remaining_steps_keep_the_discounted_objective() -> None:
