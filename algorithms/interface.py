@@ -1,4 +1,4 @@
-"""All that a new method has to know: Algorithm, Episodes, TeamShape, Step, Credit.
+"""The interface between a method and the trainer: Algorithm, Episodes, TeamShape, Step, Credit, Influence.
 
 Shape letters: **B** episodes in a batch, **T** steps, **N** agents, **A** actions, **O** observation size,
 **S** state size, **R** rows of a batch of acting teams.
@@ -7,7 +7,7 @@ Shape letters: **B** episodes in a batch, **T** steps, **N** agents, **A** actio
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -34,22 +34,21 @@ __all__ = [
 ]
 
 Mode = Literal["train", "greedy", "sample"]
-"""How to act: with the method's exploration, with the most likely action, or sampled from the policy."""
+"""How to act: "train" with the method's exploration, "greedy" with the most likely action, "sample" from the policy."""
 
 Memory = dict[str, Tensor]
-"""What a policy carries from step to step (recurrent state, last action, goal …): tensors [R, …], indexed by row."""
+"""State of a policy between steps (recurrent state, last action, goal …): tensors [R, …], indexed by row."""
 
 CONTEXT_PREFIX = "context/"
-"""An entry "context/x" of the memory that `begin` gives is kept for the whole episode, as `Episodes.context["x"]`."""
+"""An entry "context/x" of the memory that `begin` returns is stored for the whole episode, as `Episodes.context["x"]`."""
 
 
 @dataclass(frozen=True)
 class LearnerContext:
-    """What an algorithm is built for.
+    """The team, reward regime, budget, seed and device that an algorithm is built for.
 
-    `budget`: environment steps of the whole run, for schedules. `seed`: of this run's networks and of whatever
-    the algorithm draws in `update`. `time_limit`: whether the value of the state at the time limit is 0 ("terminal")
-    or estimated ("bootstrap").
+    `budget`: environment steps of the whole run, for schedules. `seed`: seed of the networks and of all draws in `update`.
+    `time_limit`: the value of the state at the time limit is 0 ("terminal") or estimated ("bootstrap").
     """
 
     team: TeamShape
@@ -62,15 +61,15 @@ class LearnerContext:
 
 @dataclass
 class Episodes:
-    """B whole episodes, padded to the longest (T steps). All arithmetic over it is masked by `running`.
+    """B whole episodes, zero-padded to the longest (T steps). All arithmetic over them is masked by `running`.
 
     observation [B, T+1, N, O], state [B, T+1, S], available [B, T+1, N, A] bool, alive [B, T+1, N] bool,
     action [B, T, N] int64, log_probability [B, T, N], team_reward [B, T], individual_reward [B, T, N],
     running [B, T] bool (the step happened), terminated [B, T] bool, truncated [B, T] bool (set on an episode's
     last step), success [B] bool, length [B] int64, seed [B] int64.
-    After its last step an episode's observation and state hold the final values; rewards are 0.
-    `extras`: per-step tensors [B, T, …] that the algorithm asked to keep (`Step.extras`); `context`: per-episode
-    tensors [B, …] (see CONTEXT_PREFIX); `privileged`: what only a simulator knows, for entries whose registry line requires it.
+    After an episode's last step, observation and state repeat the final values; rewards are 0.
+    `extras`: per-step tensors [B, T, …] from `Step.extras`; `context`: per-episode tensors [B, …] (see CONTEXT_PREFIX);
+    `privileged`: data that only a simulator has, for algorithms whose registry entry `requires` it.
     """
 
     observation: Tensor
@@ -103,14 +102,15 @@ class Episodes:
 
     @property
     def ended(self) -> Tensor:
-        """[B, T] bool: the episode's last step, however it ended."""
+        """[B, T] bool: the episode's last step, terminated or truncated."""
         return self.terminated | self.truncated
 
     def reward(self, regime: Regime) -> Tensor:
-        """[B, T, N] float: what each agent is paid under the regime.
+        """[B, T, N] float: the reward of each agent under the regime.
 
-        `team`: everyone the team reward; `individual`: each its own; `episodic`: everyone the sum of the team
-        rewards, at the last step. Dead agents keep sharing the team's reward. Raises ValueError for another word.
+        `team`: the team reward, for all agents; `individual`: each agent's own reward; `episodic`: for all agents, the sum of
+        the team rewards at the last step and 0 before. Dead agents also receive the team's reward. Raises ValueError for an
+        unknown regime.
         """
         agents = self.individual_reward.shape[-1]
         if regime == "individual":
@@ -130,16 +130,16 @@ class Episodes:
         """The episodes of these rows, copied."""
         return self._map(lambda tensor: tensor[index])
 
-    def _map(self, change: Any) -> Episodes:
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Episodes:
         values: dict[str, Any] = {}
         for entry in fields(self):
             value = getattr(self, entry.name)
-            values[entry.name] = {k: change(v) for k, v in value.items()} if isinstance(value, dict) else change(value)
+            values[entry.name] = {k: function(v) for k, v in value.items()} if isinstance(value, dict) else function(value)
         return Episodes(**values)
 
     @staticmethod
     def concatenate(parts: Sequence[Episodes]) -> Episodes:
-        """All episodes of the parts, padded to the longest; keys of the dictionaries must agree."""
+        """All episodes of the parts, padded to the longest. The dictionaries of all parts must have the same keys."""
         if len(parts) == 1:
             return parts[0]
         longest = max(part.running.shape[1] for part in parts)
@@ -156,7 +156,7 @@ class Episodes:
     def padded(self, length: int) -> Episodes:
         """The same episodes padded to `length` steps: final observations repeated, everything else 0 or false.
 
-        Raises ValueError if they are longer already.
+        Raises ValueError if they are longer than that.
         """
         missing = length - self.running.shape[1]
         if missing < 0:
@@ -183,7 +183,7 @@ def _pad_steps(tensor: Tensor, missing: int) -> Tensor:
 @dataclass
 class Step:
     """One decision of R teams: action [R, N] int64, log_probability [R, N], the next memory, and per-step
-    `extras` [R, …] that the trainer shall keep in `Episodes.extras`."""
+    `extras` [R, …] that the trainer stores in `Episodes.extras`."""
 
     action: Tensor
     log_probability: Tensor
@@ -193,7 +193,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Collection:
-    """What an algorithm wants next: how many episodes, and what for ("training", "warm-up", "scope estimation" …)."""
+    """The next collection: the number of episodes, and their purpose ("training", "warm-up", "scope estimation" …)."""
 
     episodes: int
     phase: str = "training"
@@ -201,7 +201,7 @@ class Collection:
 
 @dataclass
 class Credit:
-    """What a method assigns: values [B, T, N] of a kind. Compared with ground truth of the same kind."""
+    """The credit that a method assigns: values [B, T, N] of a kind, compared with ground truth of the same kind."""
 
     values: Tensor
     kind: Literal["reward", "advantage", "utility"]
@@ -209,24 +209,26 @@ class Credit:
 
 @dataclass
 class Influence:
-    """Whom a method takes each action to influence: graph [B, T, N, N] bool, row = who acts, column = who is influenced, self
-    loops included; score [B, T, N, N] float that the graph rests on, if it rests on one: higher = surer of an edge, NaN where
-    nothing was asked. Compared with what interventions in the simulator show."""
+    """The agents that each action influences, according to a method. Compared with interventions in the simulator.
+
+    graph [B, T, N, N] bool: row = the agent that acts, column = the agent that is influenced, self loops included. score
+    [B, T, N, N] float, where the graph is a threshold on one: higher = more certain of an edge, NaN where it was not evaluated.
+    """
 
     graph: Tensor
     score: Tensor | None = None
 
 
 class Algorithm(ABC):
-    """A learner of a team. The trainer calls begin / act to collect, then update; it knows nothing else of it.
+    """A learner for a team. The trainer calls `begin` and `act` to collect episodes, then `update`.
 
-    Everything random that acting draws comes from the generator it is given; everything random in `update` from
-    generators that the algorithm owns and that `state_dict` holds.
+    All random draws of acting come from the generator that is passed in; all random draws of `update` from generators that
+    the algorithm owns and that `state_dict` contains.
     """
 
     @abstractmethod
     def begin(self, rows: int, mode: Mode, generator: torch.Generator) -> Memory:
-        """The memory of `rows` episodes that start now."""
+        """The memory of `rows` episodes at their first step."""
 
     @abstractmethod
     def act(
@@ -238,41 +240,45 @@ class Algorithm(ABC):
         mode: Mode,
         generator: torch.Generator,
     ) -> Step:
-        """Chooses for every row: observation [R, N, O], available [R, N, A] bool, alive [R, N] bool.
+        """Chooses an action for every agent of every row: observation [R, N, O], available [R, N, A] bool, alive [R, N] bool.
 
         Called without gradients. Where only action 0 is available (dead, ended), the action is 0. Inputs share memory
-        with the simulator: a method that keeps one clones it.
+        with the simulator: clone those that are kept after the call.
         """
 
     @abstractmethod
     def next_collection(self) -> Collection:
-        """How many whole episodes it wants before the next update."""
+        """How many whole episodes to collect before the next update."""
 
     @abstractmethod
     def update(self, episodes: Episodes) -> dict[str, float]:
-        """Learns from the episodes it asked for; returns finite monitors by name (a NaN or infinity means: diverged)."""
+        """Learns from the collected episodes; returns monitors by name. A NaN or an infinity marks the run as diverged."""
 
     def credit(self, episodes: Episodes) -> Credit | None:
-        """What the method would assign to each action of these episodes; None if it assigns nothing."""
+        """The credit the method assigns to each action of these episodes; None if it assigns none."""
         return None
 
     def influence(self, episodes: Episodes) -> Influence | None:
-        """Whom the method takes each action of these episodes to influence; None if it does not say. Changes nothing: looking
-        leaves the next update as it was, bit for bit. Asked only of entries that claim it (`claims_influence`)."""
+        """The agents that each action of these episodes influences, according to the method; None if it has no such graph.
+
+        Changes no state: the next update stays the same, bit for bit. Called only for entries with `claims_influence`.
+        """
         return None
 
     def seconds(self) -> dict[str, float]:
-        """Seconds spent since it was built in parts of `update` that are worth naming (the reward model, say). They go into
-        a record's `execution` and decide nothing."""
+        """Seconds since construction spent in named parts of `update`, such as the reward model.
+
+        They go into a record's `execution`; outcomes do not depend on them.
+        """
         return {}
 
     @abstractmethod
     def policy_state(self) -> dict[str, Tensor]:
-        """Everything that acting needs, by name: what `policy.safetensors` holds."""
+        """Everything that acting needs, by name: the content of `policy.safetensors`."""
 
     @abstractmethod
     def load_policy_state(self, tensors: dict[str, Tensor]) -> None:
-        """Takes over what `policy_state` gave. Raises ValueError if names or shapes differ."""
+        """Restores the result of `policy_state`. Raises ValueError if names or shapes differ."""
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
@@ -281,4 +287,4 @@ class Algorithm(ABC):
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over what `state_dict` gave: the next update is then the same, bit for bit."""
+        """Restores the result of `state_dict`: the next update is then the same, bit for bit."""

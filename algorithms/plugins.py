@@ -1,4 +1,4 @@
-"""Objects by their import path or by the entry points of installed packages, and errors that name the nearest alternative."""
+"""Look-up of objects by import path or entry point, and errors that name the most similar alternative."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ Offered = TypeVar("Offered")
 
 
 class BrokenPlugin(ValueError):
-    """Something that an installed package offers and that cannot be used. The message says which, and why."""
+    """An entry point of an installed package that cannot be used. The message names it and says why."""
 
 
 class UnknownName(ValueError):
-    """A name that nothing is registered under. The message gives the nearest ones."""
+    """A name that is not registered. The message gives the most similar registered names."""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownName:
-    """The error for a name that does not exist, with up to three near ones and the command that lists all."""
-    nearest = difflib.get_close_matches(name, list(known), n=3, cutoff=0.4)
-    hint = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
+    """The error for an unregistered name, with up to three similar names and the command that lists all."""
+    similar = difflib.get_close_matches(name, list(known), n=3, cutoff=0.4)
+    hint = f" Did you mean {' or '.join(similar)}?" if similar else ""
     return UnknownName(f"There is no {kind} '{name}'.{hint} `creditbench list {kind}s` shows all of them.")
 
 
@@ -33,15 +33,15 @@ def load(path: str) -> Any:
 
 
 def entries(group: str, kind: type[Offered]) -> list[Offered]:
-    """Everything that installed packages offer under an entry point group, by name. Raises BrokenPlugin."""
-    found = []
+    """The objects of all entry points of a group in the installed packages, ordered by name. Raises BrokenPlugin."""
+    objects = []
     for point in sorted(entry_points(group=group), key=lambda point: point.name):
-        place = f"the entry point {point.name} = {point.value} ({group}) of an installed package"
+        origin = f"the entry point {point.name} = {point.value} ({group}) of an installed package"
         try:
             offered = point.load()
         except Exception as error:
-            raise BrokenPlugin(f"{place} cannot be loaded: {error!r}") from error
+            raise BrokenPlugin(f"{origin} cannot be loaded: {error!r}") from error
         if not isinstance(offered, kind):
-            raise BrokenPlugin(f"{place} is no {kind.__name__}, but {offered!r}")
-        found.append(offered)
-    return found
+            raise BrokenPlugin(f"{origin} is no {kind.__name__}, but {offered!r}")
+        objects.append(offered)
+    return objects

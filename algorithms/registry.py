@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from algorithms.plugins import BrokenPlugin, entries
+from algorithms.plugins import BrokenPlugin, entries, load
 from algorithms.settings.base import Settings
 from algorithms.settings.dependence_graph import PAPER as DEPENDENCE_PAPER
 from algorithms.settings.dependence_graph import RELEASED as DEPENDENCE_RELEASED
@@ -22,12 +21,11 @@ from algorithms.settings.dependence_graph import (
     GraphSettings,
     GuidedIPPOSettings,
     GuidedMAPPOSettings,
-    GuidedPPOSettings,
     NearestGraphSettings,
     OracleGraphSettings,
     guided_by,
 )
-from algorithms.settings.policy_gradient import IPPOSettings, MAPPOSettings
+from algorithms.settings.policy_gradient import IPPOSettings, MAPPOSettings, PPOSettings
 from algorithms.settings.redistribution import (
     PAPER,
     SCREENING_COALITIONS,
@@ -50,17 +48,23 @@ if TYPE_CHECKING:
 
 Sharing = Literal["all", "by_type", "none"]
 
+_GRAPH_PRESETS = MappingProxyType({"paper": DEPENDENCE_PAPER})
+_LEARNED_GRAPH_PRESETS = MappingProxyType(
+    {"paper": DEPENDENCE_PAPER, "released": DEPENDENCE_RELEASED, "screening": DEPENDENCE_SCREENING}
+)
+
 
 @dataclass(frozen=True)
 class AlgorithmEntry:
-    """One algorithm. `factory` ("module:callable") is called with (settings, problem) and returns the Algorithm.
+    """One algorithm.
 
-    `version`: raised with every change that alters what it learns. `family`: groups methods on pages. `regimes`: the
-    reward regimes it can learn under. `sharing`: the parameter sharing it offers. `recurrent`: whether it offers a
-    recurrent core. `several_agent_types`: whether teams of unlike agents are supported. `requires`: names of
-    privileged data (an oracle graph, say) that the trainer fills in; such variants are flagged and unranked.
-    `claims_influence`: whether `Algorithm.influence` says whom an action influences, so that runs measure how right it is.
-    `presets`: by name, settings that differ from the defaults and that a suite asks for together.
+    `version`: raised with every change that alters what it learns. `family`: groups methods on pages. `factory`:
+    "module:callable", called with (settings, context), returns the Algorithm. `regimes`: the reward regimes it can learn
+    under. `sharing`: the parameter sharing it offers. `recurrent`: whether it offers a recurrent core.
+    `several_agent_types`: whether it supports teams of different agent types. `requires`: names of privileged data (an oracle
+    graph, for example) that the trainer provides; variants of such methods are marked and not ranked. `claims_influence`:
+    whether `Algorithm.influence` returns a graph, whose accuracy runs then measure. `presets`: named sets of settings that
+    differ from the defaults.
     """
 
     name: str
@@ -79,198 +83,112 @@ class AlgorithmEntry:
     claims_influence: bool = False
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
 
-    def build(self, settings: Settings, problem: LearnerContext) -> Algorithm:
+    def build(self, settings: Settings, context: LearnerContext) -> Algorithm:
         """The algorithm, ready to act. Imports torch."""
-        module, _, attribute = self.factory.partition(":")
-        algorithm: Algorithm = getattr(import_module(module), attribute)(settings, problem)
+        algorithm: Algorithm = load(self.factory)(settings, context)
         return algorithm
+
+    @property
+    def module(self) -> str:
+        """The module that holds the method, e.g. "algorithms.redistribution.arel"."""
+        return self.factory.partition(":")[0]
+
+
+def _ppo(name: str, settings: type[PPOSettings], module: str, version: int = 1) -> AlgorithmEntry:
+    """Plain PPO."""
+    title, source, summary = settings.description
+    return AlgorithmEntry(name, version, title, "policy gradient", source, summary, f"{module}:build", settings)
 
 
 PPO = (
-    AlgorithmEntry(
-        name="ippo",
-        version=1,
-        title="Independent PPO",
-        family="policy gradient",
-        source="de Witt et al. 2020, arXiv 2011.09533; Schulman et al. 2017",
-        summary="Every agent is trained by PPO on its own observation; its critic sees no more than it does.",
-        factory="algorithms.advantages.gae:build",
-        settings=IPPOSettings,
-    ),
-    AlgorithmEntry(
-        name="mappo",
-        version=1,
-        title="Multi-agent PPO",
-        family="policy gradient",
-        source="Yu et al. 2022, arXiv 2103.01955",
-        summary="PPO actors on their own observations; one central critic that sees the state.",
-        factory="algorithms.advantages.gae:build",
-        settings=MAPPOSettings,
-    ),
+    _ppo("ippo", IPPOSettings, "algorithms.advantages.gae"),
+    _ppo("mappo", MAPPOSettings, "algorithms.advantages.gae"),
 )
 
 
-@dataclass(frozen=True)
-class _Redistribution:
-    """A way to redistribute the return, which IPPO and MAPPO can be paid by."""
+def _dependence_graph(
+    name: str,
+    settings: type[GraphSettings],
+    module: str,
+    version: int = 1,
+    requires: tuple[str, ...] = (),
+    presets: Mapping[str, Mapping[str, Any]] = _GRAPH_PRESETS,
+) -> tuple[AlgorithmEntry, ...]:
+    """IPPO and MAPPO with a dependence graph."""
+    title, source, summary = settings.description
+    return tuple(
+        AlgorithmEntry(
+            name=f"{ppo}+{name}",
+            version=version,
+            title=f"{ppo.upper()} + {title}",
+            family="dependence graph",
+            source=source,
+            summary=summary,
+            factory=f"{module}:build",
+            settings=guided_by(base, settings),
+            regimes=("individual",),
+            requires=requires,
+            claims_influence=True,
+            presets=presets,
+        )
+        for ppo, base in (("ippo", GuidedIPPOSettings), ("mappo", GuidedMAPPOSettings))
+    )
 
-    name: str
-    title: str
-    source: str
-    summary: str
-    settings: type[RedistributionSettings]
-    screening: Mapping[str, Any] | None = None
 
-
-REDISTRIBUTIONS = (
-    _Redistribution(
-        "uniform",
-        "uniform redistribution",
-        "baseline of Kapoor et al. 2025, arXiv 2502.04864",
-        "The return is paid in equal parts over the steps.",
-        UniformSettings,
-    ),
-    _Redistribution(
-        "ircr",
-        "IRCR",
-        "Gangwani et al. 2020, arXiv 2010.12718",
-        "Every step of an episode is worth the episode's return, scaled by the extremes seen.",
-        IRCRSettings,
-    ),
-    _Redistribution(
-        "arel",
-        "AREL",
-        "Xiao et al. 2022, arXiv 2201.04612",
-        "Attention over time and agents learns a reward for every step whose sum is the return.",
-        ARELSettings,
-        SCREENING_WIDE,
-    ),
-    _Redistribution(
-        "stas",
-        "STAS",
-        "Chen et al. 2024, arXiv 2304.07520",
-        "Temporal attention, then agent attention masked by coalitions, learns a reward for every agent and step.",
-        STASSettings,
-        SCREENING_COALITIONS,
-    ),
-    _Redistribution(
-        "stas-ml",
-        "STAS-ML",
-        "Chen et al. 2024, arXiv 2304.07520",
-        "STAS with several layers of both attentions.",
-        STASMLSettings,
-        SCREENING_LAYERS,
-    ),
-    _Redistribution(
-        "tar2",
-        "TAR²",
-        "Kapoor et al. 2025, arXiv 2502.04864",
-        "Learned scores and a fixed normaliser split the return over steps and agents; the shares always sum to it.",
-        TAR2Settings,
-        SCREENING_COALITIONS,
-    ),
-    _Redistribution(
-        "tar2-raw",
-        "TAR², first version",
-        "Kapoor et al. 2024, arXiv 2412.14779",
-        "Scores with the sign of the return, fitted to sum to it and paid as they are.",
-        TAR2RawSettings,
-        SCREENING_WIDE,
-    ),
+_GRAPHS = "algorithms.advantages.dependence_graph.estimator"
+DEPENDENCE_GRAPHS = (
+    *_dependence_graph("dg", DependenceGraphSettings, _GRAPHS, presets=_LEARNED_GRAPH_PRESETS),
+    *_dependence_graph("dg-oracle", OracleGraphSettings, _GRAPHS, requires=("oracle_graph",)),
+    *_dependence_graph("dg-knn", NearestGraphSettings, _GRAPHS, requires=("distance_graph",)),
 )
 
 
-def _under(ppo: AlgorithmEntry, method: _Redistribution) -> AlgorithmEntry:
-    """PPO paid by a redistribution of the return."""
-    presets = {} if method.screening is None else {"paper": PAPER, "screening": method.screening}
-    module = method.name.replace("-", "_")
+def _redistribution(
+    ppo: AlgorithmEntry,
+    name: str,
+    settings: type[RedistributionSettings],
+    module: str,
+    screening: Mapping[str, Any] | None = None,
+    version: int = 1,
+) -> AlgorithmEntry:
+    """PPO with rewards from a redistribution of the return. `screening`: the preset of that name, of learned models."""
+    title, source, summary = settings.description
     return AlgorithmEntry(
-        name=f"{ppo.name}+{method.name}",
-        version=1,
-        title=f"{ppo.name.upper()} + {method.title}",
+        name=f"{ppo.name}+{name}",
+        version=version,
+        title=f"{ppo.name.upper()} + {title}",
         family="return redistribution",
-        source=method.source,
-        summary=method.summary,
-        factory=f"algorithms.redistribution.{module}:build",
-        settings=with_redistribution(ppo.settings, method.settings),  # type: ignore[arg-type]
+        source=source,
+        summary=summary,
+        factory=f"{module}:build",
+        settings=with_redistribution(ppo.settings, settings),  # type: ignore[arg-type]
         regimes=("episodic",),
-        presets=MappingProxyType(presets),
+        presets=MappingProxyType({} if screening is None else {"paper": PAPER, "screening": screening}),
     )
 
 
-@dataclass(frozen=True)
-class _Graph:
-    """A dependence graph that IPPO and MAPPO can be guided by."""
-
-    name: str
-    title: str
-    source: str
-    summary: str
-    settings: type[GraphSettings]
-    requires: tuple[str, ...] = ()
-    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({"paper": DEPENDENCE_PAPER}))
-
-
-GRAPHS = (
-    _Graph(
-        "dg",
-        "dependence graph",
-        "Le and Ta 2026, arXiv 2601.21523",
-        "An action is credited with the advantages of all agents that it can have reached along a learned graph.",
-        DependenceGraphSettings,
-        presets=MappingProxyType(
-            {"paper": DEPENDENCE_PAPER, "released": DEPENDENCE_RELEASED, "screening": DEPENDENCE_SCREENING}
-        ),
-    ),
-    _Graph(
-        "dg-oracle",
-        "dependence graph by intervention",
-        "ours, after Le and Ta 2026, arXiv 2601.21523",
-        "The same along the graph of what each action changes, as interventions in the simulator show it.",
-        OracleGraphSettings,
-        requires=("oracle_graph",),
-    ),
-    _Graph(
-        "dg-knn",
-        "graph of the nearest",
-        "Le and Ta 2026, arXiv 2601.21523",
-        "The same along edges to the nearest agents, whose places the simulator tells.",
-        NearestGraphSettings,
-        requires=("distance_graph",),
-    ),
-)
-
-
-def _guided(ppo: AlgorithmEntry, settings: type[GuidedPPOSettings], graph: _Graph) -> AlgorithmEntry:
-    """PPO guided by a dependence graph."""
-    return AlgorithmEntry(
-        name=f"{ppo.name}+{graph.name}",
-        version=1,
-        title=f"{ppo.name.upper()} + {graph.title}",
-        family="dependence graph",
-        source=graph.source,
-        summary=graph.summary,
-        factory="algorithms.advantages.dependence_graph.estimator:build",
-        settings=guided_by(settings, graph.settings),
-        regimes=("individual",),
-        requires=graph.requires,
-        claims_influence=True,
-        presets=graph.presets,
+def _redistributions(ppo: AlgorithmEntry) -> tuple[AlgorithmEntry, ...]:
+    """Every redistribution of the return under IPPO or MAPPO."""
+    return (
+        _redistribution(ppo, "uniform", UniformSettings, "algorithms.redistribution.uniform"),
+        _redistribution(ppo, "ircr", IRCRSettings, "algorithms.redistribution.ircr"),
+        _redistribution(ppo, "arel", ARELSettings, "algorithms.redistribution.arel", SCREENING_WIDE),
+        _redistribution(ppo, "stas", STASSettings, "algorithms.redistribution.stas", SCREENING_COALITIONS),
+        _redistribution(ppo, "stas-ml", STASMLSettings, "algorithms.redistribution.stas_ml", SCREENING_LAYERS),
+        _redistribution(ppo, "tar2", TAR2Settings, "algorithms.redistribution.tar2", SCREENING_COALITIONS),
+        _redistribution(ppo, "tar2-raw", TAR2RawSettings, "algorithms.redistribution.tar2_raw", SCREENING_WIDE),
     )
 
 
-_GUIDED_SETTINGS: tuple[type[GuidedPPOSettings], ...] = (GuidedIPPOSettings, GuidedMAPPOSettings)
-GUIDED = tuple(_guided(ppo, settings, graph) for graph in GRAPHS for ppo, settings in zip(PPO, _GUIDED_SETTINGS, strict=True))
-
-BUILT_IN = (*PPO, *GUIDED, *(_under(ppo, method) for ppo in PPO for method in REDISTRIBUTIONS))
+BUILT_IN = (*PPO, *DEPENDENCE_GRAPHS, *(entry for ppo in PPO for entry in _redistributions(ppo)))
 
 
 @cache
 def algorithms() -> dict[str, AlgorithmEntry]:
-    """Every algorithm by name, those of other packages included. Raises BrokenPlugin, also if two share a name."""
-    found: dict[str, AlgorithmEntry] = {}
+    """Every algorithm by name, those of other packages included. Raises BrokenPlugin, also if two have the same name."""
+    by_name: dict[str, AlgorithmEntry] = {}
     for entry in (*BUILT_IN, *entries("creditbench.algorithms", AlgorithmEntry)):
-        if entry.name in found:
+        if entry.name in by_name:
             raise BrokenPlugin(f"two algorithms are registered as '{entry.name}'")
-        found[entry.name] = entry
-    return found
+        by_name[entry.name] = entry
+    return by_name

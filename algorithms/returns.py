@@ -1,7 +1,6 @@
 """Returns, advantages and running statistics over whole padded episodes; every function is masked.
 
-Whole episodes are never cut and restarted inside a row, so a sum over an episode's rest is a sum over the row's rest as
-soon as the terms beyond its end are zero.
+Each row is one episode, zero-padded. A reverse cumulative sum over the row is therefore the return-to-go.
 """
 
 from __future__ import annotations
@@ -33,8 +32,9 @@ def gae(
 ) -> Tensor:
     """Generalised advantage estimates [B, T, N] (Schulman et al. 2016), zero where the step did not happen.
 
-    reward [B, T, N], value [B, T+1, N], running [B, T] bool, terminal [B, T] bool: the value after this step is 0,
-    whatever `value` says. A_t = sum_k (discount * decay)^k delta_{t+k}, delta_t = r_t + discount V_{t+1} - V_t.
+    A_t = sum_k (discount * decay)^k delta_{t+k}, delta_t = r_t + discount V_{t+1} - V_t.
+
+    reward [B, T, N], value [B, T+1, N], running [B, T] bool, terminal [B, T] bool: V_{t+1} is taken as 0 there.
     """
     following = value[:, 1:].masked_fill(terminal[:, :, None], 0.0)
     errors = (reward + discount * following - value[:, :-1]).masked_fill(~running[:, :, None], 0.0)
@@ -42,7 +42,7 @@ def gae(
 
 
 def standardised(values: Tensor, mask: Tensor, epsilon: float = 1e-8) -> Tensor:
-    """Values less their mean over their (population) standard deviation, both over `mask`; zero elsewhere."""
+    """(values - mean) / (standard deviation + epsilon), both statistics over `mask` (population); zero elsewhere."""
     chosen = values[mask]
     if chosen.numel() == 0:
         return torch.zeros_like(values)
@@ -52,16 +52,16 @@ def standardised(values: Tensor, mask: Tensor, epsilon: float = 1e-8) -> Tensor:
 
 def explained_variance(prediction: Tensor, target: Tensor) -> Tensor:
     """1 - Var(target - prediction) / Var(target); 0 where the target does not vary."""
-    spread = target.var(correction=0)
-    left = (target - prediction).var(correction=0)
-    return torch.where(spread > 0, 1 - left / spread, torch.zeros_like(spread))
+    variance = target.var(correction=0)
+    residual = (target - prediction).var(correction=0)
+    return torch.where(variance > 0, 1 - residual / variance, torch.zeros_like(variance))
 
 
 class RunningNormaliser:
-    """Exponentially weighted mean and standard deviation of a stream of numbers, free of the bias of starting at zero.
+    """Exponentially weighted mean and standard deviation of a stream of numbers, corrected for the bias of starting at zero.
 
-    One scalar each, whatever the shape of the numbers (van Hasselt et al. 2016, without their rescaling of weights; the
-    floor of the variance follows Yu et al. 2022). Before the first `update` it changes nothing.
+    One scalar each, for numbers of any shape (van Hasselt et al. 2016, without their rescaling of weights; the lower bound
+    of the variance follows Yu et al. 2022). Before the first `update` it is the identity.
     """
 
     FLOOR = 1e-2
@@ -72,7 +72,7 @@ class RunningNormaliser:
         self._sums = torch.zeros(3, dtype=torch.float64, device=device)
 
     def update(self, numbers: Tensor) -> None:
-        """Takes a batch of numbers in; an empty one changes nothing."""
+        """Updates the statistics with a batch of numbers; an empty batch changes nothing."""
         if numbers.numel() == 0:
             return
         numbers = numbers.double()
@@ -101,5 +101,5 @@ class RunningNormaliser:
         return {"sums": self._sums.clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over what `state_dict` gave."""
+        """Restores the result of `state_dict`."""
         self._sums = state["sums"].to(self._sums.device, torch.float64).clone()

@@ -1,4 +1,4 @@
-"""What every part has to know of a team of agents, free of torch so that planning stays light.
+"""The shape of a team of agents. Free of torch, so that planning does not import it.
 
 Shape letters used everywhere: **B** episodes in a batch, **T** steps, **N** agents, **A** actions,
 **O** observation size, **S** state size.
@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 Regime = Literal["team", "individual", "episodic"]
-"""Reward regime: the shared reward each step, each agent's own, or the team return paid at the end."""
+"""Reward regime: the dense team reward, dense individual rewards, or the team's episodic reward."""
 
 REGIMES: tuple[Regime, ...] = ("team", "individual", "episodic")
 
 
 @dataclass(frozen=True)
 class StateField:
-    """What one dimension of the state means.
+    """The meaning of one dimension of the state.
 
-    `agent` is the index of the agent whose property it is, None for anything else;
+    `agent` is the index of the agent that it describes, None if it describes no agent;
     `kind` is a short word such as "position", "level", "health", "last_action".
     """
 

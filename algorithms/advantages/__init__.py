@@ -1,1 +1,1 @@
-"""What an action was worth: the estimators that the on-policy learner can ask."""
+"""Advantage estimators of the on-policy learner."""

@@ -1,13 +1,13 @@
 """Generalised advantage estimation with a learned value: the estimator of IPPO and MAPPO.
 
 Schulman et al. 2016 (arXiv 1506.02438) for the estimates, de Witt et al. 2020 for the local value, Yu et al. 2022
-(arXiv 2103.01955) for the central one. Every agent has its own reward stream and its own value of it:
+(arXiv 2103.01955) for the central one. Every agent has its own rewards and its own value of them:
 delta_t^i = r_t^i + gamma V^i_{t+1} - V^i_t, A_t^i = sum_k (gamma lambda)^k delta_{t+k}^i; targets A + V.
 
-Choices. The central value is one network of the state with N outputs, one per agent's reward stream: one forward pass a
-step where an identity-conditioned network needs N. When all agents are paid the same, all N regress to the same return.
-Values are learned on every step that happened, dead agents included: what the team earns after a death belongs to the
-return of what led to it. Critics are feed-forward.
+Choices. The central value is one network of the state with N outputs, one per agent's rewards: one forward pass a step, where
+an identity-conditioned network needs N. When all agents have the same reward, all N outputs regress to the same return.
+Values are learned on every step that happened, for dead agents too: rewards after an agent's death belong to the return of its
+earlier actions. Critics are feed-forward.
 """
 
 from __future__ import annotations
@@ -20,23 +20,26 @@ from torch import Tensor, nn
 
 from algorithms.interface import Episodes, LearnerContext
 from algorithms.networks.perceptrons import Network, NetworkShape, TeamNetworks
-from algorithms.optimisation.minibatches import minibatches, step_places, take
+from algorithms.optimisation.minibatches import flat_step_indices, minibatches, take
 from algorithms.optimisation.optimiser import Optimiser
 from algorithms.policy_gradient.advantage_estimator import AdvantageEstimator
 from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.returns import RunningNormaliser, explained_variance, gae
-from algorithms.seeds import derived_seed
+from algorithms.seeds import learner_seed
 from algorithms.settings.policy_gradient import PPOSettings
+
+VALUE_NORMALISATION_DECAY = 0.99
+"""Weight of the past in the running mean and deviation of value targets, per update (ours)."""
 
 
 class LocalCritic(nn.Module):
-    """V^i of agent i's own observation (and the time, and its identity where it shares the network)."""
+    """V^i of agent i's own observation (with the time, and with the agent's index if agents share the network)."""
 
-    def __init__(self, problem: LearnerContext, settings: PPOSettings, generator: torch.Generator) -> None:
+    def __init__(self, context: LearnerContext, settings: PPOSettings, generator: torch.Generator) -> None:
         super().__init__()
-        self._horizon = problem.team.horizon if settings.critic_sees_time else None
+        self._horizon = context.team.horizon if settings.critic_sees_time else None
         self.networks = TeamNetworks(
-            problem.team,
+            context.team,
             settings.sharing,
             1,
             _shape(settings),
@@ -46,125 +49,125 @@ class LocalCritic(nn.Module):
             extra_inputs=int(settings.critic_sees_time),
         )
 
-    def inputs(self, episodes: Episodes, places: Tensor) -> tuple[Tensor, ...]:
-        """What it sees at flat places [M] of [B, T+1]: one tensor [M, G, inputs] for every group of agents."""
-        seen = _seen(episodes.observation, places, self._horizon)
-        return tuple(self.networks.inputs(group, seen, None) for group in range(len(self.networks.groups)))
+    def inputs(self, episodes: Episodes, indices: Tensor) -> tuple[Tensor, ...]:
+        """Inputs at flat indices [M] into [B, T+1]: one tensor [M, G, inputs] for every group of agents."""
+        observation = _inputs_at(episodes.observation, indices, self._horizon)
+        return tuple(self.networks.inputs(group, observation, None) for group in range(len(self.networks.groups)))
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """Values [M, N]."""
         values: Tensor = self.networks(*inputs)
         return values[:, :, 0]
 
-    def parts(self) -> list[nn.Module]:
-        """The networks that share nothing with one another."""
+    def separate_networks(self) -> list[nn.Module]:
+        """Networks without common parameters; each gradient is clipped on its own."""
         return list(self.networks.networks)
 
 
 class CentralCritic(nn.Module):
-    """V^1 … V^N of the state (and the time): one network, N outputs."""
+    """V^1 … V^N of the state (with the time): one network with N outputs."""
 
-    def __init__(self, problem: LearnerContext, settings: PPOSettings, generator: torch.Generator) -> None:
+    def __init__(self, context: LearnerContext, settings: PPOSettings, generator: torch.Generator) -> None:
         super().__init__()
-        team = problem.team
+        team = context.team
         self._horizon = team.horizon if settings.critic_sees_time else None
         inputs = team.state_size + int(settings.critic_sees_time)
         self.network = Network(inputs, team.n_agents, _shape(settings), 1.0, generator)
 
-    def inputs(self, episodes: Episodes, places: Tensor) -> tuple[Tensor, ...]:
-        """What it sees at flat places [M] of [B, T+1]: the states [M, S], one longer if it sees the time."""
-        return (_seen(episodes.state, places, self._horizon),)
+    def inputs(self, episodes: Episodes, indices: Tensor) -> tuple[Tensor, ...]:
+        """Inputs at flat indices [M] into [B, T+1]: states [M, S], or [M, S+1] with the time."""
+        return (_inputs_at(episodes.state, indices, self._horizon),)
 
     def forward(self, state: Tensor) -> Tensor:
         """Values [M, N]."""
         values: Tensor = self.network(state)
         return values
 
-    def parts(self) -> list[nn.Module]:
-        """The networks that share nothing with one another."""
+    def separate_networks(self) -> list[nn.Module]:
+        """Networks without common parameters; each gradient is clipped on its own."""
         return [self.network]
 
 
 class IdentityCritic(nn.Module):
-    """V^i of the state, the time and the identity of i: one network with one output, asked once for each agent."""
+    """V^i of the state, the time and the one-hot index of agent i: one network with one output, evaluated for each agent."""
 
-    def __init__(self, problem: LearnerContext, settings: PPOSettings, generator: torch.Generator) -> None:
+    def __init__(self, context: LearnerContext, settings: PPOSettings, generator: torch.Generator) -> None:
         super().__init__()
-        team = problem.team
+        team = context.team
         self._horizon = team.horizon if settings.critic_sees_time else None
         self.register_buffer("_identities", torch.eye(team.n_agents), persistent=False)
         inputs = team.state_size + int(settings.critic_sees_time) + team.n_agents
         self.network = Network(inputs, 1, _shape(settings), 1.0, generator)
 
-    def inputs(self, episodes: Episodes, places: Tensor) -> tuple[Tensor, ...]:
-        """What it sees at flat places [M] of [B, T+1]: the states [M, S], one longer if it sees the time."""
-        return (_seen(episodes.state, places, self._horizon),)
+    def inputs(self, episodes: Episodes, indices: Tensor) -> tuple[Tensor, ...]:
+        """Inputs at flat indices [M] into [B, T+1]: states [M, S], or [M, S+1] with the time."""
+        return (_inputs_at(episodes.state, indices, self._horizon),)
 
     def forward(self, state: Tensor) -> Tensor:
         """Values [M, N]."""
         identities = self.get_buffer("_identities")
         rows, agents = len(state), len(identities)
-        asked = torch.cat([state[:, None].expand(-1, agents, -1), identities.expand(rows, -1, -1)], -1)
-        values: Tensor = self.network(asked)
+        query = torch.cat([state[:, None].expand(-1, agents, -1), identities.expand(rows, -1, -1)], -1)
+        values: Tensor = self.network(query)
         return values[:, :, 0]
 
-    def parts(self) -> list[nn.Module]:
-        """The networks that share nothing with one another."""
+    def separate_networks(self) -> list[nn.Module]:
+        """Networks without common parameters; each gradient is clipped on its own."""
         return [self.network]
 
 
 Critic = LocalCritic | CentralCritic | IdentityCritic
 
 
-def _seen(values: Tensor, places: Tensor, horizon: int | None) -> Tensor:
-    """values [B, T+1, …, K] at flat places [M] of their first two dimensions; with a horizon, [M, …, K+1]: the share of
-    it that has passed comes last."""
-    chosen = values.flatten(0, 1).index_select(0, places)
+def _inputs_at(values: Tensor, indices: Tensor, horizon: int | None) -> Tensor:
+    """values [B, T+1, …, K] at flat indices [M] into the first two dimensions: [M, …, K]; with a horizon [M, …, K+1], where the
+    last entry is t / horizon."""
+    selected = values.flatten(0, 1).index_select(0, indices)
     if horizon is None:
-        return chosen
-    time = (places % values.shape[1]).to(values.dtype) / horizon
-    return torch.cat([chosen, time.view(-1, *[1] * (chosen.ndim - 1)).expand(*chosen.shape[:-1], 1)], -1)
+        return selected
+    time = (indices % values.shape[1]).to(values.dtype) / horizon
+    return torch.cat([selected, time.view(-1, *[1] * (selected.ndim - 1)).expand(*selected.shape[:-1], 1)], -1)
 
 
 class GAE(AdvantageEstimator):
-    """Advantages from a learned value: a `critic` of that kind, or else the local or central one of `settings.critic`.
+    """Advantages from a learned value function. `critic`: its class; by default the one that `settings.critic` names.
 
-    `name` sets the random numbers of one estimator apart from those of another that its owner may have beside it.
+    `name`: gives two estimators of one learner different random numbers.
     """
 
     def __init__(
-        self, settings: PPOSettings, problem: LearnerContext, critic: type[Critic] | None = None, name: str = "critic"
+        self, settings: PPOSettings, context: LearnerContext, critic: type[Critic] | None = None, name: str = "critic"
     ) -> None:
         self._settings = settings
-        self._bootstraps = problem.time_limit == "bootstrap"
-        self._device = problem.device
-        generator = torch.Generator().manual_seed(derived_seed(problem.seed, name))
-        kind = critic or (LocalCritic if settings.critic == "local" else CentralCritic)
-        self.critic = kind(problem, settings, generator).to(problem.device)
+        self._bootstraps = context.time_limit == "bootstrap"
+        self._device = context.device
+        generator = torch.Generator().manual_seed(learner_seed(context.seed, name))
+        critic_class = critic or (LocalCritic if settings.critic == "local" else CentralCritic)
+        self.critic = critic_class(context, settings, generator).to(context.device)
         self._optimiser = Optimiser(
-            [part.parameters() for part in self.critic.parts()],
+            [part.parameters() for part in self.critic.separate_networks()],
             settings.critic_learning_rate,
             gradient_norm=settings.gradient_norm,
             epsilon=settings.adam_epsilon,
             schedule=settings.learning_rate_schedule,
-            budget=problem.budget,
+            budget=context.budget,
         )
-        self._normaliser = RunningNormaliser(settings.value_normalisation_decay, problem.device)
-        self._generator = torch.Generator().manual_seed(derived_seed(problem.seed, f"{name} minibatches"))
-        self._judged: tuple[Episodes, Tensor, Tensor] | None = None
+        self._normaliser = RunningNormaliser(VALUE_NORMALISATION_DECAY, context.device)
+        self._generator = torch.Generator().manual_seed(learner_seed(context.seed, f"{name} minibatches"))
+        self._estimated: tuple[Episodes, Tensor, Tensor] | None = None
 
     def values(self, episodes: Episodes) -> Tensor:
-        """V [B, T+1, N] of every step that happened and, where it is needed, of the state at the time limit; else 0."""
+        """V [B, T+1, N] at every step that happened and, if it is bootstrapped, at the state of the time limit; else 0."""
         batch, steps, agents = episodes.individual_reward.shape
-        wanted = F.pad(episodes.running, (0, 1))
+        needed = F.pad(episodes.running, (0, 1))
         if self._bootstraps:
-            wanted[:, 1:] |= episodes.truncated
-        places = wanted.flatten().nonzero()[:, 0]
-        found: Tensor = self.critic(*self.critic.inputs(episodes, places))
+            needed[:, 1:] |= episodes.truncated
+        indices = needed.flatten().nonzero()[:, 0]
+        evaluated: Tensor = self.critic(*self.critic.inputs(episodes, indices))
         if self._settings.value_normalisation:
-            found = self._normaliser.restore(found)
-        values = found.new_zeros(batch * (steps + 1), agents)
-        return values.index_copy_(0, places, found).view(batch, steps + 1, agents)
+            evaluated = self._normaliser.restore(evaluated)
+        values = evaluated.new_zeros(batch * (steps + 1), agents)
+        return values.index_copy_(0, indices, evaluated).view(batch, steps + 1, agents)
 
     @torch.no_grad()
     def estimate(self, episodes: Episodes, reward: Tensor, policy: Tensor | None = None) -> Tensor:
@@ -172,25 +175,25 @@ class GAE(AdvantageEstimator):
         values = self.values(episodes)
         terminal = episodes.terminated if self._bootstraps else episodes.ended
         advantage = gae(reward, values, episodes.running, terminal, settings.discount, settings.gae_lambda)
-        self._judged = (episodes, values[:, :-1], advantage)
+        self._estimated = (episodes, values[:, :-1], advantage)
         return advantage
 
     def fit(self, episodes: Episodes, reward: Tensor, policy: Tensor | None = None) -> dict[str, Tensor | float]:
-        """Regresses the values to A + V as they were before this update."""
-        if self._judged is None or self._judged[0] is not episodes:
+        """Regresses the values to the targets A + V, with A and V from before this update."""
+        if self._estimated is None or self._estimated[0] is not episodes:
             self.estimate(episodes, reward)
-        assert self._judged is not None
-        _, values, advantage = self._judged
-        self._judged = None
-        places, inputs_at = step_places(episodes.running)
-        before = values.reshape(-1, values.shape[-1]).index_select(0, places)
-        target = before + advantage.reshape(-1, values.shape[-1]).index_select(0, places)
+        assert self._estimated is not None
+        _, values, advantage = self._estimated
+        self._estimated = None
+        indices, indices_with_final = flat_step_indices(episodes.running)
+        before = values.reshape(-1, values.shape[-1]).index_select(0, indices)
+        target = before + advantage.reshape(-1, values.shape[-1]).index_select(0, indices)
         explained = explained_variance(before, target)
         monitors: dict[str, Tensor | float] = {"explained_variance": explained, "return_mean": target.mean()}
         if self._settings.value_normalisation:
             self._normaliser.update(target)
             before, target = self._normaliser.normalise(before), self._normaliser.normalise(target)
-        monitors |= self._regress(self.critic.inputs(episodes, inputs_at), before, target)
+        monitors |= self._regress(self.critic.inputs(episodes, indices_with_final), before, target)
         self._optimiser.advance(episodes.steps)
         return monitors
 
@@ -199,9 +202,9 @@ class GAE(AdvantageEstimator):
         count = min(settings.minibatches, len(target))
         losses, norms = [], []
         for _ in range(settings.epochs):
-            for chosen in minibatches(len(target), count, self._generator, self._device):
-                value = self.critic(*(take(each, chosen) for each in inputs))
-                loss = value_loss(value, take(before, chosen), take(target, chosen), settings.value_clip, settings.huber_delta)
+            for rows in minibatches(len(target), count, self._generator, self._device):
+                value = self.critic(*(take(each, rows) for each in inputs))
+                loss = value_loss(value, take(before, rows), take(target, rows), settings.value_clip, settings.huber_delta)
                 norms.append(self._optimiser.minimise(loss))
                 losses.append(loss.detach())
         return {"value_loss": torch.stack(losses).mean(), "critic_gradient_norm": torch.stack(norms).mean()}
@@ -219,14 +222,13 @@ class GAE(AdvantageEstimator):
         self._optimiser.load_state_dict(state["optimiser"])
         self._normaliser.load_state_dict(state["normaliser"])
         self._generator.set_state(state["generator"].cpu())
-        self._judged = None
+        self._estimated = None
 
 
 def value_loss(value: Tensor, before: Tensor, target: Tensor, clip: float | None, huber_delta: float | None) -> Tensor:
-    """Mean over value [M, N] of (half) the squared or the Huber error to `target`.
+    """Mean over value [M, N] of error(v), half the squared error or the Huber error to `target`.
 
-    With `clip`, the larger of the error of the value and of the value kept within `clip` of `before`, what it was
-    before the update: no gain from moving further.
+    With `clip`: max(error(v), error(before + clamp(v - before, -clip, clip))), where `before` is the value before the update.
     """
 
     def error(prediction: Tensor) -> Tensor:
@@ -244,6 +246,6 @@ def _shape(settings: PPOSettings) -> NetworkShape:
     return NetworkShape(settings.hidden_size, settings.hidden_layers, settings.activation)
 
 
-def build(settings: PPOSettings, problem: LearnerContext) -> PolicyGradient:
+def build(settings: PPOSettings, context: LearnerContext) -> PolicyGradient:
     """IPPO or MAPPO, as the settings say."""
-    return PolicyGradient(settings, problem, GAE(settings, problem))
+    return PolicyGradient(settings, context, GAE(settings, context))

@@ -1,8 +1,8 @@
 """Attention over the steps of an episode and over the agents of a team: the blocks of learned return redistribution.
 
-Shape letters beside the house's: R rows (sequences), L steps of a row, E width, H heads, D = E / H, M tokens (an episode's step
-is one), K coalitions. Nothing here draws from torch's global random state: weights and dropout come from generators that are
-passed in.
+Shape letters in addition to those of interface.py: R rows (sequences), L steps of a row, E width, H heads, D = E / H, M tokens
+(the team at one step of one episode), K coalitions. Nothing here uses torch's global random state: weights and dropout are
+drawn from generators that are passed in. Definitions as plain loops, which the tests compare with: tests/oracles/attention.py.
 
 Sources: Vaswani et al. 2017 (the encoder layer); Xiao et al. 2022, AREL (wide heads); Chen et al. 2024, STAS (attention
 masked by random coalitions; the doubled residual is that of its released code).
@@ -22,10 +22,10 @@ from algorithms.networks.coalition_kernel import HIGHEST_LEAD, compiled_coalitio
 from algorithms.networks.fast_linear import fast_linear
 
 _UNSEEN = -1e9
-"""Added to the score of what may not be looked at: its weight is exactly 0."""
-_LONGEST_SPELLED_OUT = 100
-"""Beyond this length attention is left to PyTorch's fused kernel, which does not keep the L x L weights. On a CPU, products of
-batches take half its time at 25 and 40 steps, the same at 100, twice as long at 200 (measured, forwards and backwards)."""
+"""Added to the score of a masked key: its weight is exactly 0."""
+_LONGEST_UNFUSED = 100
+"""Above this length PyTorch's fused kernel is used, which does not store the L x L weights. On a CPU, batched products take
+half its time at 25 and 40 steps, the same at 100, twice its time at 200 (measured, forward and backward pass)."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,12 @@ class EncoderLayer(nn.Module):
         self.output_norm = nn.LayerNorm(shape.width, eps=1e-12)
 
     def forward(self, x: Tensor, mask: Tensor | None, dropout_generator: torch.Generator | None = None) -> Tensor:
-        """x [R, L, E], or [R, L, G, E] for G sequences side by side (a team's agents) in every row -> the same shape.
+        """x [R, L, E], or [R, L, G, E] for G sequences in every row (a team's agents) -> the same shape.
 
-        `mask`: bool, broadcastable to [R, 1, L, L], True where the query (third) may look at the key (fourth dimension), for
-        all sequences of a row; None: everywhere. One mask for all rows, [1, 1, L, L], is the cheapest. A query that may look
-        at nothing gets an attention of zero (before the output map), hence finite numbers and gradients.
-        `dropout_generator`: where dropout is drawn from, on the device of x; None: no dropout.
+        `mask`: bool, broadcastable to [R, 1, L, L], True where the query (third) may attend to the key (fourth dimension), for
+        all sequences of a row; None: everywhere. One mask for all rows, [1, 1, L, L], is the fastest. A query without any key
+        gets zero attention (before the output map), hence finite numbers and gradients. `dropout_generator`: for dropout, on
+        the device of x; None: no dropout.
         """
         dropout = self.shape.dropout if dropout_generator is not None else 0.0
         queries, keys, values = self._heads(x)
@@ -91,9 +91,9 @@ class EncoderLayer(nn.Module):
         return output
 
     def weights(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """How much each query (second last) looks at each key (last dimension) in `forward`, without dropout: [R, G, H, L, L].
+        """The attention weights of `forward` without dropout: [R, G, H, L, L], query second to last, key last dimension.
 
-        0 where the mask forbids it; x and mask as there.
+        0 where the key is masked; x and mask as in `forward`.
         """
         queries, keys, _ = self._heads(x)
         scores = torch.einsum("rqghd,rkghd->rghqk", queries, keys) / math.sqrt(self._head_width)
@@ -111,7 +111,7 @@ class EncoderLayer(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Coalitions:
-    """Whom each agent sees in each of K draws, or in each of K enumerated cases.
+    """The coalition members that each agent attends to, in K draws or K enumerated coalitions.
 
     `members` [K, N, N] bool, the same for all tokens, or [M, K, N, N]: row i of draw k is C_k united with {i}, so the
     diagonal is True. `weights` [K, N]: agent i's weight of its k-th coalition; over k they sum to 1.
@@ -126,7 +126,7 @@ class Coalitions:
             raise ValueError(f"members must be bool [K, N, N] or [M, K, N, N], not {self.members.dtype} {list(shape)}")
         if tuple(self.weights.shape) != (shape[-3], shape[-1]):
             raise ValueError(f"weights must be [K, N] = {[shape[-3], shape[-1]]}, not {list(self.weights.shape)}")
-        # Values are looked at on the CPU only: on a GPU that would wait for all that is queued there.
+        # Values are checked on the CPU only: on a GPU the check would synchronise.
         if self.members.device.type == "cpu" and not self.members.diagonal(dim1=-2, dim2=-1).all():
             raise ValueError("every agent must be a member of its own coalitions: the diagonal of members must be True")
 
@@ -136,54 +136,44 @@ class Coalitions:
 
 
 class CoalitionAttention(nn.Module):
-    """Multi-head attention over a team's agents, averaged over coalitions: an agent sees only its coalition's members.
+    """Multi-head attention over a team's agents, averaged over coalitions: an agent attends only to members of its coalition.
 
     output_i = W_O concat_heads(sum_k weights[k, i] sum_j alpha^k_ij v_j) + b_O, alpha^k_i the softmax of q_i k_j / sqrt(D) over
-    the members j of agent i's k-th coalition. `query_maps`: "per_agent", a map for every agent's index (STAS' release), or
-    "shared", which makes the block equivariant to the agents' order (STAS' paper). No residual, no LayerNorm.
+    the members j of agent i's k-th coalition. Every agent index has its own query map, as in STAS' release; STAS' paper shares
+    one, which makes the block equivariant to the agents' order. No residual, no LayerNorm.
 
-    The average over coalitions is taken of the attention weights, before the values: a coalition costs N numbers for each
-    agent and head, whatever the width, so that all 2^(N-1) of them can be enumerated.
+    The average over coalitions is taken of the attention weights, before they multiply the values: a coalition costs N numbers
+    for each agent and head, independent of the width, so that all 2^(N-1) coalitions can be enumerated.
     """
 
-    def __init__(
-        self,
-        width: int,
-        heads: int,
-        n_agents: int,
-        query_maps: Literal["per_agent", "shared"],
-        generator: torch.Generator,
-    ) -> None:
+    def __init__(self, width: int, heads: int, n_agents: int, generator: torch.Generator) -> None:
         super().__init__()
         if width % heads:
             raise ValueError(f"{heads} heads cannot share a width of {width} evenly")
-        if query_maps not in ("per_agent", "shared"):
-            raise ValueError(f"query_maps must be per_agent or shared, not {query_maps!r}")
         self.heads = heads
         self.n_agents = n_agents
-        maps = n_agents if query_maps == "per_agent" else 1
-        self.queries = nn.ModuleList(uniform_linear(width, width, generator) for _ in range(maps))
+        self.queries = nn.ModuleList(uniform_linear(width, width, generator) for _ in range(n_agents))
         self.keys_values = uniform_linear(width, 2 * width, generator)
         self.output = uniform_linear(width, width, generator)
 
     def forward(self, z: Tensor, coalitions: Coalitions, alive: Tensor | None = None) -> Tensor:
         """z [M, N, E] -> [M, N, E].
 
-        `alive` [M, N] bool: a dead agent is a member of no coalition, but every agent sees itself; None: all live.
+        `alive` [M, N] bool: a dead agent is a member of no coalition but its own; None: all are alive.
         """
         queries, keys_values, alive = self._maps(z, coalitions, alive)
-        core = compiled_coalition_attention if z.device.type == "cpu" else batched_coalition_attention
-        attention = core(queries, keys_values, coalitions.members, coalitions.weights, alive)
+        coalition_attention = compiled_coalition_attention if z.device.type == "cpu" else batched_coalition_attention
+        attention = coalition_attention(queries, keys_values, coalitions.members, coalitions.weights, alive)
         return fast_linear(self.output, attention.reshape(z.shape))
 
     def weights(self, z: Tensor, coalitions: Coalitions, alive: Tensor | None = None) -> Tensor:
-        """How much agent i (second last) looks at agent j (last dimension) in `forward`, over all coalitions: [M, H, N, N]."""
+        """The attention weights of `forward`, averaged over coalitions: [M, H, N, N] (query second to last, key last)."""
         queries, keys_values, alive = self._maps(z, coalitions, alive)
-        found = coalition_weights(queries, keys_values[:, :, 0], coalitions.members, coalitions.weights, alive)
-        return found.to(z.dtype)
+        weights = coalition_weights(queries, keys_values[:, :, 0], coalitions.members, coalitions.weights, alive)
+        return weights.to(z.dtype)
 
     def _maps(self, z: Tensor, coalitions: Coalitions, alive: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries [M, N, H, D], keys and values [M, N, 2, H, D], and who is alive [M, N]."""
+        """Queries [M, N, H, D], keys and values [M, N, 2, H, D], and `alive` [M, N]."""
         tokens, agents, _ = z.shape
         members = coalitions.members
         if agents != self.n_agents or members.shape[-1] != agents:
@@ -194,10 +184,7 @@ class CoalitionAttention(nn.Module):
             alive = torch.ones(tokens, agents, dtype=torch.bool, device=z.device)
         elif alive.dtype != torch.bool or alive.shape != z.shape[:2]:
             raise ValueError(f"alive must be bool [M, N] = {[tokens, agents]}, not {alive.dtype} {list(alive.shape)}")
-        if len(self.queries) == 1:
-            queries = fast_linear(self.queries[0], z)
-        else:
-            queries = torch.stack([fast_linear(query, z[:, agent]) for agent, query in enumerate(self.queries)], 1)
+        queries = torch.stack([fast_linear(query, z[:, agent]) for agent, query in enumerate(self.queries)], 1)
         queries = queries.view(tokens, agents, self.heads, -1)
         keys_values = fast_linear(self.keys_values, z).view(tokens, agents, 2, self.heads, -1)
         return queries, keys_values, alive
@@ -206,16 +193,22 @@ class CoalitionAttention(nn.Module):
 def batched_coalition_attention(
     queries: Tensor, keys_values: Tensor, members: Tensor, weights: Tensor, alive: Tensor
 ) -> Tensor:
-    """What `compiled_coalition_attention` computes, in products of whole batches, on any device: same arguments and result."""
+    """Coalition attention by batched tensor products, on any device.
+
+    The definition of `compiled_coalition_attention`, which has the same arguments and result.
+    """
     keys, values = keys_values.unbind(2)
     average = coalition_weights(queries, keys, members, weights, alive)
     return torch.einsum("mhij,mjhd->mihd", average.to(values.dtype), values)
 
 
 def coalition_weights(queries: Tensor, keys: Tensor, members: Tensor, weights: Tensor, alive: Tensor) -> Tensor:
-    """Attention weights averaged over coalitions, float64 [M, H, N, N], of queries and keys [M, N, H, D]; the rest as above."""
+    """Attention weights averaged over coalitions, float64 [M, H, N, N], of queries and keys [M, N, H, D].
+
+    members, weights, alive: as in `Coalitions` and `CoalitionAttention.forward`.
+    """
     scores = (torch.einsum("mihd,mjhd->mhij", queries, keys) / math.sqrt(queries.shape[-1])).double()
-    # Relative to one's own score, which is in every coalition: no sum is smaller than 1, and none hears of non-members.
+    # Relative to the agent's own score, which is in every coalition: every sum is at least 1 and independent of non-members.
     leads = scores - scores.diagonal(dim1=-2, dim2=-1).unsqueeze(-1)
     itself = torch.eye(alive.shape[-1], dtype=torch.bool, device=alive.device)
     exponentials = leads.clamp(max=HIGHEST_LEAD).exp() * (alive.unsqueeze(1) | itself).unsqueeze(1)
@@ -226,14 +219,14 @@ def coalition_weights(queries: Tensor, keys: Tensor, members: Tensor, weights: T
 
 
 def causal_mask(running: Tensor) -> Tensor:
-    """running [B, T] bool -> [B, 1, T, T]: a step looks at itself and earlier steps, as far as both were running."""
+    """running [B, T] bool -> [B, 1, T, T]: a step attends to itself and earlier steps, where both are running."""
     steps = running.shape[1]
     earlier = torch.ones(steps, steps, dtype=torch.bool, device=running.device).tril_()
     return (earlier & running.unsqueeze(1) & running.unsqueeze(2)).unsqueeze(1)
 
 
 def drop(x: Tensor, probability: float, generator: torch.Generator | None) -> Tensor:
-    """Dropout whose mask comes from `generator`: entries are kept with 1 - probability, and scaled up to keep the mean."""
+    """Dropout with a mask from `generator`: entries are kept with probability `1 - probability` and scaled by its inverse."""
     if not probability or generator is None:
         return x
     keep = 1 - probability
@@ -262,20 +255,20 @@ def _attention(
     """Attention of q, k, v, each [R, L, G, H, D], over L: [R, L, G, H, D]."""
     rows, length, sequences, heads, width = q.shape
     q, k, v = (each.permute(0, 2, 3, 1, 4).reshape(-1, heads, length, width) for each in (q, k, v))  # [R G, H, L, D]
-    bias, seeing = None, None
+    bias, has_key = None, None
     if mask is not None:
         mask = _by_row(mask, length)
         bias = torch.zeros(mask.shape, dtype=q.dtype, device=q.device).masked_fill_(~mask, _UNSEEN)
-        seeing = mask.any(-1).view(-1, length, 1, 1, 1)
-    if length > _LONGEST_SPELLED_OUT and not dropout:
-        found = F.scaled_dot_product_attention(q, k, v, bias if bias is None else _repeated(bias, sequences).unsqueeze(1))
+        has_key = mask.any(-1).view(-1, length, 1, 1, 1)
+    if length > _LONGEST_UNFUSED and not dropout:
+        attention = F.scaled_dot_product_attention(q, k, v, bias if bias is None else _repeated(bias, sequences).unsqueeze(1))
     else:
         q, k, v = (each.reshape(-1, length, width) for each in (q, k, v))
         added = q.new_zeros(1, 1, 1) if bias is None else _repeated(bias, sequences * heads)
         weights = torch.baddbmm(added, q, k.transpose(1, 2), alpha=1 / math.sqrt(width)).softmax(-1)
-        found = torch.bmm(drop(weights, dropout, generator), v)
-    found = found.view(rows, sequences, heads, length, width).permute(0, 3, 1, 2, 4)
-    return found if seeing is None or (seeing.device.type == "cpu" and seeing.all()) else found * seeing
+        attention = torch.bmm(drop(weights, dropout, generator), v)
+    attention = attention.view(rows, sequences, heads, length, width).permute(0, 3, 1, 2, 4)
+    return attention if has_key is None or (has_key.device.type == "cpu" and has_key.all()) else attention * has_key
 
 
 def _by_row(mask: Tensor, length: int) -> Tensor:
@@ -284,5 +277,5 @@ def _by_row(mask: Tensor, length: int) -> Tensor:
 
 
 def _repeated(bias: Tensor, times: int) -> Tensor:
-    """A bias [R, 1, L, L] as [R times, L, L], each row's `times` times in turn; one for all rows stays one, [1, L, L]."""
+    """A bias [R, 1, L, L] with each row repeated `times` times, [R times, L, L]; for R = 1, [1, L, L] without repetition."""
     return bias[:, 0] if len(bias) == 1 else bias.expand(-1, times, -1, -1).flatten(0, 1)

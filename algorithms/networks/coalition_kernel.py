@@ -1,16 +1,19 @@
-"""The core of attention over coalitions, compiled for the CPU: a team is too small for matrix products to pay.
+"""Coalition attention compiled for the CPU: for a few agents, loops are faster than batched matrix products.
+
+The same function as `batched_coalition_attention` in attention.py, which is its definition; the tests compare both, and both
+with plain loops (tests/oracles/attention.py).
 
 Letters: M tokens, N agents, H heads, D width of a head, K coalitions. For agent i and head h, with scores
 s_j = q_i k_j / sqrt(D), e_j = exp(s_j - s_i), S_k = sum of e_j over the members j of coalition k, and weights w_k:
 
     alpha_j = e_j sum_k w_k [j in k] / S_k           out_i = sum_j alpha_j v_j
 
-Agent i is in all of its own coalitions, so no S_k is smaller than e_i = 1, and none hears of an agent outside it. Backwards,
-with g the gradient of out_i, b_j = g v_j and c_k = sum_j [j in k] e_j b_j / S_k:
+Agent i is in all of its own coalitions, so S_k >= e_i = 1, and S_k does not depend on agents outside the coalition. Backward
+pass, with g the gradient of out_i, b_j = g v_j and c_k = sum_j [j in k] e_j b_j / S_k:
 
     d s_j = e_j (b_j sum_k w_k [j in k] / S_k - sum_k w_k c_k [j in k] / S_k)
 
-(that of e_i through s_i is in it: all d s_j of a coalition sum to 0). Exponentials and their sums are float64.
+(this includes the dependence of e_j on s_i: all d s_j of a coalition sum to 0). Exponentials and their sums are float64.
 """
 
 from __future__ import annotations
@@ -25,9 +28,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 HIGHEST_LEAD = 300.0
-"""A score further than this (in nats) above one's own counts as this far: e^300 squared is still a float64."""
+"""Upper bound, in nats, of s_j - s_i: e^300 squared is still a finite float64."""
 
-# Sums may be reordered (hence vectorised), but nothing is assumed about NaN: a diverged network must show as one.
+# Sums may be reordered, which allows vectorisation; NaN is not assumed absent, so a diverged network gives NaN.
 _compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
 
 
@@ -47,7 +50,7 @@ class _CoalitionAttention(torch.autograd.Function):
     def forward(ctx: Any, queries: Tensor, keys_values: Tensor, members: Tensor, weights: Tensor, alive: Tensor) -> Tensor:
         tokens, agents, heads, _ = queries.shape
         queries, keys_values = queries.contiguous(), keys_values.contiguous()
-        # Coalitions last: the loops over them are the vectorised ones.
+        # Coalitions are the last dimension: the loops over them are vectorised.
         by_agent = members.reshape(-1, *members.shape[-3:]).permute(0, 2, 3, 1).to(queries.dtype).contiguous()
         weights = weights.T.double().contiguous()
         exponentials = torch.empty(tokens, agents, heads, agents, dtype=torch.float64)
@@ -70,7 +73,7 @@ def _arrays(*tensors: Tensor) -> list[np.ndarray]:
     return [tensor.detach().numpy() for tensor in tensors]
 
 
-# The loops over d stay apart: merged, they would be checked for overlapping arrays at each turn, at a third more time.
+# The loops over d are separate: a merged loop checks for overlapping arrays in each iteration and takes a third more time.
 
 
 @_compiled

@@ -1,7 +1,7 @@
-"""Multilayer perceptrons and recurrent networks of a team, with the parameter sharing that a method asks for.
+"""Multilayer perceptrons and recurrent networks of a team, with parameter sharing.
 
-Nothing here draws from torch's global random state: layers are made on the meta device, which skips their own
-initialisation, and every weight comes from the generator that is passed in.
+Nothing here uses torch's global random state: layers are created on the meta device, which skips their initialisation, and
+all weights are drawn from the generator that is passed in.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ Activation = Literal["relu", "tanh"]
 
 def fast_tanh(x: Tensor) -> Tensor:
     """tanh x = 2 sigmoid(2x) - 1, to a few 1e-7: on a CPU six times faster than `torch.tanh` (measured: 61 us against
-    378 us for 2400 x 64 numbers), which would else be the dearest part of a small network."""
+    378 us for 2400 x 64 numbers), which would take the largest part of the time of a small network."""
     return torch.sigmoid(x + x).mul(2).sub_(1)
 
 
 _ACTIVATIONS = {"relu": torch.relu_, "tanh": fast_tanh}
 _MASKED = -1e10
-"""Logit of an unavailable action: its probability is exactly 0, and every float32 sum with it stays finite."""
+"""Logit of an unavailable action: its probability is exactly 0, and float32 sums with it stay finite."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Network(nn.Module):
     def unroll(self, inputs: Tensor) -> Tensor:
         """Whole episodes of a recurrent network, from a state of zeros: [T, …, inputs] -> features [T, …, H].
 
-        The head is left to the caller, who may want it for some of the steps only.
+        The head is not applied: callers apply it to the steps that they need.
         """
         assert self.core is not None, "a feed-forward network has no state"
         encoded = self._encode(inputs)
@@ -89,9 +89,9 @@ class Network(nn.Module):
 class TeamNetworks(nn.Module):
     """One network per group of agents that share parameters; outputs [N, outputs] for a team.
 
-    `sharing`: "all" agents share one network, agents of one type do ("by_type"), or "none" share.
-    Input of an agent: its observation [O], `extra_inputs` longer if the caller appends to it, then the one-hot of its
-    last action [A] if `last_action`, then, if `agent_id` and its group is larger than one, its one-hot place in the group.
+    `sharing`: all agents share one network ("all"), agents of one type share one ("by_type"), or each has its own ("none").
+    Input of an agent: its observation [O], followed by `extra_inputs` numbers that the caller appends, then the one-hot of its
+    last action [A] if `last_action`, then, if `agent_id` and its group is larger than one, its one-hot position in the group.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class TeamNetworks(nn.Module):
         self.recurrent = shape.recurrent
         self.hidden_size = shape.hidden_size
         self._actions = team.action_size if last_action else 0
-        self._places: list[slice | list[int]] = [_as_slice(group) for group in self.groups]
+        self._agents: list[slice | list[int]] = [_as_slice(group) for group in self.groups]
         grouped = [agent for group in self.groups for agent in group]
         self._order = None if grouped == sorted(grouped) else [grouped.index(agent) for agent in range(team.n_agents)]
         networks = []
@@ -129,17 +129,17 @@ class TeamNetworks(nn.Module):
         assert isinstance(network, Network)
         return network
 
-    def place(self, group: int) -> slice | list[int]:
-        """What selects a group's agents from a dimension of N."""
-        return self._places[group]
+    def agents_of(self, group: int) -> slice | list[int]:
+        """The index of a group's agents into a dimension of size N."""
+        return self._agents[group]
 
     def inputs(self, group: int, observation: Tensor, last_action: Tensor | None) -> Tensor:
         """Inputs of one group's agents: observation […, N, O], last_action […, N] int64 (-1: none) -> […, G, inputs]."""
-        place = self._places[group]
-        parts = [observation[..., place, :]]
+        agents = self._agents[group]
+        parts = [observation[..., agents, :]]
         if self._actions:
-            assert last_action is not None, "these networks see the last action"
-            parts.append(F.one_hot(last_action[..., place] + 1, self._actions + 1)[..., 1:].to(observation.dtype))
+            assert last_action is not None, "these networks take the last action as input"
+            parts.append(F.one_hot(last_action[..., agents] + 1, self._actions + 1)[..., 1:].to(observation.dtype))
         identity: Tensor = getattr(self, f"_identity{group}")
         if identity.shape[1]:
             parts.append(identity.expand(*parts[0].shape[:-1], -1))
@@ -149,12 +149,12 @@ class TeamNetworks(nn.Module):
         """One step of R teams: observation [R, N, O], last_action [R, N] or None, hidden [R, N, H] or None
         -> outputs [R, N, outputs], the next hidden state."""
         outputs, states = [], []
-        for group, place in enumerate(self._places):
+        for group, agents in enumerate(self._agents):
             inputs = self.inputs(group, observation, last_action)
             if hidden is None:
                 outputs.append(self.network(group)(inputs))
             else:
-                output, state = self.network(group).step(inputs, hidden[:, place])
+                output, state = self.network(group).step(inputs, hidden[:, agents])
                 outputs.append(output)
                 states.append(state)
         return self._joined(outputs), self._joined(states) if states else None
@@ -194,7 +194,7 @@ def agent_groups(team: TeamShape, sharing: Sharing) -> tuple[tuple[int, ...], ..
 
 
 def masked_logits(logits: Tensor, available: Tensor) -> Tensor:
-    """Logits with those of unavailable actions set so low that their probability is exactly 0."""
+    """Logits in which those of unavailable actions are so low that their probability is exactly 0."""
     return logits.masked_fill(~available, _MASKED)
 
 
@@ -219,7 +219,7 @@ def orthogonal_gru(inputs: int, hidden: int, generator: torch.Generator) -> nn.G
 
 
 def _as_slice(group: tuple[int, ...]) -> slice | list[int]:
-    """A slice where the group's agents are neighbours: slicing makes a view, a list makes a copy."""
+    """A slice if the group's agents are consecutive (indexing gives a view), else a list (indexing copies)."""
     if group == tuple(range(group[0], group[-1] + 1)):
         return slice(group[0], group[-1] + 1)
     return list(group)

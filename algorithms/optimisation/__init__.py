@@ -1,1 +1,1 @@
-"""Optimiser, minibatches, and the samples that actors learn from."""
+"""The optimiser and minibatches."""

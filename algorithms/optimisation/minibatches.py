@@ -1,4 +1,4 @@
-"""Which rows of a batch a gradient step learns from."""
+"""Minibatches: the rows of a batch that a gradient step uses."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 Rows = Tensor | slice
-"""Rows of a minibatch: an index on the CPU or the device, or all of them, which need not be copied."""
+"""Rows of a minibatch: an index tensor, or a slice of all rows, which needs no copy."""
 
 
 def minibatches(rows: int, count: int, generator: torch.Generator, device: torch.device) -> Iterator[Rows]:
-    """One epoch: a random permutation of 0..rows-1 cut into `count` parts of (nearly) equal size, some of them empty if
-    there are fewer rows than parts.
+    """One epoch: a random permutation of 0..rows-1 in `count` minibatches whose sizes differ by at most 1 (some are empty if
+    there are fewer rows than minibatches).
 
-    `generator` lives on the CPU whatever the device of the data, so that a seed means the same everywhere.
+    `generator` is on the CPU for data on any device, so that a seed gives the same permutation everywhere.
     """
     if count == 1:
         yield slice(None)
@@ -24,12 +24,12 @@ def minibatches(rows: int, count: int, generator: torch.Generator, device: torch
 
 
 def take(values: Tensor, rows: Rows) -> Tensor:
-    """The chosen rows of the first dimension. (`index_select` is several times faster than indexing on a CPU.)"""
+    """The given rows of the first dimension. (`index_select` is several times faster than indexing on a CPU.)"""
     return values[rows] if isinstance(rows, slice) else values.index_select(0, rows)
 
 
-def step_places(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Where mask [B, T, …] is set: flat places [M] in a tensor [B, T, …], and in one of the same kind [B, T+1, …]."""
-    places = mask.reshape(-1).nonzero()[:, 0]
+def flat_step_indices(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Flat indices [M] of the entries where mask [B, T, …] is True: into a tensor [B, T, …], and into one [B, T+1, …]."""
+    indices = mask.reshape(-1).nonzero()[:, 0]
     per_step = mask[0, 0].numel()
-    return places, places + places.div(mask.shape[1] * per_step, rounding_mode="floor") * per_step
+    return indices, indices + indices.div(mask.shape[1] * per_step, rounding_mode="floor") * per_step

@@ -12,11 +12,11 @@ Schedule = Literal["constant", "linear"]
 
 
 class Optimiser:
-    """Adam over several networks. Each network's gradient is clipped by its own norm, so that networks that share
-    nothing do not feel one another.
+    """Adam over several networks. Each network's gradient is clipped by its own norm, so that one network's gradient does not
+    affect the step of another.
 
-    `learning_rate` is the rate at step 0; "linear" lets it fall to 0 at `budget` environment steps. `weight_decay` is added
-    to the gradient (L2), as Adam has it.
+    `learning_rate` is the rate at step 0; with the schedule "linear" it falls to 0 at `budget` environment steps.
+    `weight_decay` is an L2 penalty: it is added to the gradient, as in torch's Adam.
     """
 
     def __init__(
@@ -36,9 +36,9 @@ class Optimiser:
         self._schedule = schedule
         self._budget = budget
         self._steps = 0
-        everything = [parameter for parameters in self._networks for parameter in parameters]
+        all_parameters = [parameter for parameters in self._networks for parameter in parameters]
         # Measured on a CPU with two hidden layers: fused 35 us a step, foreach 85 us, one by one 100 us.
-        self._adam = torch.optim.Adam(everything, lr=learning_rate, eps=epsilon, weight_decay=weight_decay, fused=True)
+        self._adam = torch.optim.Adam(all_parameters, lr=learning_rate, eps=epsilon, weight_decay=weight_decay, fused=True)
 
     def minimise(self, loss: Tensor) -> Tensor:
         """One gradient step; returns the largest gradient norm of the networks before clipping."""
@@ -49,11 +49,11 @@ class Optimiser:
         return norms[0] if len(norms) == 1 else torch.stack(norms).amax()
 
     def advance(self, steps: int) -> None:
-        """Counts environment steps of the run: what the schedule goes by."""
+        """Adds environment steps to the count that the schedule depends on."""
         self._steps += steps
         if self._schedule == "linear":
-            left = max(0.0, 1.0 - self._steps / self._budget)
-            self._adam.param_groups[0]["lr"] = self._learning_rate * left
+            remaining = max(0.0, 1.0 - self._steps / self._budget)
+            self._adam.param_groups[0]["lr"] = self._learning_rate * remaining
 
     @property
     def learning_rate(self) -> float:
@@ -65,6 +65,6 @@ class Optimiser:
         return {"adam": self._adam.state_dict(), "steps": self._steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over what `state_dict` gave."""
+        """Restores the result of `state_dict`."""
         self._adam.load_state_dict(state["adam"])
         self._steps = state["steps"]

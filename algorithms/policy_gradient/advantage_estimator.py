@@ -1,4 +1,4 @@
-"""The seam between the on-policy learner, which owns the actors, and whatever judges their actions."""
+"""The interface between the on-policy learner, which owns the actors, and the methods that estimate advantages."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from algorithms.interface import Episodes, Influence
 
 
 class AdvantageEstimator(ABC):
-    """Judges actions. Owns its critics, world models, normalisers, optimisers and random state.
+    """Estimates advantages. Owns its critics, world models, normalisers, optimisers and random state.
 
     One update calls, with the same arguments:
-        estimate, the actors' epochs, fit      unless `critic_before_actor`: PPO, where values are those of before the update
-        fit, estimate, the actors' epochs      with `critic_before_actor`: COMA and SeCA, whose critic learns before it judges
-    `fit` runs whatever epochs and minibatches it likes. Actors and critics share no parameters, so epochs of their own
-    give the same gradients as interleaved ones, and each can drop and shuffle the rows that it needs.
+        estimate, the actors' epochs, fit      by default: PPO, whose advantages use the values before the update
+        fit, estimate, the actors' epochs      with `critic_before_actor`: COMA and SeCA, whose critic is updated first
+    `fit` chooses its own epochs and minibatches. Actors and critics share no parameters, so separate epochs give the same
+    gradients as interleaved ones.
     """
 
     critic_before_actor: ClassVar[bool] = False
     needs_policy: ClassVar[bool] = False
-    """Whether `policy` is computed: one more forward pass of the actors over the batch."""
+    """Whether `policy` is computed, which takes one more forward pass of the actors over the batch."""
 
     @abstractmethod
     def estimate(self, episodes: Episodes, reward: Tensor, policy: Tensor | None) -> Tensor:
-        """The advantage [B, T, N] of every action taken, before any standardisation; called without gradients.
+        """The advantage [B, T, N] of every action taken, before any standardisation. Called without gradients.
 
-        reward [B, T, N]: what each agent is paid, by the regime or by a redistribution. policy [B, T, N, A]: the
-        probabilities of the actors that collected the episodes, None unless `needs_policy`. Values where an agent did
-        not act are ignored.
+        reward [B, T, N]: each agent's reward, from the regime or from a redistribution. policy [B, T, N, A]: the
+        probabilities of the actors that collected the episodes, None unless `needs_policy`. Results where an agent did not
+        act are ignored.
         """
 
     @abstractmethod
@@ -38,14 +38,16 @@ class AdvantageEstimator(ABC):
         """Learns from the episodes; returns losses and other monitors (tensors of one number, or numbers)."""
 
     def influence(self, episodes: Episodes) -> Influence | None:
-        """Whom each action is taken to influence; None where the estimator does not say. Called without gradients; changes
-        nothing, random state included."""
+        """The agents that each action influences, None for estimators without such a graph.
+
+        Called without gradients. Changes no state, including the random state.
+        """
         return None
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Everything the next estimate and the next fit depend on."""
+        """Everything the next `estimate` and `fit` depend on."""
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over what `state_dict` gave."""
+        """Restores the result of `state_dict`."""

@@ -1,12 +1,12 @@
-"""The on-policy learner: owns the actors, asks an AdvantageEstimator what each action was worth.
+"""The on-policy learner: it owns the actors and updates them with the advantages of an AdvantageEstimator.
 
-With generalised advantage estimates this is IPPO (de Witt et al. 2020, arXiv 2011.09533) and MAPPO (Yu et al. 2022, arXiv
+With generalised advantage estimates it is IPPO (de Witt et al. 2020, arXiv 2011.09533) and MAPPO (Yu et al. 2022, arXiv
 2103.01955). Every actor maximises, over the samples in which one of its agents was alive to act,
     mean of min(rho A, clip(rho, 1 - eps, 1 + eps) A) + c H(pi),   rho = pi(a | o) / pi_old(a | o).
 With one epoch and one minibatch rho is 1 and this is the plain policy gradient that COMA and SeCA use.
 
-A `Redistributor` may take the reward's place. A method that shows its actors more than the observation (a goal, say)
-wraps this learner and hands it wider observations.
+A `Redistributor` can replace the reward. A method whose actors see more than the observation (a goal, for example) wraps
+this learner and passes it the extended observations.
 """
 
 from __future__ import annotations
@@ -27,49 +27,50 @@ from algorithms.policy_gradient.actor_samples import ActorSamples, EpisodeSample
 from algorithms.policy_gradient.advantage_estimator import AdvantageEstimator
 from algorithms.policy_gradient.redistributor import Redistribution, Redistributor
 from algorithms.returns import standardised
-from algorithms.seeds import derived_seed
+from algorithms.seeds import learner_seed
 from algorithms.settings.policy_gradient import PolicyGradientSettings
 
 
 class PolicyGradient(Algorithm):
-    """Actors trained on whole episodes, judged by `estimator`, paid by `redistributor` or else by the problem's regime."""
+    """Actors trained on whole episodes, with the advantages of `estimator` and the rewards of `redistributor` if there is one,
+    else of the context's regime."""
 
     def __init__(
         self,
         settings: PolicyGradientSettings,
-        problem: LearnerContext,
+        context: LearnerContext,
         estimator: AdvantageEstimator,
         redistributor: Redistributor | None = None,
     ) -> None:
         self._settings = settings
-        self._problem = problem
-        self._device = problem.device
+        self._context = context
+        self._device = context.device
         self.estimator = estimator
         self.redistributor = redistributor
         self._reward_model_seconds = 0.0
         shape = NetworkShape(settings.hidden_size, settings.hidden_layers, settings.activation, settings.recurrent)
         self.actor = TeamNetworks(
-            problem.team,
+            context.team,
             settings.sharing,
-            problem.team.action_size,
+            context.team.action_size,
             shape,
             0.01,
-            torch.Generator().manual_seed(derived_seed(problem.seed, "actor")),
+            torch.Generator().manual_seed(learner_seed(context.seed, "actor")),
             agent_id=settings.agent_id,
             last_action=settings.last_action,
-        ).to(problem.device)
+        ).to(context.device)
         self._optimiser = Optimiser(
             [network.parameters() for network in self.actor.networks],
             settings.learning_rate,
             gradient_norm=settings.gradient_norm,
             epsilon=settings.adam_epsilon,
             schedule=settings.learning_rate_schedule,
-            budget=problem.budget,
+            budget=context.budget,
         )
-        self._generator = torch.Generator().manual_seed(derived_seed(problem.seed, "actor minibatches"))
+        self._generator = torch.Generator().manual_seed(learner_seed(context.seed, "actor minibatches"))
 
     def begin(self, rows: int, mode: Mode, generator: torch.Generator) -> Memory:
-        agents = self._problem.team.n_agents
+        agents = self._context.team.n_agents
         memory = {}
         if self._settings.recurrent:
             memory["hidden"] = torch.zeros(rows, agents, self._settings.hidden_size, device=self._device)
@@ -93,15 +94,15 @@ class PolicyGradient(Algorithm):
         if mode == "greedy":
             action = log_policy.argmax(-1)
         else:
-            # A race of exponential clocks: the first to ring is distributed as the policy, and probability 0 never rings.
-            clocks = torch.empty(log_policy.shape, device=generator.device).exponential_(generator=generator)
-            action = (log_policy.exp() / clocks.to(self._device)).argmax(-1)
-        after = {}
+            # For E_a ~ Exp(1), argmax_a p_a / E_a is distributed as p, and never has probability 0.
+            exponentials = torch.empty(log_policy.shape, device=generator.device).exponential_(generator=generator)
+            action = (log_policy.exp() / exponentials.to(self._device)).argmax(-1)
+        next_memory = {}
         if hidden is not None:
-            after["hidden"] = hidden
+            next_memory["hidden"] = hidden
         if self._settings.last_action:
-            after["last_action"] = action
-        return Step(action, log_policy.gather(-1, action[..., None])[..., 0], after)
+            next_memory["last_action"] = action
+        return Step(action, log_policy.gather(-1, action[..., None])[..., 0], next_memory)
 
     def next_collection(self) -> Collection:
         warming_up = self.redistributor is not None and not self.redistributor.ready()
@@ -110,23 +111,25 @@ class PolicyGradient(Algorithm):
     def update(self, episodes: Episodes) -> dict[str, float]:
         episodes = episodes.to(self._device)
         if self.redistributor is None:
-            return _floats(self._learn(episodes, episodes.reward(self._problem.regime)))
-        found = None
+            return _floats(self._learn(episodes, episodes.reward(self._context.regime)))
+        redistribution = None
         with self._reward_model_clock():
             self.redistributor.observe(episodes)
             if self.redistributor.ready():
-                found = self._redistribute(episodes)
-        monitors = found.monitors | self._learn(episodes, found.reward) if found else {}
+                redistribution = self._redistribute(episodes)
+        monitors: dict[str, Tensor | float] = {}
+        if redistribution is not None:
+            monitors = redistribution.monitors | self._learn(episodes, redistribution.reward)
         with self._reward_model_clock():
             return _floats(monitors | self.redistributor.fit())
 
     def credit(self, episodes: Episodes) -> Credit | None:
-        """The shares of the return where there is a redistributor, else the advantage before any standardisation."""
+        """The shares of the return if there is a redistributor, else the advantage before standardisation."""
         episodes = episodes.to(self._device)
         if self.redistributor is not None:
             return Credit(self._redistribute(episodes).shares, "reward")
         with torch.no_grad():
-            advantage = self._estimate(episodes, episodes.reward(self._problem.regime), self._policy(episodes))
+            advantage = self._estimate(episodes, episodes.reward(self._context.regime), self._policy(episodes))
         return Credit(advantage.masked_fill(~episodes.acting, 0.0), "advantage")
 
     @torch.no_grad()
@@ -142,8 +145,8 @@ class PolicyGradient(Algorithm):
     def load_policy_state(self, tensors: dict[str, Tensor]) -> None:
         try:
             self.actor.load_state_dict(tensors)
-        except RuntimeError as problem:
-            raise ValueError(f"this policy does not fit these actors: {problem}") from None
+        except RuntimeError as error:
+            raise ValueError(f"this policy does not fit these actors: {error}") from None
 
     def state_dict(self) -> dict[str, Any]:
         state = {
@@ -190,12 +193,11 @@ class PolicyGradient(Algorithm):
             return self.estimator.estimate(episodes, reward, policy)
 
     def _policy(self, episodes: Episodes) -> Tensor | None:
-        """[B, T, N, A] what the actors would do, or None if the estimator does not ask."""
+        """The actors' probabilities [B, T, N, A], or None if the estimator does not need them."""
         if not self.estimator.needs_policy:
             return None
         with torch.no_grad():
-            observation, last = episodes.observation[:, :-1], self._last_actions(episodes)
-            logits = self.actor.sequence(observation, last)
+            logits = self.actor.sequence(episodes.observation[:, :-1], self._last_actions(episodes))
             return masked_logits(logits, episodes.available[:, :-1]).softmax(-1)
 
     def _last_actions(self, episodes: Episodes) -> Tensor | None:
@@ -205,15 +207,15 @@ class PolicyGradient(Algorithm):
         """Several epochs of the clipped objective for every group of actors."""
         settings = self._settings
         acting = episodes.acting
-        chosen = advantage[acting]
-        if len(chosen) == 0:
+        taken = advantage[acting]
+        if len(taken) == 0:
             return {}
         if settings.advantage_standardisation:
             advantage = standardised(advantage, acting)
-        kind = EpisodeSamples if settings.recurrent else StepSamples
-        last = self._last_actions(episodes)
+        samples_of = EpisodeSamples if settings.recurrent else StepSamples
+        last_action = self._last_actions(episodes)
         groups: list[ActorSamples] = [
-            kind(self.actor, group, episodes, advantage, last) for group in range(len(self.actor.groups))
+            samples_of(self.actor, group, episodes, advantage, last_action) for group in range(len(self.actor.groups))
         ]
         count = min(settings.minibatches, max(group.rows for group in groups))
         sums, norms = [], []
@@ -232,8 +234,8 @@ class PolicyGradient(Algorithm):
         total = torch.stack(sums).sum(0)
         objective, entropy, divergence, clipped, samples = total.unbind()
         return {
-            "advantage_mean": chosen.mean(),
-            "advantage_std": chosen.std(correction=0),
+            "advantage_mean": taken.mean(),
+            "advantage_std": taken.std(correction=0),
             "policy_loss": -objective / samples,
             "entropy": entropy / samples,
             "approx_kl": divergence / samples,
@@ -271,7 +273,7 @@ def policy_loss(
 
 
 def _floats(monitors: dict[str, Tensor | float]) -> dict[str, float]:
-    """Monitors as numbers, those on the device in one transfer."""
+    """Monitors as numbers; all tensors are moved from the device in one transfer."""
     tensors = {name: value.detach().float() for name, value in monitors.items() if isinstance(value, Tensor)}
-    moved = dict(zip(tensors, torch.stack(list(tensors.values())).tolist(), strict=True)) if tensors else {}
-    return {name: moved[name] if name in moved else float(value) for name, value in monitors.items()}
+    numbers = dict(zip(tensors, torch.stack(list(tensors.values())).tolist(), strict=True)) if tensors else {}
+    return {name: numbers[name] if name in numbers else float(value) for name, value in monitors.items()}

@@ -1,4 +1,4 @@
-"""The seam between the on-policy learner and whatever splits an episode's return over its agents and steps."""
+"""The interface between the on-policy learner and the methods that redistribute an episode's return over agents and steps."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from algorithms.interface import Episodes
 
 @dataclass(frozen=True)
 class Redistribution:
-    """What a redistributor makes of a batch of episodes.
+    """The redistributed returns of a batch of episodes.
 
-    shares [B, T, N]: what it credits each agent at each step with, zero where the agent did not act. reward [B, T, N]:
-    what the learner is paid in its place, zero where the step did not happen. `monitors`: tensors of one number, or numbers.
+    shares [B, T, N]: the credit of each agent at each step, zero where the agent did not act. reward [B, T, N]: the reward
+    that the learner uses in place of the environment's, zero where the step did not happen. `monitors`: numbers, or tensors
+    of one number.
     """
 
     shares: Tensor
@@ -25,32 +26,32 @@ class Redistribution:
 
 
 class Redistributor(ABC):
-    """Replaces the reward that the learner sees. Owns its model, episode buffer, optimiser and random state.
+    """Replaces the reward of the learner. Owns its model, episode buffer, optimiser and random state.
 
-    One update calls observe, then, if it is ready, redistribute (and the policy learns), then fit: the policy always
-    learns from the model as it was before these episodes were fitted.
+    One update calls `observe`, then, if `ready`, `redistribute` and the policy update, then `fit`: the policy always learns
+    from the model before it is fitted to these episodes.
     """
 
     @abstractmethod
     def observe(self, episodes: Episodes) -> None:
-        """Takes in the episodes just collected; a redistributor that keeps them copies them."""
+        """Receives the episodes just collected; a redistributor that stores them must copy them."""
 
     @abstractmethod
     def ready(self) -> bool:
-        """Whether the policy may learn from `redistribute` yet; until then the episodes only warm it up."""
+        """Whether the policy may learn from `redistribute`; False during warm-up."""
 
     @abstractmethod
     def redistribute(self, episodes: Episodes) -> Redistribution:
-        """Splits the returns of the episodes. Called without gradients; changes nothing, draws nothing from its state."""
+        """Redistributes the returns of the episodes. Called without gradients; changes no state, including the random state."""
 
     @abstractmethod
     def fit(self) -> dict[str, Tensor | float]:
-        """Learns from what it observed, if it is due; returns losses and other monitors, empty if it was not."""
+        """Fits the model to the observed episodes if a fit is due; returns losses and other monitors, empty if it was not."""
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Everything the next call depends on."""
+        """Everything the next calls depend on."""
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over what `state_dict` gave."""
+        """Restores the result of `state_dict`."""

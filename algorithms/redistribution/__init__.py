@@ -1,1 +1,1 @@
-"""Turning an episode's return into a reward for every agent and step."""
+"""Methods that redistribute an episode's return: a reward for every agent and step."""

@@ -1,11 +1,11 @@
 """IRCR: iterative relative credit refinement, on policy (Gangwani et al. 2020, arXiv 2010.12718).
 
-The guidance reward of a state and action is the expected, scaled return of the episodes that pass through them. On policy
-every action is judged by the one episode it was taken in:
-    r_{t,i} = (R - R_min) / (max(R_max - R_min, 1e-6) L)   while agent i lives,
-with the extremes of all episodes collected so far. Differs from the authors' code, which is off policy (SAC), keeps the best
-episodes beside the newest, and does not divide by the length in its multi-agent form. It does not sum to the return: where
-lengths vary, it pays a bonus for every step survived.
+The guidance reward of a state and action is the expected, scaled return of the episodes that contain them. On policy it is
+estimated from the one episode in which the action was taken:
+    r_{t,i} = (R - R_min) / (max(R_max - R_min, 1e-6) L)   while agent i is alive,
+with the extremes over all episodes collected so far. Differs from the authors' code, which is off policy (SAC), keeps the best
+episodes beside the newest, and does not divide by the length in its multi-agent form. The rewards do not sum to the return;
+where lengths vary, they contain a bonus for every step survived.
 """
 
 from __future__ import annotations
@@ -26,19 +26,18 @@ from algorithms.settings.redistribution import IRCRSettings, RedistributedPPOSet
 SMALLEST_RANGE = 1e-6
 
 
-def build(settings: RedistributedPPOSettings, problem: LearnerContext) -> PolicyGradient:
-    """PPO guided by the episode's scaled return."""
+def build(settings: RedistributedPPOSettings, context: LearnerContext) -> PolicyGradient:
+    """PPO with the scaled return of the episode as reward."""
     assert isinstance(settings.redistribution, IRCRSettings)
-    redistributor = IRCR(settings.redistribution, settings.discount)
-    return PolicyGradient(settings, problem, GAE(settings, problem), redistributor)
+    redistributor = IRCR(settings.redistribution)
+    return PolicyGradient(settings, context, GAE(settings, context), redistributor)
 
 
 class IRCR(Redistributor):
-    """Learns the extremes of the return, nothing else."""
+    """Its only state is the smallest and the largest return so far."""
 
-    def __init__(self, settings: IRCRSettings, discount: float) -> None:
+    def __init__(self, settings: IRCRSettings) -> None:
         self._settings = settings
-        self._discount = discount
         self._lowest, self._highest = math.inf, -math.inf
 
     def observe(self, episodes: Episodes) -> None:
@@ -53,7 +52,7 @@ class IRCR(Redistributor):
         trajectories = Trajectories.of(episodes)
         guidance = (trajectories.returns - self._lowest) / max(self._highest - self._lowest, SMALLEST_RANGE)
         shares = trajectories.acting * (guidance / trajectories.length)[:, None, None]
-        return assign_rewards(shares, trajectories, self._settings, self._discount)
+        return assign_rewards(shares, trajectories, self._settings)
 
     def fit(self) -> dict[str, Tensor | float]:
         return {}

@@ -1,8 +1,8 @@
 """Uniform redistribution: the return in equal parts over the steps; the baseline of TAR2's authors.
 
-share "full": r_{t,i} = R / L while agent i lives, so that an agent that survives earns all of R (as released);
+share "full": r_{t,i} = R / L while agent i is alive, so that an agent that survives receives R in total (as released);
 "split": r_{t,i} = R / (number of actions taken in the episode), so that all shares sum to R.
-Standardised advantages see no difference of scale; agents that die are paid alike under both.
+Standardised advantages do not depend on the difference in scale. Agents that die receive the same fraction under both.
 """
 
 from __future__ import annotations
@@ -20,19 +20,18 @@ from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.settings.redistribution import RedistributedPPOSettings, UniformSettings
 
 
-def build(settings: RedistributedPPOSettings, problem: LearnerContext) -> PolicyGradient:
-    """PPO paid in equal parts."""
+def build(settings: RedistributedPPOSettings, context: LearnerContext) -> PolicyGradient:
+    """PPO with uniformly redistributed returns."""
     assert isinstance(settings.redistribution, UniformSettings)
-    redistributor = Uniform(settings.redistribution, settings.discount)
-    return PolicyGradient(settings, problem, GAE(settings, problem), redistributor)
+    redistributor = Uniform(settings.redistribution)
+    return PolicyGradient(settings, context, GAE(settings, context), redistributor)
 
 
 class Uniform(Redistributor):
-    """Has nothing to learn."""
+    """Splits returns into equal parts; there is nothing to learn."""
 
-    def __init__(self, settings: UniformSettings, discount: float) -> None:
+    def __init__(self, settings: UniformSettings) -> None:
         self._settings = settings
-        self._discount = discount
 
     def observe(self, episodes: Episodes) -> None:
         pass
@@ -43,9 +42,9 @@ class Uniform(Redistributor):
     def redistribute(self, episodes: Episodes) -> Redistribution:
         trajectories = Trajectories.of(episodes)
         split = self._settings.share == "split"
-        parts = trajectories.acting.sum((1, 2)) if split else trajectories.length
-        shares = trajectories.acting * (trajectories.returns / parts.clamp(min=1))[:, None, None]
-        return assign_rewards(shares, trajectories, self._settings, self._discount)
+        divisor = trajectories.acting.sum((1, 2)) if split else trajectories.length
+        shares = trajectories.acting * (trajectories.returns / divisor.clamp(min=1))[:, None, None]
+        return assign_rewards(shares, trajectories, self._settings)
 
     def fit(self) -> dict[str, Tensor | float]:
         return {}

@@ -1,8 +1,8 @@
-"""What all settings share: unknown names refused, a line of text and a source for each default."""
+"""The base class of settings: unknown names are errors, and every default has a description and a source."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,17 +17,27 @@ class Settings(BaseModel):
         return _difference(self.model_dump(mode="json"), type(self)().model_dump(mode="json"))
 
     def model_work(self, n_agents: int, horizon: int, episodes: float) -> float:
-        """Multiplications spent on models beside actors and critics (a reward model, say) when training on so many episodes:
-        what planning prices where no record tells."""
+        """Multiplications spent on models other than actors and critics, such as a reward model, in training on `episodes`.
+
+        Planning estimates the run time from it where no record of a similar run exists.
+        """
         return 0.0
 
     def refusal(self, n_agents: int) -> str | None:
-        """Why no team of so many agents can be trained with these settings; None if it can."""
+        """Why a team of `n_agents` cannot be trained with these settings; None if it can."""
         return None
 
 
+class MethodDescription(NamedTuple):
+    """What pages print about a method: its title, the paper it is from, and one sentence about what it does."""
+
+    title: str
+    source: str
+    summary: str
+
+
 def setting(default: Any, text: str, source: str, **limits: Any) -> Any:
-    """A field with its one-line explanation and where its default comes from. `limits`: pydantic's (gt, ge, le …)."""
+    """A field with a one-line description and the source of its default. `limits`: pydantic's (gt, ge, le …)."""
     return Field(default=default, description=text, json_schema_extra={"source": source}, **limits)
 
 

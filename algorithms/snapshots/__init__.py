@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parent
 
 
 def snapshot_file(entry: AlgorithmEntry) -> Path:
-    """Where the snapshot of an algorithm's version lies."""
+    """The snapshot file of an algorithm's version."""
     return FOLDER / f"{entry.name}-{entry.version}.json"
 
 
@@ -26,16 +26,16 @@ def defaults(entry: AlgorithmEntry) -> dict[str, Any]:
 
 
 def write_missing(entries: tuple[AlgorithmEntry, ...]) -> list[Path]:
-    """Writes the snapshots that are not there yet and returns their files.
+    """Writes the missing snapshots and returns their files.
 
-    Raises ValueError if one that is there differs from the defaults: they changed without a new version.
+    Raises ValueError if an existing one differs from the defaults: they changed without a new version.
     """
     written = []
     for entry in entries:
-        file, found = snapshot_file(entry), defaults(entry)
+        file, current = snapshot_file(entry), defaults(entry)
         if not file.exists():
-            file.write_text(json.dumps(found, indent=2) + "\n")
+            file.write_text(json.dumps(current, indent=2) + "\n")
             written.append(file)
-        elif json.loads(file.read_text()) != found:
+        elif json.loads(file.read_text()) != current:
             raise ValueError(f"the defaults of {entry.name} changed: raise its version, now {entry.version}")
     return written

@@ -14,7 +14,7 @@ from algorithms.redistribution.arel import AREL, variance_over_time
 from algorithms.registry import algorithms
 from algorithms.settings.redistribution import ARELSettings
 from tests.fixtures.reward_models import changed, fitted, generator, made_up, reordered, scores_of
-from tests.fixtures.toy_team import random_episodes, toy_problem, toy_team
+from tests.fixtures.toy_team import random_episodes, toy_context, toy_team
 
 TEAM = toy_team(n_agents=3, observation_size=4, action_size=3, horizon=6)
 SMALL = {"width": 16, "heads": 2, "depth": 2}
@@ -31,7 +31,7 @@ def from_step(step: int) -> Tensor:
     return (torch.arange(TEAM.horizon) >= step)[None, :, None].expand(12, -1, TEAM.n_agents)
 
 
-def test_the_team_reads_what_the_agents_read_together_and_shares_it_evenly() -> None:
+def test_the_team_readout_is_the_sum_of_the_agent_readouts_in_equal_shares() -> None:
     trajectories = made_up(TEAM)
     team, agent = (scores_of(arel(readout=readout), trajectories) for readout in READOUTS)
     assert torch.allclose(team.sum(-1), agent.sum(-1), atol=1e-5)
@@ -41,77 +41,59 @@ def test_the_team_reads_what_the_agents_read_together_and_shares_it_evenly() -> 
     assert not torch.allclose(team, agent, atol=1e-3)
 
 
-def test_paid_as_a_team_everyone_gets_the_reward_of_the_step() -> None:
+def test_with_team_payment_every_agent_gets_the_reward_of_the_step() -> None:
     settings = {**SMALL, "readout": "team", "payment": "team", "warm_up_episodes": 0, "batch_episodes": 8, "fit_interval": 8}
     entry = algorithms()["ippo+arel"]
-    algorithm = entry.build(entry.settings(redistribution=settings), toy_problem(TEAM, regime="episodic"))
+    algorithm = entry.build(entry.settings(redistribution=settings), toy_context(TEAM, regime="episodic"))
     assert isinstance(algorithm, PolicyGradient)
     assert algorithm.redistributor is not None
     played = random_episodes(TEAM, 8, 0)
     algorithm.update(played)
     with torch.no_grad():
-        found = algorithm.redistributor.redistribute(played)
-    rewards = found.shares.sum(-1) * played.running
-    assert torch.equal(found.reward, rewards[:, :, None].expand(-1, -1, 3))
-    assert not found.reward[~played.running].any()
-    assert found.reward[played.running].abs().min() > 0
+        actual = algorithm.redistributor.redistribute(played)
+    rewards = actual.shares.sum(-1) * played.running
+    assert torch.equal(actual.reward, rewards[:, :, None].expand(-1, -1, 3))
+    assert not actual.reward[~played.running].any()
+    assert actual.reward[played.running].abs().min() > 0
 
 
-@pytest.mark.parametrize("inputs", ["observation_action", "next_observation"])
-def test_the_reward_of_a_step_does_not_depend_on_the_order_of_the_agents(inputs: str) -> None:
-    of, trajectories = arel(inputs=inputs), made_up(TEAM)
-    found, expected = (scores_of(of, these).sum(-1) for these in (reordered(trajectories, ORDER), trajectories))
-    assert torch.allclose(found, expected, atol=1e-5)
-    each = arel(readout="agent", inputs=inputs)
+def test_the_reward_of_a_step_does_not_depend_on_the_order_of_the_agents() -> None:
+    of, trajectories = arel(), made_up(TEAM)
+    actual, expected = (scores_of(of, these).sum(-1) for these in (reordered(trajectories, ORDER), trajectories))
+    assert torch.allclose(actual, expected, atol=1e-5)
+    each = arel(readout="agent")
     permuted = scores_of(each, reordered(trajectories, ORDER))
     assert torch.allclose(permuted, scores_of(each, trajectories)[:, :, ORDER], atol=1e-5)
     assert (permuted - scores_of(each, trajectories)).abs().max() > 1e-2
 
 
 @pytest.mark.parametrize("readout", READOUTS)
-def test_who_does_not_act_gets_nothing_and_is_seen_by_nobody(readout: str) -> None:
+def test_agents_that_do_not_act_get_no_reward_and_do_not_affect_others(readout: str) -> None:
     of, trajectories = arel(readout=readout), made_up(TEAM)
     absent = ~trajectories.acting
-    found = scores_of(of, trajectories)
-    assert not found[absent].any()
-    assert (found[trajectories.acting] != 0).all()
-    assert torch.allclose(scores_of(of, changed(trajectories, absent)), found, atol=1e-6)
+    scores = scores_of(of, trajectories)
+    assert not scores[absent].any()
+    assert (scores[trajectories.acting] != 0).all()
+    assert torch.allclose(scores_of(of, changed(trajectories, absent)), scores, atol=1e-6)
 
 
 def test_a_score_depends_on_no_later_step() -> None:
     of, trajectories = arel(readout="agent"), made_up(TEAM)
-    found, expected = scores_of(of, changed(trajectories, from_step(3))), scores_of(of, trajectories)
-    assert torch.allclose(found[:, :3], expected[:, :3], atol=1e-6)
-    assert (found[:, 3] - expected[:, 3]).abs().max() > 1e-2
+    scores, expected = scores_of(of, changed(trajectories, from_step(3))), scores_of(of, trajectories)
+    assert torch.allclose(scores[:, :3], expected[:, :3], atol=1e-6)
+    assert (scores[:, 3] - expected[:, 3]).abs().max() > 1e-2
 
 
-def test_the_next_observation_is_seen_and_neither_action_nor_observation_before() -> None:
-    trajectories, step = made_up(TEAM), 3
-    of = arel(inputs="next_observation", readout="agent")
-    expected = scores_of(of, trajectories)
-    acted = made_up(TEAM)
-    acted.action.fill_(2)
-    assert torch.equal(scores_of(of, acted), expected)
-    after = made_up(TEAM)
-    after.observation[:, step] += 10.0
-    found = scores_of(of, after)
-    assert torch.equal(found[:, : step - 1], expected[:, : step - 1])
-    assert (found[:, step - 1] - expected[:, step - 1]).abs().max() > 1e-2
-    first = made_up(TEAM)
-    first.observation[:, 0] += 10.0
-    assert torch.equal(scores_of(of, first), expected)
-
-
-def test_the_variance_is_that_of_a_plain_loop() -> None:
+def test_the_variance_equals_a_loop() -> None:
     source = generator()
     rewards, live = torch.randn(4, 6, 3, generator=source), torch.rand(4, 6, 3, generator=source) < 0.6
-    found = variance_over_time(rewards, live)
+    actual = variance_over_time(rewards, live)
     for row in range(4):
         for agent in range(3):
             values = [float(rewards[row, t, agent]) for t in range(6) if live[row, t, agent]]
             mean = sum(values) / max(len(values), 1)
-            wanted = sum((value - mean) ** 2 for value in values) / max(len(values), 1)
-            assert float(found[row, agent]) == pytest.approx(wanted, abs=1e-6)
+            expected = sum((value - mean) ** 2 for value in values) / max(len(values), 1)
+            assert float(actual[row, agent]) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("readout", READOUTS)
@@ -169,8 +151,8 @@ def fitted_variance(variance_weight: float) -> float:
     return float(monitors["reward_variance"])
 
 
-def test_it_learns_returns_and_the_credit_they_came_from() -> None:
+def test_it_learns_returns_and_the_underlying_credit() -> None:
     known = toy_team(n_agents=2, horizon=6)
-    found = fitted(arel(known, readout="agent", variance_weight=0.0, width=32, heads=1, depth=1), 400, 5e-3)
-    assert found.return_r2 >= 0.95
-    assert found.credit_correlation >= 0.8
+    fit = fitted(arel(known, readout="agent", variance_weight=0.0, width=32, heads=1, depth=1), 400, 5e-3)
+    assert fit.return_r2 >= 0.95
+    assert fit.credit_correlation >= 0.8

@@ -1,4 +1,4 @@
-"""Attention over steps and over a team's agents, against loops spelled out in numpy."""
+"""Attention over steps and agents, against loops in numpy (tests/oracles/attention.py)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scipy.special import erf
 from torch import Tensor
 
 from algorithms.networks.attention import (
@@ -22,6 +21,7 @@ from algorithms.networks.attention import (
     uniform_linear,
 )
 from algorithms.redistribution.models.shapley import draw_coalitions
+from tests.oracles.attention import encoder_by_loop, numpy
 
 NEAR = {"rtol": 1e-4, "atol": 1e-5}
 
@@ -32,49 +32,6 @@ def generator(seed: int = 0) -> torch.Generator:
 
 def normal(*shape: int, seed: int = 1) -> Tensor:
     return torch.randn(*shape, generator=generator(seed))
-
-
-def numpy(x: Tensor) -> np.ndarray:
-    return x.detach().double().numpy()
-
-
-def applied(layer: torch.nn.Linear, x: np.ndarray) -> np.ndarray:
-    y = x @ numpy(layer.weight).T
-    return y if layer.bias is None else y + numpy(layer.bias)
-
-
-def softmax(scores: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(scores - scores.max())
-    return exponentials / exponentials.sum()
-
-
-def normalised(x: np.ndarray) -> np.ndarray:
-    return (x - x.mean()) / np.sqrt(x.var() + 1e-12)
-
-
-def encoder_by_loop(layer: EncoderLayer, x: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """One sequence x [L, E] with mask [L, L], a query, a head and a key at a time."""
-    shape = layer.shape
-    width = shape.width if shape.wide_heads else shape.width // shape.heads
-    inner = shape.heads * width
-    projected = applied(layer.queries_keys_values, x)
-    q, k, v = projected[:, :inner], projected[:, inner : 2 * inner], projected[:, 2 * inner :]
-    output = np.empty_like(x)
-    for t in range(len(x)):
-        heads = np.zeros(inner)
-        for head in range(shape.heads):
-            part = slice(head * width, (head + 1) * width)
-            keys = [s for s in range(len(x)) if mask[t, s]]
-            if keys:
-                weights = softmax(np.array([q[t, part] @ k[s, part] / math.sqrt(width) for s in keys]))
-                heads[part] = sum(weight * v[s, part] for weight, s in zip(weights, keys, strict=True))
-        attended = applied(layer.attention_output, heads)
-        hidden = normalised(x[t] + attended)
-        fed = applied(layer.inner, hidden)
-        fed = fed * (1 + erf(fed / math.sqrt(2))) / 2 if shape.activation == "gelu" else np.maximum(fed, 0)
-        fed = applied(layer.outer, fed)
-        output[t] = normalised(fed + (2 * attended if shape.doubled_residual else hidden))
-    return output
 
 
 # The encoder layer
@@ -101,9 +58,9 @@ def test_an_encoder_layer_equals_a_plain_loop(shape: EncoderShape, masking: str)
         "random with blind rows": torch.rand(3, 1, 6, 6, generator=generator(2)) < 0.3,
     }[masking]
     full = torch.ones(3, 6, 6, dtype=torch.bool) if mask is None else mask.expand(3, 1, 6, 6)[:, 0]
-    found = layer(x, mask)
+    output = layer(x, mask)
     for row in range(3):
-        assert np.allclose(numpy(found[row]), encoder_by_loop(layer, numpy(x[row]), full[row].numpy()), **NEAR)
+        assert np.allclose(numpy(output[row]), encoder_by_loop(layer, numpy(x[row]), full[row].numpy()), **NEAR)
 
 
 def test_a_mask_of_keys_alone_holds_for_all_queries() -> None:
@@ -114,24 +71,24 @@ def test_a_mask_of_keys_alone_holds_for_all_queries() -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES[:3])
-def test_sequences_side_by_side_are_encoded_one_by_one(shape: EncoderShape) -> None:
+def test_parallel_sequences_are_encoded_independently(shape: EncoderShape) -> None:
     layer, x = EncoderLayer(shape, generator()), normal(3, 6, 4, shape.width)
     mask = causal_mask(torch.arange(6) < torch.tensor([[6], [2], [4]]))
-    found = layer(x, mask)
+    output = layer(x, mask)
     for sequence in range(4):
-        assert torch.allclose(found[:, :, sequence], layer(x[:, :, sequence], mask), **NEAR)
+        assert torch.allclose(output[:, :, sequence], layer(x[:, :, sequence], mask), **NEAR)
 
 
-def test_rows_that_may_look_at_nothing_are_finite_with_finite_gradients() -> None:
+def test_fully_masked_queries_have_finite_outputs_and_gradients() -> None:
     layer = EncoderLayer(SHAPES[0], generator())
     x = normal(2, 5, 8).requires_grad_()
-    found = layer(x, torch.zeros(2, 1, 5, 5, dtype=torch.bool))
-    found.square().sum().backward()
-    assert found.isfinite().all()
+    output = layer(x, torch.zeros(2, 1, 5, 5, dtype=torch.bool))
+    output.square().sum().backward()
+    assert output.isfinite().all()
     assert x.grad.isfinite().all()
     assert all(parameter.grad.isfinite().all() for parameter in layer.parameters())
     alone = layer(x.detach()[:, :1], torch.zeros(1, 1, dtype=torch.bool))
-    assert torch.allclose(found[:, :1], alone, **NEAR)  # it hears of no one, itself included
+    assert torch.allclose(output[:, :1], alone, **NEAR)  # no key is visible, its own included
 
 
 def test_the_fused_kernel_for_long_sequences_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,12 +97,12 @@ def test_the_fused_kernel_for_long_sequences_agrees(monkeypatch: pytest.MonkeyPa
     for mask in (None, causal_mask(running), causal_mask(running[:1])):
         spelled_out = layer(x, mask)
         with monkeypatch.context() as context:
-            context.setattr("algorithms.networks.attention._LONGEST_SPELLED_OUT", 5)
+            context.setattr("algorithms.networks.attention._LONGEST_UNFUSED", 5)
             assert torch.allclose(layer(x, mask), spelled_out, **NEAR)
 
 
 @pytest.mark.parametrize("shape", SHAPES[:3])
-def test_encoder_weights_are_those_that_average_the_values(shape: EncoderShape) -> None:
+def test_encoder_attention_weights_are_those_of_the_forward_pass(shape: EncoderShape) -> None:
     layer, x = EncoderLayer(shape, generator()), normal(3, 6, 2, shape.width)
     inner = shape.heads * layer._head_width
     values = layer.queries_keys_values(x)[..., 2 * inner :].view(3, 6, 2, shape.heads, -1)
@@ -161,7 +118,7 @@ def test_encoder_weights_are_those_that_average_the_values(shape: EncoderShape) 
             assert (weights.masked_select(~mask.expand(3, 1, 6, 6).unsqueeze(1).expand(weights.shape)) == 0).all()
 
 
-def test_the_encoder_has_as_many_parameters_as_the_layers_it_stands_for() -> None:
+def test_the_encoder_has_the_parameter_count_of_the_original_layers() -> None:
     linear, norm = 128 * 128 + 128, 2 * 128
     narrow = EncoderLayer(EncoderShape(128, 4, 128), generator())
     wide = EncoderLayer(EncoderShape(128, 4, 128, wide_heads=True), generator())
@@ -186,9 +143,9 @@ def test_an_encoder_that_cannot_be_built_is_refused(changes: dict[str, Any], rea
 # Causality
 
 
-def test_a_causal_mask_looks_back_while_both_steps_run() -> None:
-    found = causal_mask(torch.tensor([[True, True, True], [True, True, False]]))
-    assert found.int().tolist() == [[[[1, 0, 0], [1, 1, 0], [1, 1, 1]]], [[[1, 0, 0], [1, 1, 0], [0, 0, 0]]]]
+def test_a_causal_mask_allows_earlier_steps_while_both_are_running() -> None:
+    actual = causal_mask(torch.tensor([[True, True, True], [True, True, False]]))
+    assert actual.int().tolist() == [[[[1, 0, 0], [1, 1, 0], [1, 1, 1]]], [[[1, 0, 0], [1, 1, 0], [0, 0, 0]]]]
 
 
 def stack(x: Tensor, mask: Tensor, layers: list[tuple[EncoderLayer, CoalitionAttention]], coalitions: Coalitions) -> Tensor:
@@ -200,9 +157,9 @@ def stack(x: Tensor, mask: Tensor, layers: list[tuple[EncoderLayer, CoalitionAtt
 
 
 @pytest.mark.parametrize("padding_is_masked", [True, False])
-def test_a_change_alters_nothing_before_it_in_a_batch_of_mixed_lengths(padding_is_masked: bool) -> None:
+def test_a_change_does_not_affect_earlier_steps_in_a_batch_of_mixed_lengths(padding_is_masked: bool) -> None:
     random = generator()
-    layers = [(EncoderLayer(EncoderShape(8, 2, 8), random), CoalitionAttention(8, 2, 3, "per_agent", random)) for _ in range(2)]
+    layers = [(EncoderLayer(EncoderShape(8, 2, 8), random), CoalitionAttention(8, 2, 3, random)) for _ in range(2)]
     coalitions = draw_coalitions("banzhaf_masks", 3, 3, random)
     lengths = torch.tensor([3, 5, 1, 6])
     running = torch.arange(6) < lengths[:, None]
@@ -235,33 +192,33 @@ def test_dropout_comes_from_its_generator_alone() -> None:
     assert torch.equal(layer(x, mask), without(x, mask))
 
 
-def test_dropout_zeroes_its_share_and_keeps_the_mean() -> None:
+def test_dropout_zeroes_its_fraction_and_keeps_the_mean() -> None:
     kept = drop(torch.ones(100_000), 0.3, generator())
     assert kept.unique().tolist() == pytest.approx([0, 1 / 0.7])
     assert (kept == 0).double().mean().item() == pytest.approx(0.3, abs=5 * math.sqrt(0.21 / 100_000))
     assert kept.mean().item() == pytest.approx(1, abs=0.01)
 
 
-def test_dropout_falls_on_attention_weights_and_on_both_outputs() -> None:
-    """With everything dropped in turn by a generator that is asked three times: weights, attention, feed-forward."""
+def test_dropout_applies_to_attention_weights_and_to_both_outputs() -> None:
+    """The generator is used three times, and each mask in turn drops everything: weights, attention, feed-forward."""
     layer = EncoderLayer(EncoderShape(8, 2, 8, dropout=0.5), generator())
     x, mask, random = normal(3, 6, 8), causal_mask(torch.ones(1, 6, dtype=torch.bool)), generator(9)
     layer(x, mask, random)
-    wanted = generator(9)
+    expected = generator(9)
     for size in (3 * 2 * 6 * 6, 3 * 6 * 8, 3 * 6 * 8):
-        torch.empty(size).bernoulli_(0.5, generator=wanted)
-    assert torch.equal(random.get_state(), wanted.get_state())
+        torch.empty(size).bernoulli_(0.5, generator=expected)
+    assert torch.equal(random.get_state(), expected.get_state())
 
 
 # Layers
 
 
-def test_initial_weights_follow_their_law_and_their_generator_alone() -> None:
+def test_initial_weights_have_their_distribution_and_depend_on_the_generator_alone() -> None:
     state = torch.get_rng_state()
     layer, same = uniform_linear(100, 400, generator()), uniform_linear(100, 400, generator())
     table = normal_embedding(50, 400, 0.01, generator())
     EncoderLayer(SHAPES[0], generator())
-    CoalitionAttention(8, 2, 3, "per_agent", generator())
+    CoalitionAttention(8, 2, 3, generator())
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(layer.weight, same.weight)
     assert layer.weight.abs().max() <= 0.1
@@ -274,7 +231,7 @@ def trained(device: str = "cpu") -> Tensor:
     """Outputs after three steps of gradient descent on 64 episodes of 40 steps and 2 agents."""
     random = generator()
     encoder = EncoderLayer(EncoderShape(64, 4, 64), random)
-    agents = CoalitionAttention(64, 4, 2, "per_agent", random)
+    agents = CoalitionAttention(64, 4, 2, random)
     network = torch.nn.ModuleList([encoder, agents]).to(device)
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
     x = normal(64, 40, 2, 64).to(device)
@@ -296,5 +253,5 @@ def test_a_gpu_agrees_with_the_cpu() -> None:
     assert torch.allclose(trained("cuda"), trained(), rtol=1e-2, atol=1e-3)
     layer, x = EncoderLayer(SHAPES[0], generator()), normal(2, 5, 8)
     mask = causal_mask(torch.tensor([[True] * 5, [True] * 2 + [False] * 3]))
-    wanted = layer(x, mask)
-    assert torch.allclose(layer.to("cuda")(x.cuda(), mask.cuda()).cpu(), wanted, rtol=1e-3, atol=1e-4)
+    expected = layer(x, mask)
+    assert torch.allclose(layer.to("cuda")(x.cuda(), mask.cuda()).cpu(), expected, rtol=1e-3, atol=1e-4)

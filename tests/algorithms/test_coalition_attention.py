@@ -1,4 +1,4 @@
-"""Attention over a team's agents, averaged over coalitions, against a loop spelled out in numpy."""
+"""Attention over agents, averaged over coalitions, against loops in numpy (tests/oracles/attention.py)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from torch import Tensor
 from algorithms.networks.attention import CoalitionAttention, Coalitions, batched_coalition_attention
 from algorithms.networks.coalition_kernel import compiled_coalition_attention
 from algorithms.redistribution.models.shapley import draw_coalitions, exact_coalitions
+from tests.fixtures.reward_models import share_query_maps
+from tests.oracles.attention import coalition_attention_by_loop, numpy
 
 NEAR = {"rtol": 1e-4, "atol": 1e-5}
 
@@ -24,40 +26,6 @@ def normal(*shape: int, seed: int = 1) -> Tensor:
     return torch.randn(*shape, generator=generator(seed))
 
 
-def numpy(x: Tensor) -> np.ndarray:
-    return x.detach().double().numpy()
-
-
-def applied(layer: torch.nn.Module, x: np.ndarray) -> np.ndarray:
-    return x @ numpy(layer.weight).T + numpy(layer.bias)
-
-
-def softmax(scores: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(scores - scores.max())
-    return exponentials / exponentials.sum()
-
-
-def coalitions_by_loop(module: CoalitionAttention, z: np.ndarray, coalitions: Coalitions, alive: np.ndarray) -> np.ndarray:
-    """A token, an agent, a coalition and a head at a time."""
-    _, agents, width = z.shape
-    size = width // module.heads
-    members, output = coalitions.members.numpy(), np.empty_like(z)
-    for m, token in enumerate(z):
-        keys, values = np.split(applied(module.keys_values, token), 2, axis=1)
-        for i in range(agents):
-            query = applied(module.queries[i if len(module.queries) > 1 else 0], token[i])
-            heads = np.zeros(width)
-            for c, weight in enumerate(coalitions.weights[:, i].tolist()):
-                row = (members[m] if members.ndim == 4 else members)[c, i]
-                seen = [j for j in range(agents) if j == i or (row[j] and alive[m, j])]
-                for head in range(module.heads):
-                    part = slice(head * size, (head + 1) * size)
-                    attention = softmax(np.array([query[part] @ keys[j, part] / math.sqrt(size) for j in seen]))
-                    heads[part] += weight * sum(a * values[j, part] for a, j in zip(attention, seen, strict=True))
-            output[m, i] = applied(module.output, heads)
-    return output
-
-
 def coalitions_of(name: str, agents: int, tokens: int) -> Coalitions:
     if name == "exact shapley":
         return exact_coalitions(agents, "shapley")
@@ -67,18 +35,17 @@ def coalitions_of(name: str, agents: int, tokens: int) -> Coalitions:
     return draw_coalitions(name, agents, 3, generator(3), tokens=tokens if name == "permutation" else None)
 
 
-@pytest.mark.parametrize("query_maps", ["per_agent", "shared"])
 @pytest.mark.parametrize("name", ["banzhaf_masks", "permutation", "all", "exact shapley", "weighted"])
 @pytest.mark.parametrize("agents", [1, 2, 5])
-def test_coalition_attention_equals_a_loop_over_coalitions(query_maps: str, name: str, agents: int) -> None:
-    module = CoalitionAttention(8, 2, agents, query_maps, generator())
+def test_coalition_attention_equals_a_loop_over_coalitions(name: str, agents: int) -> None:
+    module = CoalitionAttention(8, 2, agents, generator())
     z, coalitions = normal(6, agents, 8), coalitions_of(name, agents, 6)
-    everyone = torch.ones(6, agents, dtype=torch.bool)
+    all_alive = torch.ones(6, agents, dtype=torch.bool)
     some = torch.rand(6, agents, generator=generator(2)) < 0.5
-    for alive in (everyone, some):
-        wanted = coalitions_by_loop(module, numpy(z), coalitions, alive.numpy())
-        assert np.allclose(numpy(module(z, coalitions, alive)), wanted, **NEAR)
-    assert torch.equal(module(z, coalitions), module(z, coalitions, everyone))
+    for alive in (all_alive, some):
+        expected = coalition_attention_by_loop(module, numpy(z), coalitions, alive.numpy())
+        assert np.allclose(numpy(module(z, coalitions, alive)), expected, **NEAR)
+    assert torch.equal(module(z, coalitions), module(z, coalitions, all_alive))
 
 
 def core_inputs(name: str, dtype: torch.dtype = torch.float64) -> tuple[Tensor, ...]:
@@ -96,8 +63,8 @@ def test_the_compiled_core_agrees_with_the_batched_one_and_its_gradient_with_fin
     assert torch.allclose(*outputs, rtol=0, atol=1e-7)  # the weights of coalitions are float32
     upstream = normal(*outputs[0].shape, seed=6).double()
     gradients = [torch.autograd.grad(output, inputs[:2], upstream) for output in outputs]
-    for one, other in zip(*gradients, strict=True):
-        assert torch.allclose(one, other, rtol=0, atol=1e-6)
+    for first, second in zip(*gradients, strict=True):
+        assert torch.allclose(first, second, rtol=0, atol=1e-6)
     assert torch.autograd.gradcheck(lambda q, kv: compiled_coalition_attention(q, kv, *inputs[2:]), inputs[:2])
 
 
@@ -107,14 +74,14 @@ def test_scores_of_any_size_give_finite_outputs_and_gradients(core, size: float)
     queries, keys_values, *rest = core_inputs("exact shapley", torch.float32)
     queries = (queries * size).detach().requires_grad_()
     output = core(queries, keys_values, *rest)
-    wanted = core(queries.double(), keys_values.double(), *rest)
-    assert torch.allclose(output.double(), wanted, rtol=1e-3, atol=1e-3)
+    expected = core(queries.double(), keys_values.double(), *rest)
+    assert torch.allclose(output.double(), expected, rtol=1e-3, atol=1e-3)
     for gradient in torch.autograd.grad(output.sum(), (queries, keys_values)):
         assert gradient.isfinite().all()
 
 
 @pytest.mark.parametrize("core", [compiled_coalition_attention, batched_coalition_attention])
-def test_a_score_that_is_no_number_shows(core) -> None:
+def test_a_nan_score_gives_nan_outputs(core) -> None:
     queries, keys_values, members, weights, _ = core_inputs("all", torch.float32)
     with torch.no_grad():
         queries[0, 1, 0, 0] = math.nan
@@ -123,9 +90,8 @@ def test_a_score_that_is_no_number_shows(core) -> None:
     assert output[1:].isfinite().all()
 
 
-@pytest.mark.parametrize("query_maps", ["per_agent", "shared"])
-def test_agents_outside_a_coalition_are_not_heard_at_all(query_maps: str) -> None:
-    module, z = CoalitionAttention(8, 2, 4, query_maps, generator()), normal(6, 4, 8)
+def test_agents_outside_a_coalition_have_no_effect() -> None:
+    module, z = CoalitionAttention(8, 2, 4, generator()), normal(6, 4, 8)
     coalitions = draw_coalitions("banzhaf_masks", 4, 1, generator(3))
     before = module(z, coalitions)
     for other in range(4):
@@ -140,8 +106,8 @@ def test_agents_outside_a_coalition_are_not_heard_at_all(query_maps: str) -> Non
     assert torch.allclose(module(z, alone), module.output(values), **NEAR)
 
 
-def test_dead_agents_are_not_heard_at_all() -> None:
-    module, z = CoalitionAttention(8, 2, 4, "per_agent", generator()), normal(6, 4, 8)
+def test_dead_agents_have_no_effect_on_others() -> None:
+    module, z = CoalitionAttention(8, 2, 4, generator()), normal(6, 4, 8)
     alive = torch.tensor([True, False, True, True]).expand(6, 4)
     changed = z.clone()
     changed[:, 1] += 5
@@ -151,8 +117,8 @@ def test_dead_agents_are_not_heard_at_all() -> None:
 
 
 @pytest.mark.parametrize(("law", "kind"), [("permutation", "shapley"), ("owen", "shapley"), ("banzhaf_masks", "banzhaf")])
-def test_sampled_attention_nears_the_exact_one_with_the_root_of_the_draws(law: str, kind: str) -> None:
-    module, z, repeats = CoalitionAttention(8, 2, 4, "shared", generator()), 3 * normal(1, 4, 8), 3000
+def test_the_error_of_sampled_attention_falls_with_the_root_of_the_draws(law: str, kind: str) -> None:
+    module, z, repeats = CoalitionAttention(8, 2, 4, generator()), 3 * normal(1, 4, 8), 3000
     draws = (1, 4, 16, 64)
     with torch.no_grad():
         exact = module(z, exact_coalitions(4, kind))
@@ -170,8 +136,8 @@ def test_sampled_attention_nears_the_exact_one_with_the_root_of_the_draws(law: s
 
 
 @pytest.mark.parametrize("name", ["banzhaf_masks", "permutation", "exact shapley"])
-def test_coalition_weights_are_those_that_average_the_values(name: str) -> None:
-    module, z, coalitions = CoalitionAttention(8, 2, 4, "per_agent", generator()), normal(6, 4, 8), coalitions_of(name, 4, 6)
+def test_coalition_weights_are_those_of_the_forward_pass(name: str) -> None:
+    module, z, coalitions = CoalitionAttention(8, 2, 4, generator()), normal(6, 4, 8), coalitions_of(name, 4, 6)
     alive = torch.rand(6, 4, generator=generator(2)) < 0.7
     weights = module.weights(z, coalitions, alive)
     assert torch.allclose(weights.sum(-1), torch.ones(6, 2, 4), **NEAR)
@@ -183,26 +149,25 @@ def test_coalition_weights_are_those_that_average_the_values(name: str) -> None:
 def test_permuting_agents_permutes_outputs_with_shared_queries_only() -> None:
     z, order = normal(6, 4, 8), [2, 0, 3, 1]
     coalitions = exact_coalitions(4, "shapley")
-    shared, per_agent = (CoalitionAttention(8, 2, 4, maps, generator()) for maps in ("shared", "per_agent"))
+    shared, per_agent = CoalitionAttention(8, 2, 4, generator()), CoalitionAttention(8, 2, 4, generator())
+    share_query_maps(shared)
     assert torch.allclose(shared(z[:, order], coalitions), shared(z, coalitions)[:, order], **NEAR)
     assert not torch.allclose(per_agent(z[:, order], coalitions), per_agent(z, coalitions)[:, order], rtol=0, atol=1e-2)
 
 
 def test_coalition_attention_has_as_many_parameters_as_the_release() -> None:
     for agents in (2, 3, 15):  # with the release's table of agents, 128 each: 82,816, 99,456 and 299,136
-        module = CoalitionAttention(128, 4, agents, "per_agent", generator())
-        wanted = {2: 82_816, 3: 99_456, 15: 299_136}[agents] - agents * 128
-        assert sum(parameter.numel() for parameter in module.parameters()) == wanted
+        module = CoalitionAttention(128, 4, agents, generator())
+        expected = {2: 82_816, 3: 99_456, 15: 299_136}[agents] - agents * 128
+        assert sum(parameter.numel() for parameter in module.parameters()) == expected
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_mismatched_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="3 heads cannot share a width of 8"):
-        CoalitionAttention(8, 3, 2, "shared", generator())
-    with pytest.raises(ValueError, match="per_agent or shared"):
-        CoalitionAttention(8, 2, 2, "none", generator())
+        CoalitionAttention(8, 3, 2, generator())
     with pytest.raises(ValueError, match="of 2 agents got 3"):
-        CoalitionAttention(8, 2, 2, "shared", generator())(normal(1, 3, 8), exact_coalitions(3, "shapley"))
-    module = CoalitionAttention(8, 2, 2, "shared", generator())
+        CoalitionAttention(8, 2, 2, generator())(normal(1, 3, 8), exact_coalitions(3, "shapley"))
+    module = CoalitionAttention(8, 2, 2, generator())
     with pytest.raises(ValueError, match="for 4 tokens, not 5"):
         module(normal(5, 2, 8), draw_coalitions("owen", 2, 1, generator(), tokens=4))
     with pytest.raises(ValueError, match="alive must be bool"):

@@ -1,4 +1,4 @@
-"""The mathematics of dependence graphs: arrivals and credit against plain loops and known answers."""
+"""Earliest arrival and the multi-agent advantage against their definitions and known answers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from algorithms.advantages.dependence_graph.graph import earliest_arrival, multi_agent_advantage, with_self_loops
 from algorithms.returns import discounted_sums
+from tests.oracles.dependence_graph import advantage_by_double_sum, arrival_by_walk
 
 
 def random_graphs(batch: int, steps: int, agents: int, seed: int) -> Tensor:
@@ -25,42 +26,16 @@ def random_errors(batch: int, steps: int, agents: int, seed: int) -> tuple[Tenso
     return torch.randn(batch, steps, agents, generator=draws) * running[:, :, None], length
 
 
-def arrival_of_a_walk(graph: Tensor, start: int, actor: int) -> list[int]:
-    """Follows the edges [T, N, N] from (start, actor), agent by agent; the step at which each is reached, T if never."""
-    steps, agents = graph.shape[:2]
-    arrival = [steps] * agents
-    reached = {actor}
-    for step in range(start, steps):
-        reached = {i for j in reached for i in range(agents) if graph[step, j, i]}
-        for agent in reached:
-            arrival[agent] = min(arrival[agent], step)
-    return arrival
-
-
-def advantage_of_products(graph: Tensor, error: Tensor, length: int, decay: float, floor: float) -> Tensor:
-    """The double sum of the paper for one episode: errors [T, N] weighted by the reachability of products of matrices."""
-    steps, agents = error.shape
-    advantage = torch.zeros(steps, agents, dtype=torch.float64)
-    edges = graph.double()
-    for start in range(length):
-        paths = torch.eye(agents, dtype=torch.float64)
-        for step in range(start, length):
-            paths = ((paths @ edges[step]) > 0).double()
-            weight = (1 - floor) * paths + floor
-            advantage[start] += decay ** (step - start) * (weight @ error[step].double())
-    return advantage
-
-
-def test_arrivals_are_those_of_walks_along_the_edges() -> None:
+def test_earliest_arrivals_equal_a_walk_along_the_edges() -> None:
     graph = random_graphs(30, 5, 4, seed=0)
-    found = earliest_arrival(graph)
+    arrival = earliest_arrival(graph)
     for row in range(30):
         for step in range(5):
             for actor in range(4):
-                assert found[row, step, actor].tolist() == arrival_of_a_walk(graph[row], step, actor)
+                assert arrival[row, step, actor].tolist() == arrival_by_walk(graph[row], step, actor)
 
 
-def test_a_chain_is_passed_one_link_a_step() -> None:
+def test_influence_passes_one_link_of_a_chain_per_step() -> None:
     links = torch.eye(4, dtype=torch.bool) | torch.eye(4, dtype=torch.bool).roll(1, 1)
     links[3, 0] = False
     arrival = earliest_arrival(links.expand(1, 3, 4, 4))[0]
@@ -69,7 +44,7 @@ def test_a_chain_is_passed_one_link_a_step() -> None:
     assert arrival[2].tolist() == [[2, 2, 3, 3], [3, 2, 2, 3], [3, 3, 2, 2], [3, 3, 3, 2]]
 
 
-def test_an_edge_counts_only_after_what_leads_to_it() -> None:
+def test_an_edge_counts_only_after_its_source_is_reached() -> None:
     graph = with_self_loops(torch.zeros(1, 3, 3, 3, dtype=torch.bool))
     graph[0, 0, 1, 2] = True
     graph[0, 1, 0, 1] = True
@@ -79,7 +54,7 @@ def test_an_edge_counts_only_after_what_leads_to_it() -> None:
     assert earliest_arrival(graph)[0, 0, 0].tolist() == [0, 1, 2]
 
 
-def test_everyone_reaches_itself_at_once() -> None:
+def test_every_agent_reaches_itself_at_once() -> None:
     arrival = earliest_arrival(random_graphs(20, 6, 5, seed=1))
     assert torch.equal(arrival.diagonal(dim1=-2, dim2=-1), torch.arange(6)[None, :, None].expand(20, 6, 5))
 
@@ -90,38 +65,38 @@ def test_the_closed_form_is_the_double_sum_on_a_thousand_graphs(floor: float) ->
     for agents, seed in ((1, 0), (2, 1), (3, 2), (5, 3)):
         graph = random_graphs(250, 7, agents, seed)
         error, length = random_errors(250, 7, agents, seed + 10)
-        found = multi_agent_advantage(graph, discounted_sums(error, decay), decay, floor)
+        advantages = multi_agent_advantage(graph, discounted_sums(error, decay), decay, floor)
         for row in range(250):
-            wanted = advantage_of_products(graph[row], error[row], int(length[row]), decay, floor)
-            assert (found[row].double() - wanted).abs().max() < 1e-5
+            expected = advantage_by_double_sum(graph[row], error[row], int(length[row]), decay, floor)
+            assert (advantages[row].double() - expected).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("floor", [0.0, 0.05])
-def test_the_full_graph_gives_everyone_the_sum(floor: float) -> None:
+def test_the_full_graph_gives_every_agent_the_sum_of_advantages(floor: float) -> None:
     advantage = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0))
     full = torch.ones(3, 4, 5, 5, dtype=torch.bool)
-    found = multi_agent_advantage(full, advantage, 0.9, floor)
-    assert torch.allclose(found, advantage.sum(-1, keepdim=True).expand_as(found), atol=1e-6)
+    advantages = multi_agent_advantage(full, advantage, 0.9, floor)
+    assert torch.allclose(advantages, advantage.sum(-1, keepdim=True).expand_as(advantages), atol=1e-6)
 
 
-def test_self_loops_alone_give_everyone_its_own() -> None:
+def test_self_loops_alone_give_every_agent_its_own_advantage() -> None:
     advantage = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0))
     alone = with_self_loops(torch.zeros(3, 4, 5, 5, dtype=torch.bool))
     assert torch.equal(multi_agent_advantage(alone, advantage, 0.9, 0.0), advantage)
 
 
-def test_self_loops_and_a_floor_mix_ones_own_with_the_sum() -> None:
+def test_self_loops_and_a_floor_mix_the_own_advantage_with_the_sum() -> None:
     advantage = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0))
     alone = with_self_loops(torch.zeros(3, 4, 5, 5, dtype=torch.bool))
-    found = multi_agent_advantage(alone, advantage, 0.9, 0.05)
-    assert torch.allclose(found, 0.05 * advantage.sum(-1, keepdim=True) + 0.95 * advantage, atol=1e-6)
+    advantages = multi_agent_advantage(alone, advantage, 0.9, 0.05)
+    assert torch.allclose(advantages, 0.05 * advantage.sum(-1, keepdim=True) + 0.95 * advantage, atol=1e-6)
 
 
-def test_without_any_decay_left_only_what_is_reached_at_once_counts() -> None:
+def test_with_zero_decay_only_agents_reached_at_once_count() -> None:
     graph = random_graphs(8, 5, 4, seed=2)
     advantage = torch.randn(8, 5, 4, generator=torch.Generator().manual_seed(0))
-    found = multi_agent_advantage(graph, advantage, 0.0, 0.0)
-    assert torch.allclose(found, (graph * advantage[:, :, None]).sum(-1), atol=1e-6)
+    advantages = multi_agent_advantage(graph, advantage, 0.0, 0.0)
+    assert torch.allclose(advantages, (graph * advantage[:, :, None]).sum(-1), atol=1e-6)
 
 
 def test_edges_after_an_episodes_end_change_nothing() -> None:

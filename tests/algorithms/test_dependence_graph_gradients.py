@@ -1,4 +1,4 @@
-"""What dependence graphs do to the policy gradient, exactly: worlds whose trajectories are all written down."""
+"""The effect of dependence graphs on the policy gradient, exactly, in worlds whose trajectories are enumerated."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_the_true_graph_has_less_variance_than_the_full_one(kind: str, request: 
     assert (world.variance(world.gradients(world.graph)) < world.variance(full)).all()
 
 
-def test_self_loops_alone_are_right_for_who_influences_nobody_and_wrong_for_the_others(star_of_three: World) -> None:
+def test_self_loops_alone_are_unbiased_only_for_agents_that_influence_no_other(star_of_three: World) -> None:
     hub, *leaves = star_of_three.error(star_of_three.gradients(alone(star_of_three)))
     assert hub < 1e-10
     assert min(leaves) > 0.1
@@ -106,13 +106,13 @@ def test_an_exact_central_critic_loses_credit_that_the_graph_delays(a_relay: Wor
     assert max(a_relay.error(full)) < 1e-10
 
 
-def test_the_way_to_a_switch_is_credited_if_a_closed_door_pays_nothing() -> None:
+def test_the_path_to_a_switch_is_credited_if_a_closed_door_gives_no_reward() -> None:
     world = World(switch(closed=0.0))
     assert max(world.error(world.gradients(world.graph))) < 1e-10
     assert world.error(world.gradients(alone(world)))[1] == pytest.approx(1.0)
 
 
-def test_a_graph_that_ones_own_steps_change_costs_a_bias() -> None:
+def test_a_graph_that_depends_on_the_agents_own_actions_gives_a_bias() -> None:
     """Not in the paper: which errors are left out then tells of the action."""
     world = World(switch(closed=-0.5))
     unguided = world.error(world.gradients(world.graph))[1]
@@ -122,7 +122,7 @@ def test_a_graph_that_ones_own_steps_change_costs_a_bias() -> None:
 
 
 def test_credit_of_influence_through_states_alone_is_lost() -> None:
-    """Agent 0's lamp shows the cell that agent 1 has just left, and it is paid for it: no action of agent 1 ever makes an edge,
+    """Agent 0's lamp shows the cell that agent 1 has just left, which gives a reward: no action of agent 1 ever makes an edge,
     yet its walking is all that counts."""
 
     def step(state: tuple[int, int], chosen: tuple[int, ...]) -> tuple[tuple[int, int], list[float]]:

@@ -1,4 +1,4 @@
-"""Who a method says influences whom: that it is what credit is shared by, and that asking changes nothing."""
+"""The influence graph of a method: it is the graph of the advantage, and computing it changes no state."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from algorithms.advantages.dependence_graph.world_model import WorldModel
 from algorithms.interface import Episodes, Influence
 from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.registry import BUILT_IN, AlgorithmEntry, algorithms
-from tests.fixtures.toy_team import random_episodes, toy_problem, toy_team
+from tests.fixtures.toy_team import random_episodes, toy_context, toy_team
 from tests.fixtures.train_toy import same
 
 TEAM = toy_team(n_agents=3, horizon=5)
@@ -23,68 +23,68 @@ LOOPS = torch.eye(3, dtype=torch.bool)
 def learner(**dependence: Any) -> PolicyGradient:
     """`ippo+dg` after an update, so that its models predict something."""
     entry = algorithms()["ippo+dg"]
-    algorithm = entry.build(entry.settings(hidden_size=8, dependence=dependence), toy_problem(TEAM, regime="individual"))
+    algorithm = entry.build(entry.settings(hidden_size=8, dependence=dependence), toy_context(TEAM, regime="individual"))
     assert isinstance(algorithm, PolicyGradient)
     algorithm.update(random_episodes(TEAM, 8, seed=0))
     return algorithm
 
 
-def claim(algorithm: PolicyGradient, episodes: Episodes) -> Influence:
-    found = algorithm.influence(episodes)
-    assert found is not None
-    return found
+def influence_of(algorithm: PolicyGradient, episodes: Episodes) -> Influence:
+    influence = algorithm.influence(episodes)
+    assert influence is not None
+    return influence
 
 
 @pytest.mark.parametrize("transposed", [False, True])
-def test_a_learned_graph_rests_on_minus_the_entropy_ratio(transposed: bool) -> None:
+def test_the_score_of_a_learned_graph_is_minus_the_entropy_ratio(transposed: bool) -> None:
     algorithm, episodes = learner(transposed=transposed, threshold=1.0), random_episodes(TEAM, 6, seed=1)
     estimator = algorithm.estimator
     assert isinstance(estimator, DependenceGraphAdvantage)
     assert isinstance(estimator.source, WorldModel)
-    found = claim(algorithm, episodes)
-    assert torch.equal(found.graph, estimator.graph(episodes)[0])
-    assert found.graph.diagonal(dim1=-2, dim2=-1).all()
-    assert (found.graph & ~LOOPS).any()
+    influence = influence_of(algorithm, episodes)
+    assert torch.equal(influence.graph, estimator.graph(episodes)[0])
+    assert influence.graph.diagonal(dim1=-2, dim2=-1).all()
+    assert (influence.graph & ~LOOPS).any()
     ratio, own = estimator.source.entropy_ratio(episodes)
     assert (own[episodes.running] > 0.05).all()
-    score = found.score
+    score = influence.score
     assert score is not None
-    graph = found.graph
+    graph = influence.graph
     if transposed:
         score, graph = score.transpose(-1, -2), graph.transpose(-1, -2)
-    asked = ratio.isfinite()
-    assert asked.any()
-    assert not asked.all()
-    assert torch.equal(score[asked], -ratio[asked])
-    assert score[~asked].isnan().all()
-    assert torch.equal(graph | LOOPS, (torch.where(asked, score, -torch.inf) > -1.0) | LOOPS)
+    evaluated = ratio.isfinite()
+    assert evaluated.any()
+    assert not evaluated.all()
+    assert torch.equal(score[evaluated], -ratio[evaluated])
+    assert score[~evaluated].isnan().all()
+    assert torch.equal(graph | LOOPS, (torch.where(evaluated, score, -torch.inf) > -1.0) | LOOPS)
 
 
 @pytest.mark.parametrize(("source", "edges"), [("full", 1.0), ("self", 0.0), ("random", 0.7)])
-def test_a_graph_that_nobody_learned_has_no_score(source: str, edges: float) -> None:
+def test_a_graph_that_is_not_learned_has_no_score(source: str, edges: float) -> None:
     episodes = random_episodes(TEAM, 64, seed=1)
-    found = claim(learner(source=source), episodes)
-    assert found.score is None
-    assert found.graph.diagonal(dim1=-2, dim2=-1).all()
-    assert float(found.graph[..., ~LOOPS].float().mean()) == pytest.approx(edges, abs=0.05)
+    influence = influence_of(learner(source=source), episodes)
+    assert influence.score is None
+    assert influence.graph.diagonal(dim1=-2, dim2=-1).all()
+    assert float(influence.graph[..., ~LOOPS].float().mean()) == pytest.approx(edges, abs=0.05)
 
 
 @pytest.mark.parametrize("dependence", [{}, {"source": "random"}, {"batch_steps": 4, "gradient_steps": 2}])
-def test_asking_changes_nothing_bit_for_bit(dependence: dict[str, Any]) -> None:
-    asked, left_alone = learner(**dependence), learner(**dependence)
+def test_computing_the_influence_changes_no_bit_of_the_next_update(dependence: dict[str, Any]) -> None:
+    queried, untouched = learner(**dependence), learner(**dependence)
     first, second = random_episodes(TEAM, 6, seed=1), random_episodes(TEAM, 6, seed=2)
     torch.manual_seed(7)
     before = torch.get_rng_state()
-    found = claim(asked, first)
+    influence = influence_of(queried, first)
     assert torch.equal(torch.get_rng_state(), before)
-    assert not found.graph.requires_grad
-    assert found.score is None or not found.score.requires_grad
-    assert same(asked.state_dict(), left_alone.state_dict())
-    again = claim(asked, first)
-    assert torch.equal(found.graph, again.graph)
-    assert found.score is None or torch.equal(found.score.nan_to_num(9.0), again.score.nan_to_num(9.0))
-    assert asked.update(second) == left_alone.update(second)
-    assert same(asked.state_dict(), left_alone.state_dict())
+    assert not influence.graph.requires_grad
+    assert influence.score is None or not influence.score.requires_grad
+    assert same(queried.state_dict(), untouched.state_dict())
+    again = influence_of(queried, first)
+    assert torch.equal(influence.graph, again.graph)
+    assert influence.score is None or torch.equal(influence.score.nan_to_num(9.0), again.score.nan_to_num(9.0))
+    assert queried.update(second) == untouched.update(second)
+    assert same(queried.state_dict(), untouched.state_dict())
 
 
 def with_every_probe(entry: AlgorithmEntry) -> Episodes:
@@ -95,8 +95,8 @@ def with_every_probe(entry: AlgorithmEntry) -> Episodes:
 
 
 @pytest.mark.parametrize("entry", BUILT_IN, ids=lambda entry: entry.name)
-def test_a_method_says_who_influences_whom_if_and_only_if_its_entry_claims_so(entry: AlgorithmEntry) -> None:
-    algorithm = entry.build(entry.settings(), toy_problem(TEAM, regime=entry.regimes[0]))
-    found = algorithm.influence(with_every_probe(entry))
-    assert (found is not None) == entry.claims_influence
+def test_a_method_returns_an_influence_graph_if_and_only_if_its_entry_claims_it(entry: AlgorithmEntry) -> None:
+    algorithm = entry.build(entry.settings(), toy_context(TEAM, regime=entry.regimes[0]))
+    actual = algorithm.influence(with_every_probe(entry))
+    assert (actual is not None) == entry.claims_influence
     assert entry.claims_influence == (entry.family == "dependence graph")

@@ -19,12 +19,12 @@ CPU = torch.device("cpu")
 
 
 def batch(first: int, count: int) -> Trajectories:
-    """Episodes whose return is their number, and who bear it in every observation."""
-    found = made_up(TEAM, count, seed=first)
+    """Episodes whose return is their number, which is also in every observation."""
+    trajectories = made_up(TEAM, count, seed=first)
     numbers = torch.arange(first, first + count, dtype=torch.float32)
     steps = torch.arange(TEAM.horizon + 1)[:, None, None]
-    shown = torch.where(steps <= found.length[:, None, None, None], numbers[:, None, None, None], -1.0)
-    return replace(found, observation=shown.expand(-1, -1, 2, 3).contiguous(), returns=numbers)
+    shown = torch.where(steps <= trajectories.length[:, None, None, None], numbers[:, None, None, None], -1.0)
+    return replace(trajectories, observation=shown.expand(-1, -1, 2, 3).contiguous(), returns=numbers)
 
 
 def numbered(parts: Trajectories) -> list[int]:
@@ -33,7 +33,7 @@ def numbered(parts: Trajectories) -> list[int]:
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(1, 12), st.lists(st.integers(1, 15), min_size=1, max_size=8), st.integers(0, 1000))
-def test_it_keeps_what_a_list_cut_from_the_front_keeps(capacity: int, sizes: list[int], seed: int) -> None:
+def test_the_buffer_keeps_the_newest_episodes_as_a_truncated_list_does(capacity: int, sizes: list[int], seed: int) -> None:
     buffer, plain = EpisodeBuffer(capacity, CPU), []
     source = generator(seed)
     for size in sizes:
@@ -42,9 +42,9 @@ def test_it_keeps_what_a_list_cut_from_the_front_keeps(capacity: int, sizes: lis
         kept = plain[-capacity:]
         assert len(buffer) == len(kept)
         assert buffer.returns.tolist() == kept
-        wanted = int(torch.randint(1, len(kept) + 1, (), generator=source))
-        sample = buffer.sample(wanted, source)
-        assert len(set(numbered(sample))) == wanted
+        expected = int(torch.randint(1, len(kept) + 1, (), generator=source))
+        sample = buffer.sample(expected, source)
+        assert len(set(numbered(sample))) == expected
         assert set(numbered(sample)) <= set(kept)
         check_content(sample)
     assert sorted(numbered(buffer.sample(len(buffer), source))) == kept
@@ -60,19 +60,19 @@ def check_content(sample: Trajectories) -> None:
         assert not sample.acting[row, length:].any()
 
 
-def test_an_episode_comes_out_as_it_went_in() -> None:
+def test_a_sampled_episode_equals_the_stored_one() -> None:
     buffer, source = EpisodeBuffer(7, CPU), made_up(TEAM, 9)
     buffer.add(source)
     assert torch.equal(buffer.returns, source.returns[2:])
     sample = buffer.sample(7, generator())
     for row, number in enumerate(sample.returns):
-        (place,) = torch.nonzero(source.returns == number)[0].tolist()
+        (index,) = torch.nonzero(source.returns == number)[0].tolist()
         for entry in fields(Trajectories):
-            found, wanted = getattr(sample, entry.name)[row], getattr(source, entry.name)[place]
-            assert torch.equal(found, wanted[: len(found)] if found.ndim else wanted), entry.name
+            actual, expected = getattr(sample, entry.name)[row], getattr(source, entry.name)[index]
+            assert torch.equal(actual, expected[: len(actual)] if actual.ndim else expected), entry.name
 
 
-def test_it_copies() -> None:
+def test_the_buffer_copies_its_episodes() -> None:
     buffer, source = EpisodeBuffer(4, CPU), batch(0, 4)
     buffer.add(source)
     source.observation.fill_(-1.0)
@@ -82,7 +82,7 @@ def test_it_copies() -> None:
     check_content(buffer.sample(4, generator()))
 
 
-def test_every_episode_is_drawn_as_often_as_any_other() -> None:
+def test_episodes_are_sampled_uniformly() -> None:
     buffer, source = EpisodeBuffer(10, CPU), generator()
     for first, size in ((0, 7), (7, 1), (8, 4)):
         buffer.add(batch(first, size))
@@ -99,7 +99,7 @@ def test_equal_generators_draw_equal_batches() -> None:
     assert numbered(buffer.sample(5, generator(3))) != numbered(buffer.sample(5, generator(4)))
 
 
-def test_a_loaded_buffer_goes_on_as_the_saved_one() -> None:
+def test_a_loaded_buffer_continues_as_the_saved_one() -> None:
     first, second = EpisodeBuffer(6, CPU), EpisodeBuffer(6, CPU)
     for start in (0, 4):
         first.add(batch(start, 4))
@@ -107,17 +107,17 @@ def test_a_loaded_buffer_goes_on_as_the_saved_one() -> None:
     for buffer in (first, second):
         buffer.add(batch(8, 3))
     assert first.returns.tolist() == second.returns.tolist() == [5, 6, 7, 8, 9, 10]
-    one, other = first.sample(4, generator(1)), second.sample(4, generator(1))
+    ours, theirs = first.sample(4, generator(1)), second.sample(4, generator(1))
     for entry in fields(Trajectories):
-        assert torch.equal(getattr(one, entry.name), getattr(other, entry.name)), entry.name
+        assert torch.equal(getattr(ours, entry.name), getattr(theirs, entry.name)), entry.name
 
 
-def test_what_it_cannot_hold_or_give_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 1 episode, got 0"):
+def test_impossible_capacities_and_sample_sizes_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least 1 episode, not 0"):
         EpisodeBuffer(0, CPU)
     buffer = EpisodeBuffer(5, CPU)
     buffer.add(batch(0, 3))
-    with pytest.raises(ValueError, match="4 episodes were asked for, the buffer holds 3"):
+    with pytest.raises(ValueError, match="cannot sample 4 episodes: the buffer holds 3"):
         buffer.sample(4, generator())
 
 

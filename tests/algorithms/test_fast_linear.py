@@ -9,7 +9,7 @@ from torch import nn
 from algorithms.networks.fast_linear import fast_linear
 
 
-def test_without_onednn_a_fast_layer_is_the_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_onednn_fast_linear_is_the_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     layer, x = nn.Linear(64, 96), torch.randn(2000, 64)
     monkeypatch.setattr("algorithms.networks.fast_linear._ONEDNN", None)
@@ -25,5 +25,5 @@ def test_products_of_many_rows_equal_those_of_few(bias: bool) -> None:
     assert many.shape == few.shape
     assert torch.allclose(many, few, rtol=1e-4, atol=1e-5)
     gradients = [torch.autograd.grad(y.square().sum(), [x, *layer.parameters()]) for y in (many, few)]
-    for one, other in zip(*gradients, strict=True):
-        assert torch.allclose(one, other, rtol=1e-4, atol=1e-2)
+    for first, second in zip(*gradients, strict=True):
+        assert torch.allclose(first, second, rtol=1e-4, atol=1e-2)

@@ -18,7 +18,7 @@ import torch
 from algorithms.registry import BUILT_IN, AlgorithmEntry
 from algorithms.settings.redistribution import RewardModelSettings
 from benchmark.experiments.probe_names import PROBES
-from tests.fixtures.toy_team import random_episodes, toy_problem, toy_team
+from tests.fixtures.toy_team import random_episodes, toy_context, toy_team
 
 FILE = Path(__file__).parents[1] / "data" / "golden_traces.json"
 CASES: dict[str, dict[str, Any]] = {
@@ -48,7 +48,7 @@ def trace(entry: AlgorithmEntry, case: str) -> list[dict[str, float]]:
     settings = dict(CASES[case])
     if isinstance(getattr(entry.settings(), "redistribution", None), RewardModelSettings):
         settings["redistribution"] = SMALL_MODEL
-    algorithm = entry.build(entry.settings(**settings), toy_problem(team, regime=entry.regimes[0]))
+    algorithm = entry.build(entry.settings(**settings), toy_context(team, regime=entry.regimes[0]))
     batch = random_episodes(team, 16, seed=0)
     draws = torch.Generator().manual_seed(0)
     for name in (name for probe in entry.requires for name in PROBES[probe].fills):
@@ -61,8 +61,8 @@ def test_three_updates_are_those_of_the_version(entry: AlgorithmEntry, case: str
     golden = json.loads(FILE.read_text())
     key = f"{entry.name}@{entry.version}"
     assert case in golden.get(key, {}), f"no trace of {key}, {case}: write it as this file says"
-    for found, wanted in zip(trace(entry, case), golden[key][case], strict=True):
-        assert found == pytest.approx(wanted, rel=1e-4, abs=1e-4), f"{key} learns differently: raise its version"
+    for actual, expected in zip(trace(entry, case), golden[key][case], strict=True):
+        assert actual == pytest.approx(expected, rel=1e-4, abs=1e-4), f"{key} learns differently: raise its version"
 
 
 def write() -> None:

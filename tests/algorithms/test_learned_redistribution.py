@@ -1,4 +1,4 @@
-"""The shell of the learned redistributions: schedule, scale, pay, monitors and state, with a model of one linear layer."""
+"""Learned redistribution with a linear reward model: schedule, scale, rewards, monitors and state."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from algorithms.interface import Episodes
 from algorithms.policy_gradient.learner import PolicyGradient
-from algorithms.redistribution.models.learned import LearnedRedistributor, RewardModel, explained_return
+from algorithms.redistribution.models.reward_model import LearnedRedistributor, RewardModel, explained_return
 from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.registry import algorithms
 from algorithms.settings.redistribution import RewardModelSettings
 from tests.fixtures.reward_models import KnownCredit, fitted
-from tests.fixtures.toy_team import random_episodes, toy_problem, toy_team
+from tests.fixtures.toy_team import random_episodes, toy_context, toy_team
 
 TEAM = toy_team()
 BATCH = {
@@ -32,7 +32,7 @@ METHODS = ["uniform", "ircr", "arel", "tar2", "tar2-raw"]
 
 
 class Linear(RewardModel):
-    """c_{t,i} = w o_{t,i} + noise, the noise from `draw`; notes how it is asked."""
+    """c_{t,i} = w o_{t,i} + noise, the noise from `generator`; records its calls."""
 
     def __init__(self, settings: RewardModelSettings, noise: float = 0.0) -> None:
         super().__init__(settings)
@@ -40,16 +40,16 @@ class Linear(RewardModel):
         self.noise = noise
         self.batches: list[list[float]] = []
 
-    def scores(self, trajectories: Trajectories, draw: torch.Generator, training: bool) -> Tensor:
+    def scores(self, trajectories: Trajectories, generator: torch.Generator, training: bool) -> Tensor:
         if training:
             self.batches.append(trajectories.returns.tolist())
-        noise = self.noise * torch.randn(trajectories.acting.shape, generator=draw)
+        noise = self.noise * torch.randn(trajectories.acting.shape, generator=generator)
         return (trajectories.observation[:, :-1] @ self.weight + noise) * trajectories.acting
 
 
-def shell(noise: float = 0.0, **settings: Any) -> LearnedRedistributor:
+def redistributor_of(noise: float = 0.0, **settings: Any) -> LearnedRedistributor:
     chosen = RewardModelSettings(**(BATCH | settings))
-    return LearnedRedistributor(chosen, toy_problem(TEAM), 0.99, Linear(chosen, noise))
+    return LearnedRedistributor(chosen, toy_context(TEAM), Linear(chosen, noise))
 
 
 def episodes(count: int, seed: int = 0) -> Episodes:
@@ -61,13 +61,13 @@ def gradient_steps(redistributor: LearnedRedistributor) -> int:
     return len(redistributor.model.batches)
 
 
-def pay(redistributor: LearnedRedistributor, played: Episodes) -> Tensor:
+def rewards_of(redistributor: LearnedRedistributor, played: Episodes) -> Tensor:
     with torch.no_grad():
         return redistributor.redistribute(played).reward
 
 
 def test_nothing_is_fitted_before_the_buffer_holds_a_batch() -> None:
-    redistributor = shell()
+    redistributor = redistributor_of()
     redistributor.observe(episodes(7))
     assert redistributor.fit() == {}
     redistributor.observe(episodes(1))
@@ -75,19 +75,19 @@ def test_nothing_is_fitted_before_the_buffer_holds_a_batch() -> None:
     assert gradient_steps(redistributor) == 4  # the seven episodes before are owed half a step each as well
 
 
-def test_fits_come_at_their_interval_and_make_up_for_all_episodes_since() -> None:
-    redistributor = shell(fit_interval=10, gradient_steps_per_episode=0.3)
-    found = []
+def test_fits_happen_at_their_interval_with_gradient_steps_for_all_episodes_since() -> None:
+    redistributor = redistributor_of(fit_interval=10, gradient_steps_per_episode=0.3)
+    actual = []
     for _ in range(10):
         redistributor.observe(episodes(4))
         redistributor.fit()
-        found.append(gradient_steps(redistributor))
+        actual.append(gradient_steps(redistributor))
     # 12, 24 and 36 episodes: 3.6, 7.2 and 10.8 steps are owed by then.
-    assert found == [0, 0, 3, 3, 3, 7, 7, 7, 10, 10]
+    assert actual == [0, 0, 3, 3, 3, 7, 7, 7, 10, 10]
 
 
-def test_a_part_of_a_step_is_kept_for_later() -> None:
-    redistributor = shell(gradient_steps_per_episode=0.0625, fit_interval=1)
+def test_a_fraction_of_a_gradient_step_is_carried_over() -> None:
+    redistributor = redistributor_of(gradient_steps_per_episode=0.0625, fit_interval=1)
     for _ in range(12):
         redistributor.observe(episodes(4))
         redistributor.fit()
@@ -95,7 +95,7 @@ def test_a_part_of_a_step_is_kept_for_later() -> None:
 
 
 def test_the_policy_waits_for_the_warm_up_and_for_a_first_fit() -> None:
-    redistributor = shell(warm_up_episodes=20)
+    redistributor = redistributor_of(warm_up_episodes=20)
     for _ in range(4):
         redistributor.observe(episodes(4))
         redistributor.fit()
@@ -103,13 +103,13 @@ def test_the_policy_waits_for_the_warm_up_and_for_a_first_fit() -> None:
     assert not redistributor.ready()  # 16 episodes
     redistributor.observe(episodes(4))
     assert redistributor.ready()
-    unfitted = shell()
+    unfitted = redistributor_of()
     unfitted.observe(episodes(4))
-    assert not unfitted.ready()  # no warm-up asked for, but a model that has not learned a thing
+    assert not unfitted.ready()  # no warm-up, but the model has not been fitted
 
 
 def test_batches_are_drawn_from_the_newest_episodes() -> None:
-    redistributor = shell(buffer_episodes=8, gradient_steps_per_episode=1.0)
+    redistributor = redistributor_of(buffer_episodes=8, gradient_steps_per_episode=1.0)
     for seed in range(4):
         redistributor.observe(episodes(4, seed))
     redistributor.fit()
@@ -119,17 +119,16 @@ def test_batches_are_drawn_from_the_newest_episodes() -> None:
     assert all(sorted(batch) == newest for batch in redistributor.model.batches)
 
 
-@pytest.mark.parametrize("scaling", [True, False])
-def test_returns_are_scaled_by_their_deviation_in_the_buffer_and_shares_scaled_back(scaling: bool) -> None:
-    redistributor, played = shell(return_scaling=scaling), episodes(20)
+def test_returns_are_scaled_by_their_deviation_in_the_buffer_and_shares_scaled_back() -> None:
+    redistributor, played = redistributor_of(), episodes(20)
     redistributor.observe(played)
     redistributor.fit()
     trajectories = Trajectories.of(played)
-    scale = trajectories.returns.double().std(correction=0).item() if scaling else 1.0
+    scale = trajectories.returns.double().std(correction=0).item()
     with torch.no_grad():
         scores = redistributor.model.scores(trajectories, torch.Generator(), training=False)
     assert scores.abs().max() > 0
-    assert torch.allclose(pay(redistributor, played), scores * scale, rtol=1e-5)
+    assert torch.allclose(rewards_of(redistributor, played), scores * scale, rtol=1e-5)
 
 
 def test_the_scale_takes_effect_with_the_first_gradient_step() -> None:
@@ -139,7 +138,7 @@ def test_the_scale_takes_effect_with_the_first_gradient_step() -> None:
     scale = trajectories.returns.std(correction=0)
     sums = (trajectories.observation[:, :-1] * trajectories.acting[..., None]).sum((1, 2))
     gradient = (-2 * (trajectories.returns / scale)[:, None] * sums).mean(0)
-    redistributor = shell(loss="squared", gradient_steps_per_episode=0.125)
+    redistributor = redistributor_of(loss="squared", gradient_steps_per_episode=0.125)
     redistributor.observe(played)
     monitors = redistributor.fit()
     assert gradient_steps(redistributor) == 1
@@ -148,32 +147,32 @@ def test_the_scale_takes_effect_with_the_first_gradient_step() -> None:
     assert float(monitors["reward_model_loss"]) == pytest.approx(float(squares.mean()), rel=1e-4)
 
 
-def test_returns_that_hardly_vary_are_not_blown_up() -> None:
-    redistributor, played = shell(), episodes(8)
+def test_returns_that_hardly_vary_are_not_scaled_up_without_bound() -> None:
+    redistributor, played = redistributor_of(), episodes(8)
     redistributor.observe(replace(played, team_reward=torch.zeros_like(played.team_reward)))
     assert redistributor.fit()["reward_model_loss"] == 0
 
 
 @pytest.mark.parametrize("loss", ["huber", "squared"])
-def test_the_regression_is_the_mean_of_a_plain_loop(loss: str) -> None:
+def test_the_regression_loss_equals_a_loop(loss: str) -> None:
     model = Linear(RewardModelSettings(loss=loss))
     errors = [0.5, -0.2, 3.0, -1.5]
-    found = model.regression(torch.tensor(errors) + 7.0, torch.full((4,), 7.0))
+    actual = model.regression(torch.tensor(errors) + 7.0, torch.full((4,), 7.0))
     each = [e * e if loss == "squared" else (e * e / 2 if abs(e) < 1 else abs(e) - 0.5) for e in errors]
-    assert float(found) == pytest.approx(sum(each) / 4, rel=1e-5)
+    assert float(actual) == pytest.approx(sum(each) / 4, rel=1e-5)
 
 
 def test_the_reported_fit_is_that_of_the_prediction_for_the_episodes_at_hand() -> None:
-    redistributor = shell()
+    redistributor = redistributor_of()
     redistributor.observe(episodes(20))
     redistributor.fit()
     fresh = episodes(16, seed=5)
     with torch.no_grad():
-        found = redistributor.redistribute(fresh)
-    returns, predicted = Trajectories.of(fresh).returns, found.shares.sum((1, 2))
-    wanted = 1 - ((returns - predicted) ** 2).sum() / ((returns - returns.mean()) ** 2).sum()
-    assert float(found.monitors["return_r2"]) == pytest.approx(float(wanted), rel=1e-4)
-    assert float(wanted) < 0.99
+        redistribution = redistributor.redistribute(fresh)
+    returns, predicted = Trajectories.of(fresh).returns, redistribution.shares.sum((1, 2))
+    expected = 1 - ((returns - predicted) ** 2).sum() / ((returns - returns.mean()) ** 2).sum()
+    assert float(redistribution.monitors["return_r2"]) == pytest.approx(float(expected), rel=1e-4)
+    assert float(expected) < 0.99
 
 
 def test_explained_return_by_hand() -> None:
@@ -185,19 +184,19 @@ def test_explained_return_by_hand() -> None:
     assert explained_return(torch.tensor([1.0, 2.0]), torch.tensor([-0.7, -0.70000005])) == 0  # equal but for rounding
 
 
-def test_paying_changes_nothing_and_repeats_itself() -> None:
-    redistributor, played = shell(noise=1.0), episodes(12)
+def test_redistributing_changes_no_state_and_is_repeatable() -> None:
+    redistributor, played = redistributor_of(noise=1.0), episodes(12)
     redistributor.observe(played)
     redistributor.fit()
     before = saved(redistributor.state_dict())
-    first = pay(redistributor, played)
-    assert torch.equal(pay(redistributor, played), first)
+    first = rewards_of(redistributor, played)
+    assert torch.equal(rewards_of(redistributor, played), first)
     assert saved(redistributor.state_dict()) == before
     assert not torch.equal(first[0], first[1])
 
 
-def test_the_noise_of_the_training_goes_on_from_step_to_step() -> None:
-    redistributor = shell(noise=1.0, learning_rate=1e-12, gradient_steps_per_episode=0.125, batch_episodes=8)
+def test_training_draws_continue_from_step_to_step() -> None:
+    redistributor = redistributor_of(noise=1.0, learning_rate=1e-12, gradient_steps_per_episode=0.125, batch_episodes=8)
     losses = []
     for _ in range(3):
         redistributor.observe(episodes(8))  # the same every time, and the buffer holds nothing else
@@ -206,7 +205,7 @@ def test_the_noise_of_the_training_goes_on_from_step_to_step() -> None:
 
 
 def test_a_linear_model_finds_the_true_credit_of_a_linear_return() -> None:
-    redistributor = shell(buffer_episodes=500, batch_episodes=64, gradient_steps_per_episode=1.0, learning_rate=0.05)
+    redistributor = redistributor_of(buffer_episodes=500, batch_episodes=64, gradient_steps_per_episode=1.0, learning_rate=0.05)
     truth = torch.tensor([1.0, -2.0, 0.5, 0.0])
     for seed in range(8):
         played = episodes(64, seed)
@@ -215,14 +214,14 @@ def test_a_linear_model_finds_the_true_credit_of_a_linear_return() -> None:
         redistributor.observe(played)
         redistributor.fit()
     with torch.no_grad():
-        found = redistributor.redistribute(played)
-    assert torch.allclose(found.shares, credit, atol=0.02)
-    assert float(found.monitors["return_r2"]) > 0.999
-    assert float(found.monitors["sum_error_max"]) < 0.05
+        redistribution = redistributor.redistribute(played)
+    assert torch.allclose(redistribution.shares, credit, atol=0.02)
+    assert float(redistribution.monitors["return_r2"]) > 0.999
+    assert float(redistribution.monitors["sum_error_max"]) < 0.05
 
 
-def test_a_return_that_is_no_number_is_reported_and_not_hidden() -> None:
-    redistributor, played = shell(), episodes(8)
+def test_a_nan_return_gives_nan_monitors() -> None:
+    redistributor, played = redistributor_of(), episodes(8)
     reward = played.team_reward.clone()
     reward[2, 0] = math.nan
     broken = replace(played, team_reward=reward)
@@ -232,7 +231,7 @@ def test_a_return_that_is_no_number_is_reported_and_not_hidden() -> None:
         assert math.isnan(redistributor.redistribute(played).monitors["return_r2"])
 
 
-def test_known_credit_is_found_by_no_model_that_does_not_learn() -> None:
+def test_no_untrained_model_recovers_the_known_credit() -> None:
     """The world on which models are tried must be able to fail one."""
     assert fitted(Linear(RewardModelSettings()), steps=1, learning_rate=1e-9).return_r2 < 0.1
     assert KnownCredit(10, seed=0).credit.shape == (10, 6, 2)
@@ -250,7 +249,7 @@ def paid_learner(method: str) -> PolicyGradient:
     small = {"width": 8, "heads": 2, "depth": 1, "learning_rate": 1e-2} | BATCH
     redistribution = small if entry.presets else {}
     settings = entry.settings(hidden_size=8, redistribution=redistribution)
-    algorithm = entry.build(settings, toy_problem(TEAM, regime="episodic"))
+    algorithm = entry.build(settings, toy_context(TEAM, regime="episodic"))
     assert isinstance(algorithm, PolicyGradient)
     return algorithm
 
@@ -264,9 +263,9 @@ def test_a_run_resumes_bit_for_bit(method: str) -> None:
     state = torch.load(io.BytesIO(saved(interrupted.state_dict())), weights_only=True)
     resumed.load_state_dict(state)
     for seed in range(2, 4):
-        wanted = straight.update(episodes(8, seed))
-        assert resumed.update(episodes(8, seed)) == wanted
-        assert "policy_loss" in wanted
+        expected = straight.update(episodes(8, seed))
+        assert resumed.update(episodes(8, seed)) == expected
+        assert "policy_loss" in expected
     assert saved(resumed.state_dict()) == saved(straight.state_dict())
     ours, theirs = straight.credit(episodes(5, 9)), resumed.credit(episodes(5, 9))
     assert ours is not None
@@ -290,7 +289,7 @@ def test_it_runs_on_a_gpu(method: str) -> None:
     entry = algorithms()[f"ippo+{method}"]
     small = {"width": 8, "heads": 2, "depth": 1} | BATCH if entry.presets else {}
     algorithm = entry.build(
-        entry.settings(redistribution=small), toy_problem(TEAM, regime="episodic", device=torch.device("cuda"))
+        entry.settings(redistribution=small), toy_context(TEAM, regime="episodic", device=torch.device("cuda"))
     )
     for seed in range(2):
         monitors = algorithm.update(episodes(8, seed))

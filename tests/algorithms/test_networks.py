@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from algorithms.networks.perceptrons import Network, NetworkShape, TeamNetworks, agent_groups, fast_tanh, masked_logits
-from algorithms.optimisation.minibatches import minibatches, step_places, take
+from algorithms.optimisation.minibatches import flat_step_indices, minibatches, take
 from algorithms.optimisation.optimiser import Optimiser
-from algorithms.seeds import derived_seed
+from algorithms.seeds import learner_seed
 from tests.fixtures.toy_team import toy_team
 
 CPU = torch.device("cpu")
@@ -40,7 +40,7 @@ def parameters(inputs: int) -> int:
         ("none", ((0,), (1,), (2,), (3,)), 4 * parameters(4)),
     ],
 )
-def test_sharing_decides_the_networks_and_who_needs_an_identity(sharing: str, groups: tuple, count: int) -> None:
+def test_sharing_determines_the_networks_and_the_one_hot_agent_indices(sharing: str, groups: tuple, count: int) -> None:
     networks = team_networks(sharing)
     assert networks.groups == groups == agent_groups(MIXED, sharing)
     assert sum(parameter.numel() for parameter in networks.parameters()) == count
@@ -53,12 +53,12 @@ def test_identities_and_last_actions_can_be_left_out_or_added() -> None:
     assert sum(parameter.numel() for parameter in full.parameters()) == parameters(4 + 3 + 4)
 
 
-def test_inputs_are_observation_then_last_action_then_place_in_the_group() -> None:
+def test_inputs_are_observation_then_last_action_then_position_in_the_group() -> None:
     networks = team_networks("by_type", last_action=True)
     observation = torch.arange(16.0).view(1, 4, 4)
     last = torch.tensor([[-1, 0, 1, 2]])
-    found = networks.inputs(1, observation, last)
-    assert found.tolist() == [[[4, 5, 6, 7, 1, 0, 0, 1, 0], [12, 13, 14, 15, 0, 0, 1, 0, 1]]]
+    actual = networks.inputs(1, observation, last)
+    assert actual.tolist() == [[[4, 5, 6, 7, 1, 0, 0, 1, 0], [12, 13, 14, 15, 0, 0, 1, 0, 1]]]
     assert networks.inputs(0, observation, last)[0, 0, 4:7].tolist() == [0, 0, 0]
 
 
@@ -69,14 +69,14 @@ def test_every_agent_gets_the_output_of_its_own_network(recurrent: bool) -> None
     hidden = torch.randn(5, 4, 8, generator=generator(2)) if recurrent else None
     outputs, after = networks.step(observation, None, hidden)
     identity = torch.eye(2)
-    for agent, (group, place) in enumerate([(0, 0), (1, 0), (0, 1), (1, 1)]):
-        inputs = torch.cat([observation[:, agent], identity[place].expand(5, -1)], 1)
+    for agent, (group, position) in enumerate([(0, 0), (1, 0), (0, 1), (1, 1)]):
+        inputs = torch.cat([observation[:, agent], identity[position].expand(5, -1)], 1)
         if hidden is None:
-            wanted = networks.network(group)(inputs)
+            expected = networks.network(group)(inputs)
         else:
-            wanted, state = networks.network(group).step(inputs, hidden[:, agent])
+            expected, state = networks.network(group).step(inputs, hidden[:, agent])
             assert torch.allclose(after[:, agent], state, atol=1e-6)
-        assert torch.allclose(outputs[:, agent], wanted, atol=1e-6)
+        assert torch.allclose(outputs[:, agent], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("sharing", ["all", "by_type", "none"])
@@ -91,7 +91,7 @@ def test_stepping_a_recurrent_team_equals_its_whole_sequence(sharing: str) -> No
     assert torch.allclose(torch.stack(steps, 1), networks.sequence(observation, None), atol=1e-6)
 
 
-def test_a_multilayer_perceptron_is_what_it_says() -> None:
+def test_a_multilayer_perceptron_equals_its_definition() -> None:
     network = Network(3, 2, NetworkShape(5, 2, "relu"), 1.0, generator())
     inputs = torch.randn(6, 3, generator=generator(1))
     hidden = inputs
@@ -103,8 +103,8 @@ def test_a_multilayer_perceptron_is_what_it_says() -> None:
 def test_the_fast_tanh_is_the_tanh_and_so_is_its_gradient() -> None:
     x = torch.linspace(-30, 30, 6001, requires_grad=True)
     assert (fast_tanh(x) - x.tanh()).abs().max() < 5e-7
-    found, wanted = (torch.autograd.grad(f(x).sum(), x)[0] for f in (fast_tanh, torch.tanh))
-    assert (found - wanted).abs().max() < 5e-7
+    actual, expected = (torch.autograd.grad(f(x).sum(), x)[0] for f in (fast_tanh, torch.tanh))
+    assert (actual - expected).abs().max() < 5e-7
 
 
 def test_weights_are_orthogonal_with_the_gain_of_the_activation_and_biases_zero() -> None:
@@ -148,12 +148,12 @@ def test_a_single_minibatch_is_everything() -> None:
     assert torch.equal(take(values, torch.tensor([2, 0])), values[[2, 0]])
 
 
-def test_places_of_steps_agree_with_a_loop() -> None:
+def test_flat_step_indices_equal_a_loop() -> None:
     mask = torch.rand(3, 4, 2, generator=generator()) < 0.5
-    places, with_final = step_places(mask)
+    indices, indices_with_final = flat_step_indices(mask)
     steps = [(b, t, n) for b in range(3) for t in range(4) for n in range(2) if mask[b, t, n]]
-    assert places.tolist() == [(b * 4 + t) * 2 + n for b, t, n in steps]
-    assert with_final.tolist() == [(b * 5 + t) * 2 + n for b, t, n in steps]
+    assert indices.tolist() == [(b * 4 + t) * 2 + n for b, t, n in steps]
+    assert indices_with_final.tolist() == [(b * 5 + t) * 2 + n for b, t, n in steps]
 
 
 def optimiser(networks: list[list[nn.Parameter]], **changes: object) -> Optimiser:
@@ -191,8 +191,8 @@ def test_a_step_equals_adam_by_hand() -> None:
         assert weight.item() == pytest.approx(value, rel=1e-5)
 
 
-def test_seeds_of_parts_differ_by_name_and_run() -> None:
-    seeds = {derived_seed(run, name) for run in (0, 1) for name in ("actor", "critic")}
+def test_learner_seeds_differ_by_part_and_run() -> None:
+    seeds = {learner_seed(run, name) for run in (0, 1) for name in ("actor", "critic")}
     assert len(seeds) == 4
     assert all(0 <= seed < 2**63 for seed in seeds)
-    assert derived_seed(0, "actor") == derived_seed(0, "actor")
+    assert learner_seed(0, "actor") == learner_seed(0, "actor")

@@ -73,14 +73,14 @@ def test_weights_are_fractions_of_one(case: dict[str, Any], kind: Kind) -> None:
 
 @settings(deadline=None, max_examples=100)
 @given(episodes(), st.sampled_from(WEIGHTED), st.sampled_from(LEARNED))
-def test_no_share_has_the_other_sign_than_the_return(case: dict[str, Any], kind: Kind, learned: Learned) -> None:
+def test_no_share_has_the_opposite_sign_of_the_return(case: dict[str, Any], kind: Kind, learned: Learned) -> None:
     shares = normalised_rewards(**case, kind=kind, learned=learned)
     assert (shares * case["returns"][:, None, None] >= 0).all()
 
 
 @settings(deadline=None, max_examples=100)
 @given(episodes(), st.sampled_from(WEIGHTED), st.sampled_from(LEARNED))
-def test_scores_where_nobody_acts_change_nothing(case: dict[str, Any], kind: Kind, learned: Learned) -> None:
+def test_scores_where_no_agent_acts_have_no_effect(case: dict[str, Any], kind: Kind, learned: Learned) -> None:
     shares = normalised_rewards(**case, kind=kind, learned=learned)
     for rubbish in (1e6, math.nan, math.inf):
         case["scores"] = case["scores"].masked_fill(~case["acting"], rubbish)
@@ -124,10 +124,10 @@ def test_the_weights_are_those_of_a_plain_loop(kind: Kind, epsilon: float) -> No
     acting = torch.rand(20, 6, 3, generator=source) < 0.6
     acting[:, 0] = True
     returns = torch.randn(20, generator=source, dtype=torch.float64) * 5
-    found = normalised_rewards(scores, acting, returns, kind)
+    shares = normalised_rewards(scores, acting, returns, kind)
     for row in range(20):
-        wanted = by_hand(scores[row], acting[row], float(returns[row]), epsilon, fallback=kind == "fixed")
-        assert torch.allclose(found[row], wanted, atol=1e-12)
+        expected = by_hand(scores[row], acting[row], float(returns[row]), epsilon, fallback=kind == "fixed")
+        assert torch.allclose(shares[row], expected, atol=1e-12)
 
 
 def test_a_hand_computed_episode() -> None:
@@ -159,16 +159,16 @@ def test_equal_scores_give_equal_parts(dtype: torch.dtype) -> None:
     assert torch.allclose(shares[1], -torch.ones(4, 5, dtype=dtype))
 
 
-def test_what_all_scores_have_in_common_costs_no_precision() -> None:
+def test_a_large_common_offset_of_the_scores_costs_no_precision() -> None:
     """A weight is a difference of sums: in float32, ten scores near 1000 sum to multiples of 1/1024."""
     steps = torch.randint(0, 8, (20, 30, 10), generator=torch.Generator().manual_seed(0)).double()
     acting, returns = torch.ones(20, 30, 10, dtype=torch.bool), torch.full((20,), 300.0)
-    wanted = normalised_rewards(steps, acting, returns.double(), "fixed")
-    found = normalised_rewards((1000 + steps / 8192).float(), acting, returns, "fixed")
-    assert torch.allclose(found.double(), wanted, atol=1e-4)
+    expected = normalised_rewards(steps, acting, returns.double(), "fixed")
+    shares = normalised_rewards((1000 + steps / 8192).float(), acting, returns, "fixed")
+    assert torch.allclose(shares.double(), expected, atol=1e-4)
 
 
-def test_one_agent_gets_all_even_if_it_is_the_only_one_that_ever_acts() -> None:
+def test_a_single_acting_agent_gets_the_whole_return() -> None:
     for agents in (1, 4):
         acting = torch.zeros(1, 5, agents, dtype=torch.bool)
         acting[..., -1] = True
@@ -178,14 +178,14 @@ def test_one_agent_gets_all_even_if_it_is_the_only_one_that_ever_acts() -> None:
         assert not shares[..., :-1].any()
 
 
-def test_an_episode_in_which_nobody_ever_acts_has_no_shares() -> None:
+def test_an_episode_in_which_no_agent_acts_has_no_shares() -> None:
     for kind in WEIGHTED:
         shares = normalised_rewards(torch.ones(1, 3, 2), torch.zeros(1, 3, 2, dtype=torch.bool), torch.tensor([5.0]), kind)
         assert torch.equal(shares, torch.zeros(1, 3, 2))
 
 
 @pytest.mark.parametrize("kind", ["fixed", "signed", "coded", "softmax", "none"])
-def test_a_score_that_is_no_number_is_not_hidden(kind: Kind) -> None:
+def test_a_nan_score_gives_nan_shares(kind: Kind) -> None:
     scores = torch.zeros(2, 3, 2)
     scores[0, 1, 1] = math.nan
     shares = normalised_rewards(scores, torch.ones(2, 3, 2, dtype=torch.bool), torch.ones(2), kind)
@@ -204,7 +204,7 @@ def test_the_released_normaliser_loses_the_steps_of_a_single_survivor(survivor_s
 
 
 @pytest.mark.parametrize(("deviation", "kept"), [(0.0, 0.0), (1e-5, 0.83), (1e-3, 0.997)])
-def test_the_released_normaliser_loses_what_scores_that_hardly_differ_would_get(deviation: float, kept: float) -> None:
+def test_the_released_normaliser_loses_return_where_scores_hardly_differ(deviation: float, kept: float) -> None:
     scores = deviation * torch.randn(500, 50, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     acting, returns = torch.ones(500, 50, 5, dtype=torch.bool), torch.ones(500, dtype=torch.float64)
     shares = normalised_rewards(scores, acting, returns, "coded")
@@ -231,7 +231,7 @@ def test_what_cannot_be_normalised_is_refused() -> None:
         normalised_rewards(scores, acting, torch.ones(1), "sharp")  # type: ignore[arg-type]
 
 
-def test_a_negative_return_is_blamed_on_the_highest_scores_unless_its_sign_is_heeded() -> None:
+def test_the_highest_scores_get_most_of_a_negative_return_except_with_the_signed_normaliser() -> None:
     scores, acting = torch.tensor([[[0.0], [1.0], [3.0]]]), torch.ones(1, 3, 1, dtype=torch.bool)
     expected: dict[Kind, list[float]] = {"fixed": [0.0, -2.0, -6.0], "signed": [-4.8, -3.2, 0.0]}
     for kind, negative in expected.items():

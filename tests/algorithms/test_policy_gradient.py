@@ -16,14 +16,14 @@ from algorithms.interface import Episodes, LearnerContext
 from algorithms.policy_gradient.advantage_estimator import AdvantageEstimator
 from algorithms.policy_gradient.learner import PolicyGradient, policy_loss
 from algorithms.settings.policy_gradient import IPPOSettings, MAPPOSettings, PPOSettings
-from tests.fixtures.toy_team import CueWorld, MatrixGame, collect, mean_return, random_episodes, toy_problem, toy_team
+from tests.fixtures.toy_team import CueWorld, MatrixGame, collect, mean_return, random_episodes, toy_context, toy_team
 
 TEAM = toy_team(n_agents=3, agent_types=(0, 1, 0))
 KINDS = {"ippo": IPPOSettings, "mappo": MAPPOSettings}
 
 
-def learner(kind: str = "ippo", problem: LearnerContext | None = None, **settings: Any) -> PolicyGradient:
-    return build(KINDS[kind](**({"hidden_size": 8} | settings)), problem or toy_problem(TEAM))
+def learner(kind: str = "ippo", context: LearnerContext | None = None, **settings: Any) -> PolicyGradient:
+    return build(KINDS[kind](**({"hidden_size": 8} | settings)), context or toy_context(TEAM))
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -75,7 +75,7 @@ def test_the_first_gradient_is_the_exact_gradient_of_the_expected_payoff(sharing
         gradient_norm=1e9,
     )
     estimator = Truth(torch.empty(0))
-    algorithm = PolicyGradient(settings, toy_problem(game.team), estimator)
+    algorithm = PolicyGradient(settings, toy_context(game.team), estimator)
     for network in algorithm.actor.networks:
         torch.nn.init.normal_(network.head.weight, generator=generator())
     episodes = collect(algorithm, game, 9, "sample", generator())
@@ -88,8 +88,8 @@ def test_the_first_gradient_is_the_exact_gradient_of_the_expected_payoff(sharing
     samples = 18 if sharing == "all" else 9  # of one network: its loss is a mean over them
     estimator.advantage = (samples * chosen.detach().prod(1) * payoff)[:, None, None].expand(9, 1, 2)
     algorithm.update(episodes)
-    for parameter, wanted in zip(algorithm.actor.parameters(), exact, strict=True):
-        assert torch.allclose(-parameter.grad, wanted, atol=1e-5)
+    for parameter, expected in zip(algorithm.actor.parameters(), exact, strict=True):
+        assert torch.allclose(-parameter.grad, expected, atol=1e-5)
     assert any(gradient.abs().max() > 0.1 for gradient in exact)
 
 
@@ -172,15 +172,15 @@ def test_padding_changes_no_bit_of_an_update(kind: str, options: dict[str, Any])
         **{name: replaced(name, padding) for name in ("action", "log_probability")},
     )
     assert not torch.equal(changed.observation, episodes.observation)
-    problem = toy_problem(TEAM, time_limit="bootstrap", regime="individual")
+    context = toy_context(TEAM, time_limit="bootstrap", regime="individual")
     assert same(
-        updated(learner(kind, problem, **options), episodes, episodes),
-        updated(learner(kind, problem, **options), changed, changed),
+        updated(learner(kind, context, **options), episodes, episodes),
+        updated(learner(kind, context, **options), changed, changed),
     )
 
 
 @pytest.mark.parametrize("recurrent", [False, True])
-def test_what_a_dead_agent_seems_to_do_and_see_changes_no_bit(recurrent: bool) -> None:
+def test_actions_and_observations_of_dead_agents_change_no_bit(recurrent: bool) -> None:
     episodes = random_episodes(TEAM, 8, seed=3)
     dead = episodes.running[:, :, None] & ~episodes.alive[:, :-1]
     assert dead.any()
@@ -199,10 +199,10 @@ def test_what_a_dead_agent_seems_to_do_and_see_changes_no_bit(recurrent: bool) -
 
 
 def advantages(algorithm: PolicyGradient, episodes: Episodes) -> Tensor:
-    found = algorithm.credit(episodes)
-    assert found is not None
-    assert found.kind == "advantage"
-    return found.values
+    credit = algorithm.credit(episodes)
+    assert credit is not None
+    assert credit.kind == "advantage"
+    return credit.values
 
 
 def test_the_local_critic_sees_its_own_observation_alone_and_the_central_one_the_state() -> None:
@@ -231,7 +231,7 @@ def test_the_value_at_the_time_limit_counts_only_when_it_is_bootstrapped(kind: s
     observation[rows, last], state[rows, last] = other.observation[rows, last], other.state[rows, last]
     changed = replace(episodes, observation=observation, state=state)
     for time_limit, matters in (("terminal", False), ("bootstrap", True)):
-        algorithm = learner(kind, toy_problem(TEAM, time_limit=time_limit))
+        algorithm = learner(kind, toy_context(TEAM, time_limit=time_limit))
         moved = (advantages(algorithm, episodes) != advantages(algorithm, changed)).flatten(1).any(1)
         assert not moved[ended].any()
         assert bool(moved[cut].any()) is matters
@@ -239,7 +239,7 @@ def test_the_value_at_the_time_limit_counts_only_when_it_is_bootstrapped(kind: s
 
 @pytest.mark.parametrize("kind", ["ippo", "mappo"])
 @pytest.mark.parametrize("sees_time", [True, False])
-def test_the_same_sight_is_worth_the_same_at_another_time_only_to_a_critic_without_a_clock(kind: str, sees_time: bool) -> None:
+def test_values_depend_on_the_time_if_and_only_if_the_critic_sees_it(kind: str, sees_time: bool) -> None:
     episodes = random_episodes(TEAM, 4, seed=5)
     still = replace(
         episodes,
@@ -254,15 +254,15 @@ def test_the_same_sight_is_worth_the_same_at_another_time_only_to_a_critic_witho
 
 def test_the_credit_of_an_untrained_critic_is_the_gae_of_its_values() -> None:
     episodes = random_episodes(TEAM, 6, seed=5)
-    algorithm = learner("mappo", toy_problem(TEAM, regime="individual"), gae_lambda=1.0, discount=1.0)
+    algorithm = learner("mappo", toy_context(TEAM, regime="individual"), gae_lambda=1.0, discount=1.0)
     assert isinstance(algorithm.estimator, GAE)
     values = algorithm.estimator.values(episodes)[:, :-1]
     ahead = episodes.individual_reward.flip(1).cumsum(1).flip(1)
-    wanted = (ahead - values).masked_fill(~episodes.acting, 0)
-    assert torch.allclose(advantages(algorithm, episodes), wanted, atol=1e-5)
+    expected = (ahead - values).masked_fill(~episodes.acting, 0)
+    assert torch.allclose(advantages(algorithm, episodes), expected, atol=1e-5)
 
 
-def test_agents_of_different_types_do_not_touch_each_others_networks() -> None:
+def test_agents_of_different_types_do_not_affect_each_others_networks() -> None:
     episodes = random_episodes(TEAM, 8, seed=3)
     reward = episodes.individual_reward.clone()
     reward[:, :, 1] *= -1
@@ -275,9 +275,9 @@ def test_agents_of_different_types_do_not_touch_each_others_networks() -> None:
         "value_normalisation": False,
         "gradient_norm": 0.01,
     }
-    problem = toy_problem(TEAM, regime="individual")
-    first = updated(learner("ippo", problem, **options), episodes)
-    second = updated(learner("ippo", problem, **options), changed)
+    context = toy_context(TEAM, regime="individual")
+    first = updated(learner("ippo", context, **options), episodes)
+    second = updated(learner("ippo", context, **options), changed)
     moved = {name for name in first if not torch.equal(first[name], second[name])}
     assert moved
     assert all(".1." in name for name in moved)
@@ -296,7 +296,7 @@ def test_a_resumed_learner_goes_on_bit_for_bit(kind: str, options: dict[str, Any
     first = learner(kind, **options)
     for batch in batches[:2]:
         first.update(batch)
-    second = learner(kind, toy_problem(TEAM, seed=99), **options)
+    second = learner(kind, toy_context(TEAM, seed=99), **options)
     second.load_state_dict(torch.load(_saved(first), weights_only=True))
     torch.rand(3)
     for batch in batches[2:]:
@@ -312,12 +312,12 @@ def test_learning_neither_uses_nor_disturbs_the_global_random_state() -> None:
     assert torch.equal(before, torch.get_rng_state())
     torch.manual_seed(2)
     assert same(first, updated(learner(minibatches=2), random_episodes(TEAM, 6, 0)))
-    different = updated(learner("ippo", toy_problem(TEAM, seed=1), minibatches=2), random_episodes(TEAM, 6, 0))
+    different = updated(learner("ippo", toy_context(TEAM, seed=1), minibatches=2), random_episodes(TEAM, 6, 0))
     assert not same(first, different)
 
 
-def test_a_policy_can_be_handed_over_and_a_wrong_one_is_refused() -> None:
-    first, second = learner(), learner("mappo", toy_problem(TEAM, seed=5))
+def test_a_policy_state_can_be_loaded_and_a_mismatched_one_is_refused() -> None:
+    first, second = learner(), learner("mappo", toy_context(TEAM, seed=5))
     second.load_policy_state(first.policy_state())
     assert same(first.policy_state(), second.policy_state())
     with pytest.raises(ValueError, match="does not fit"):
@@ -333,7 +333,7 @@ def test_a_diverging_loss_shows_in_the_monitors(recurrent: bool) -> None:
     assert math.isnan(monitors["value_loss"])
 
 
-def test_an_update_in_which_nobody_could_act_leaves_the_actors_alone() -> None:
+def test_an_update_in_which_no_agent_could_act_leaves_the_actors_unchanged() -> None:
     episodes = random_episodes(TEAM, 4, seed=5)
     algorithm = learner()
     before = algorithm.policy_state()
@@ -345,7 +345,7 @@ def test_an_update_in_which_nobody_could_act_leaves_the_actors_alone() -> None:
 @pytest.mark.parametrize("options", [{}, {"recurrent": True, "last_action": True, "sharing": "by_type"}])
 def test_everything_works_on_a_gpu(options: dict[str, Any]) -> None:
     device = torch.device("cuda")
-    algorithm = learner("mappo", toy_problem(TEAM, device=device), minibatches=2, **options)
+    algorithm = learner("mappo", toy_context(TEAM, device=device), minibatches=2, **options)
     episodes = random_episodes(TEAM, 6, seed=5)
     assert all(math.isfinite(value) for value in algorithm.update(episodes).values())
     memory = algorithm.begin(6, "train", generator())
@@ -355,8 +355,8 @@ def test_everything_works_on_a_gpu(options: dict[str, Any]) -> None:
     assert step.action.device.type == "cuda"
     on_cpu = learner("mappo", minibatches=2, **options)
     on_cpu.load_state_dict(torch.load(_saved(algorithm), weights_only=True, map_location="cpu"))
-    found, wanted = on_cpu.update(episodes), algorithm.update(episodes)
-    assert found == pytest.approx(wanted, rel=1e-2, abs=1e-3)
+    actual, expected = on_cpu.update(episodes), algorithm.update(episodes)
+    assert actual == pytest.approx(expected, rel=1e-2, abs=1e-3)
 
 
 def _saved(algorithm: PolicyGradient) -> io.BytesIO:
@@ -368,7 +368,7 @@ def _saved(algorithm: PolicyGradient) -> io.BytesIO:
 
 def trained(kind: str, world: CueWorld | MatrixGame, updates: int, **settings: Any) -> PolicyGradient:
     algorithm = learner(
-        kind, toy_problem(world.team), **({"hidden_size": 32, "learning_rate": 3e-3, "episodes_per_update": 64} | settings)
+        kind, toy_context(world.team), **({"hidden_size": 32, "learning_rate": 3e-3, "episodes_per_update": 64} | settings)
     )
     source = generator(11)
     for _ in range(updates):
@@ -377,7 +377,7 @@ def trained(kind: str, world: CueWorld | MatrixGame, updates: int, **settings: A
 
 
 @pytest.mark.parametrize("kind", ["ippo", "mappo"])
-def test_a_team_learns_to_answer_its_cues(kind: str) -> None:
+def test_a_team_learns_to_respond_to_its_cues(kind: str) -> None:
     world = CueWorld(delay=0)
     assert mean_return(trained(kind, world, 40), world) > 0.95
 
@@ -388,7 +388,7 @@ def test_a_team_coordinates_on_the_better_of_two_equilibria(sharing: str) -> Non
     assert mean_return(trained("mappo", game, 60, sharing=sharing), game) == pytest.approx(1.0)
 
 
-def test_remembering_takes_a_recurrent_core() -> None:
+def test_a_memory_task_needs_a_recurrent_core() -> None:
     world = CueWorld(delay=3)
     memory = trained("mappo", world, 60, recurrent=True)
     assert mean_return(memory, world) > 0.9
@@ -398,6 +398,6 @@ def test_remembering_takes_a_recurrent_core() -> None:
 def test_defaults_of_both_are_valid_for_any_team() -> None:
     settings: PPOSettings
     for settings in (IPPOSettings(), MAPPOSettings()):
-        monitors = build(settings, toy_problem(TEAM)).update(random_episodes(TEAM, 4, 0))
+        monitors = build(settings, toy_context(TEAM)).update(random_episodes(TEAM, 4, 0))
         assert {"policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "explained_variance"} <= set(monitors)
         assert all(isinstance(value, float) and math.isfinite(value) for value in monitors.values())

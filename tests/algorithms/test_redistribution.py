@@ -1,4 +1,4 @@
-"""What pays without a model (uniform, IRCR), how shares become pay, and what is watched about them."""
+"""Redistribution without a model (uniform, IRCR), reward assignment, and its monitors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from algorithms.interface import Episodes
 from algorithms.redistribution.ircr import IRCR
-from algorithms.redistribution.models.reward_assignment import assign_rewards, evenness, monitors, repair
+from algorithms.redistribution.models.reward_assignment import assign_rewards, evenness, monitors
 from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.redistribution.uniform import Uniform
 from algorithms.settings.redistribution import IRCRSettings, RedistributionSettings, UniformSettings
@@ -42,41 +42,41 @@ def trajectories() -> Trajectories:
 
 def expected(first: list[list[float]], second: list[list[float]], third: list[list[float]]) -> Tensor:
     """[3, T, 2] of the entries at the steps that happened."""
-    found = torch.zeros(3, TEAM.horizon, 2)
+    values = torch.zeros(3, TEAM.horizon, 2)
     for row, entries in enumerate((first, second, third)):
-        found[row, : len(entries)] = torch.tensor(entries)
-    return found
+        values[row, : len(entries)] = torch.tensor(entries)
+    return values
 
 
-def test_a_trajectory_has_the_sum_of_the_rewards_and_no_reward() -> None:
-    found = trajectories()
-    assert torch.equal(found.returns, RETURNS)
-    assert torch.equal(found.length, torch.tensor([3, 2, 1]))
-    assert not hasattr(found, "team_reward")
+def test_a_trajectory_has_the_return_but_no_rewards() -> None:
+    actual = trajectories()
+    assert torch.equal(actual.returns, RETURNS)
+    assert torch.equal(actual.length, torch.tensor([3, 2, 1]))
+    assert not hasattr(actual, "team_reward")
 
 
-def test_uniform_in_full_pays_every_living_agent_the_return_over_the_length() -> None:
-    found = Uniform(UniformSettings(), 0.99).redistribute(three_episodes())
-    assert torch.equal(found.shares, expected([[4, 4], [4, 4], [4, 0]], [[-3, -3], [-3, -3]], [[0, 0]]))
-    assert torch.equal(found.reward, found.shares)
+def test_full_uniform_shares_are_the_return_over_the_length_for_every_living_agent() -> None:
+    uniform = Uniform(UniformSettings()).redistribute(three_episodes())
+    assert torch.equal(uniform.shares, expected([[4, 4], [4, 4], [4, 0]], [[-3, -3], [-3, -3]], [[0, 0]]))
+    assert torch.equal(uniform.reward, uniform.shares)
 
 
 def test_uniform_split_sums_to_the_return() -> None:
-    found = Uniform(UniformSettings(share="split"), 0.99).redistribute(three_episodes())
-    assert torch.allclose(found.shares, expected([[2.4, 2.4], [2.4, 2.4], [2.4, 0]], [[-1.5, -1.5]] * 2, [[0, 0]]))
-    assert float(found.monitors["sum_error_max"]) < 1e-6
-    assert float(found.monitors["time_entropy"]) < 1  # the third step of the first episode has one agent less to pay
+    uniform = Uniform(UniformSettings(share="split")).redistribute(three_episodes())
+    assert torch.allclose(uniform.shares, expected([[2.4, 2.4], [2.4, 2.4], [2.4, 0]], [[-1.5, -1.5]] * 2, [[0, 0]]))
+    assert float(uniform.monitors["sum_error_max"]) < 1e-6
+    assert float(uniform.monitors["time_entropy"]) < 1  # the third step of the first episode has one living agent less
 
 
 def test_uniform_needs_no_warm_up_and_learns_nothing() -> None:
-    uniform = Uniform(UniformSettings(), 0.99)
+    uniform = Uniform(UniformSettings())
     uniform.observe(three_episodes())
     assert uniform.ready()
     assert uniform.fit() == {}
 
 
 def test_ircr_scales_by_the_extremes_of_all_episodes_seen() -> None:
-    ircr = IRCR(IRCRSettings(), 0.99)
+    ircr = IRCR(IRCRSettings())
     assert not ircr.ready()
     earlier = three_episodes()
     ircr.observe(replace(earlier, team_reward=earlier.team_reward * 2))  # returns 24, -12, 0
@@ -84,17 +84,17 @@ def test_ircr_scales_by_the_extremes_of_all_episodes_seen() -> None:
     assert ircr.ready()
     first, second, third = (24 / 36 / 3, 6 / 36 / 2, 12 / 36)
     shares = expected([[first] * 2, [first] * 2, [first, 0]], [[second] * 2] * 2, [[third] * 2])
-    found = ircr.redistribute(three_episodes())
-    assert torch.allclose(found.shares, shares)
-    resumed = IRCR(IRCRSettings(), 0.99)
+    redistribution = ircr.redistribute(three_episodes())
+    assert torch.allclose(redistribution.shares, shares)
+    resumed = IRCR(IRCRSettings())
     resumed.load_state_dict(ircr.state_dict())
-    assert torch.equal(resumed.redistribute(three_episodes()).shares, found.shares)
+    assert torch.equal(resumed.redistribute(three_episodes()).shares, redistribution.shares)
 
 
-def test_ircr_pays_nothing_as_long_as_all_returns_are_equal() -> None:
+def test_ircr_rewards_are_zero_while_all_returns_are_equal() -> None:
     episodes = three_episodes()
     episodes = replace(episodes, team_reward=episodes.running / episodes.length[:, None])
-    ircr = IRCR(IRCRSettings(), 0.99)
+    ircr = IRCR(IRCRSettings())
     ircr.observe(episodes)
     assert ircr.redistribute(episodes).shares.abs().max() < 1e-6
 
@@ -102,40 +102,30 @@ def test_ircr_pays_nothing_as_long_as_all_returns_are_equal() -> None:
 SHARES = expected([[1, 5], [2, 1], [3, 0]], [[-2, 0], [-4, 1]], [[2, -1]])
 
 
-def pay(discount: float = 0.5, **settings: Any) -> Tensor:
-    return assign_rewards(SHARES, trajectories(), RedistributionSettings(**settings), discount).reward
+def assigned(**settings: Any) -> Tensor:
+    return assign_rewards(SHARES, trajectories(), RedistributionSettings(**settings)).reward
 
 
-def test_agents_are_paid_their_own_shares_by_default() -> None:
-    assert torch.equal(pay(), SHARES)
+def test_by_default_an_agents_reward_is_its_own_share() -> None:
+    assert torch.equal(assigned(), SHARES)
 
 
-def test_a_team_is_paid_the_sum_of_a_step_the_dead_included() -> None:
-    assert torch.equal(pay(payment="team"), expected([[6, 6], [3, 3], [3, 3]], [[-2, -2], [-3, -3]], [[1, 1]]))
-
-
-def test_the_repair_multiplies_by_the_discount_of_the_steps_that_are_left() -> None:
-    factors = repair(trajectories().running, 0.5)[:, :3]
-    assert torch.equal(factors, torch.tensor([[0.25, 0.5, 1.0], [0.5, 1.0, 0.0], [1.0, 0.0, 0.0]]))
-    repaired = expected([[0.25, 1.25], [1, 0.5], [3, 0]], [[-1, 0], [-4, 1]], [[2, -1]])
-    assert torch.equal(pay(discount_repair=True), repaired)
-    both = expected([[1.5, 1.5], [1.5, 1.5], [3, 3]], [[-1, -1], [-3, -3]], [[1, 1]])
-    assert torch.equal(pay(discount_repair=True, payment="team"), both)
-    assert torch.equal(pay(discount_repair=True, discount=1.0), SHARES)
+def test_with_team_payment_all_agents_get_the_sum_of_a_step_dead_ones_included() -> None:
+    assert torch.equal(assigned(payment="team"), expected([[6, 6], [3, 3], [3, 3]], [[-2, -2], [-3, -3]], [[1, 1]]))
 
 
 def test_the_monitors_are_those_computed_by_hand() -> None:
-    found = {name: float(value) for name, value in monitors(SHARES, trajectories()).items()}
+    actual = {name: float(value) for name, value in monitors(SHARES, trajectories()).items()}
     errors = (abs(12 - 12) / 12, abs(-5 + 6) / 6, abs(1 - 0) / 1)
-    assert found["sum_error_mean"] == pytest.approx(sum(errors) / 3)
-    assert found["sum_error_max"] == pytest.approx(1.0)
+    assert actual["sum_error_mean"] == pytest.approx(sum(errors) / 3)
+    assert actual["sum_error_max"] == pytest.approx(1.0)
 
     def entropy(*parts: float) -> float:
         return -sum(p * math.log(p) for p in parts if p) / math.log(len(parts))
 
     # Sizes of the steps: 6, 3, 3 | 2, 5 | one step only. Of the agents: 6, 6 | 6, 1 | 2, 1.
-    assert found["time_entropy"] == pytest.approx((entropy(1 / 2, 1 / 4, 1 / 4) + entropy(2 / 7, 5 / 7)) / 2)
-    assert found["agent_entropy"] == pytest.approx((1 + entropy(6 / 7, 1 / 7) + entropy(2 / 3, 1 / 3)) / 3)
+    assert actual["time_entropy"] == pytest.approx((entropy(1 / 2, 1 / 4, 1 / 4) + entropy(2 / 7, 5 / 7)) / 2)
+    assert actual["agent_entropy"] == pytest.approx((1 + entropy(6 / 7, 1 / 7) + entropy(2 / 3, 1 / 3)) / 3)
 
 
 def test_evenness_is_one_for_equal_parts_and_zero_for_a_single_one() -> None:
@@ -146,9 +136,9 @@ def test_evenness_is_one_for_equal_parts_and_zero_for_a_single_one() -> None:
     assert evenness(nothing_to_spread, torch.tensor([2, 1])) == 1
 
 
-def test_a_share_that_is_no_number_shows_in_the_monitors() -> None:
+def test_a_nan_share_gives_nan_monitors() -> None:
     broken = SHARES.clone()
     broken[1, 0, 0] = math.nan
-    found = monitors(broken, trajectories())
-    assert math.isnan(found["sum_error_mean"])
-    assert math.isnan(found["sum_error_max"])
+    actual = monitors(broken, trajectories())
+    assert math.isnan(actual["sum_error_mean"])
+    assert math.isnan(actual["sum_error_max"])

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from algorithms.redistribution.arel import AREL
 from algorithms.redistribution.models.normaliser import normalised_rewards
-from algorithms.redistribution.models.reward_assignment import assign_rewards, repair
+from algorithms.redistribution.models.reward_assignment import assign_rewards
 from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.redistribution.tar2 import TAR2
 from algorithms.settings.redistribution import ARELSettings, RedistributionSettings, TAR2Settings
@@ -27,7 +27,7 @@ SMALL: dict[str, Any] = {"width": 8, "heads": 2, "depth": 1}
 
 
 def bare(acting: Tensor, returns: Tensor) -> Trajectories:
-    """Trajectories of which only who acted and what came of it matters."""
+    """Trajectories with only `acting` and `returns` set."""
     batch, steps, agents = acting.shape
     return Trajectories(
         torch.zeros(batch, steps + 1, agents, 1),
@@ -102,18 +102,18 @@ def reinforce_gradient(rewards: Tensor, kind: Literal["full", "to go"]) -> list[
 def test_the_gradients_of_the_toy_are_those_of_the_table(case: str) -> None:
     rewards = REWARDS[case]
     assert torch.allclose(rewards.sum(1), RETURNS)
-    found = {kind: enumerated_gradient(rewards, kind) for kind in ("full", "to go")}
-    assert found["full"] == pytest.approx(SPARSE_GRADIENT, abs=1e-5)
-    assert found["to go"] == pytest.approx(REWARD_TO_GO_GRADIENTS[case], abs=1e-5)
-    assert torch.cosine_similarity(torch.tensor(found["to go"]), torch.tensor(SPARSE_GRADIENT), dim=0).item() == pytest.approx(
+    actual = {kind: enumerated_gradient(rewards, kind) for kind in ("full", "to go")}
+    assert actual["full"] == pytest.approx(SPARSE_GRADIENT, abs=1e-5)
+    assert actual["to go"] == pytest.approx(REWARD_TO_GO_GRADIENTS[case], abs=1e-5)
+    assert torch.cosine_similarity(torch.tensor(actual["to go"]), torch.tensor(SPARSE_GRADIENT), dim=0).item() == pytest.approx(
         COSINES[case], abs=1e-4
     )
-    for kind, gradient in found.items():
+    for kind, gradient in actual.items():
         assert reinforce_gradient(rewards, kind) == pytest.approx(gradient, abs=1e-6)
 
 
 def test_the_gradient_of_a_single_episode_keeps_its_direction_under_the_full_return() -> None:
-    """For an agent paid W R, W >= 0: the same direction as for one paid R; the average over episodes is another matter."""
+    """For rewards W R with W >= 0: the same direction as for R in each episode, but not on average over episodes."""
     trajectories = made_up(TEAM, 40)
     paid_to_agents = tar2_shares(trajectories).sum(1)
     weights = torch.randn(TEAM.n_agents, TEAM.observation_size, TEAM.action_size, generator=generator(1), dtype=torch.float64)
@@ -131,7 +131,7 @@ def test_the_gradient_of_a_single_episode_keeps_its_direction_under_the_full_ret
     assert compared > 60
 
 
-def test_an_agent_paid_its_own_shares_can_be_led_away_from_the_teams_optimum() -> None:
+def test_with_agent_payment_the_optimum_can_differ_from_the_teams() -> None:
     """One step, R = 1 or 2 for agent 1's action; it gets 9/10 of the small return, 2/10 of the large one."""
     acting, returns = torch.ones(2, 1, 2, dtype=torch.bool), torch.tensor([1.0, 2.0])
     first = torch.tensor([0.9, 0.2])
@@ -141,7 +141,7 @@ def test_an_agent_paid_its_own_shares_can_be_led_away_from_the_teams_optimum() -
     assert torch.allclose(shares.sum((1, 2)), returns)
     gradient = {}
     for payment in ("team", "agent"):
-        reward = assign_rewards(shares, bare(acting, returns), RedistributionSettings(payment=payment), 1.0).reward[:, 0, 0]
+        reward = assign_rewards(shares, bare(acting, returns), RedistributionSettings(payment=payment)).reward[:, 0, 0]
         # At probability 1/2, d p / d logit = 1/4: the derivative of the mean reward by the logit of the second action.
         gradient[payment] = 0.25 * float(reward[1] - reward[0])
     assert gradient["team"] == pytest.approx(0.25)
@@ -169,22 +169,21 @@ def test_replacing_is_shaping_with_a_potential_that_ends_at_zero_for_tar2_only()
     last = tar2_shares(trajectories).sum((1, 2)) - trajectories.returns.double()
     assert last.abs().max() < 1e-6
     raw = scores_of(AREL(ARELSettings(**SMALL), TEAM, generator()), trajectories)
-    found = assign_rewards(raw, trajectories, RedistributionSettings(), 1.0)
+    redistribution = assign_rewards(raw, trajectories, RedistributionSettings())
     error = (raw.sum((1, 2)) - trajectories.returns).abs() / trajectories.returns.abs().clamp(min=1)
     assert error.min() > 1e-6
-    assert float(found.monitors["sum_error_max"]) == pytest.approx(float(error.max()), rel=1e-5)
+    assert float(redistribution.monitors["sum_error_max"]) == pytest.approx(float(error.max()), rel=1e-5)
 
 
-def test_the_repair_keeps_the_discounted_objective() -> None:
+def test_only_rewards_weighted_by_the_discount_of_the_remaining_steps_keep_the_discounted_objective() -> None:
     trajectories, discount = made_up(TEAM, 40), 0.9
     shares = tar2_shares(trajectories)
     last = trajectories.length.double() - 1
     steps = torch.arange(TEAM.horizon)
-    wanted = discount**last * trajectories.returns.double()
-    repaired = (shares.sum(-1) * repair(trajectories.running, discount).double() * discount**steps).sum(1)
-    assert torch.allclose(repaired, wanted, atol=1e-6)
-    unrepaired = (shares.sum(-1) * discount**steps).sum(1)
-    assert (unrepaired - wanted).abs().max() > 0.1
-    settings = RedistributionSettings(payment="team", discount_repair=True)
-    reward = assign_rewards(shares, trajectories, settings, discount).reward
-    assert torch.allclose((reward * discount ** steps[:, None]).sum(1), wanted[:, None].expand(-1, TEAM.n_agents), atol=1e-6)
+    objective = discount**last * trajectories.returns.double()
+    reward = assign_rewards(shares, trajectories, RedistributionSettings(payment="team")).reward
+    remaining = (last[:, None] - steps).clamp(min=0)
+    weighted = reward * (discount ** (remaining + steps))[:, :, None]
+    assert torch.allclose(weighted.sum(1), objective[:, None].expand(-1, TEAM.n_agents), atol=1e-6)
+    unweighted = (shares.sum(-1) * discount**steps).sum(1)
+    assert (unweighted - objective).abs().max() > 0.1

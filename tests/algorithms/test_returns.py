@@ -9,15 +9,9 @@ import torch
 
 from algorithms.returns import RunningNormaliser, discounted_sums, explained_variance, gae, standardised
 from tests.fixtures.toy_team import random_episodes, toy_team
+from tests.oracles.returns import gae_by_loop
 
 CPU = torch.device("cpu")
-
-
-def gae_of_one_stream(rewards: list[float], values: list[float], last: float, discount: float, decay: float) -> list[float]:
-    """One agent's episode: V(s_0) … V(s_{T-1}) in `values`, what follows the last step in `last`."""
-    following = [*values[1:], last]
-    errors = [r + discount * after - before for r, before, after in zip(rewards, values, following, strict=True)]
-    return [sum((discount * decay) ** (u - t) * errors[u] for u in range(t, len(errors))) for t in range(len(errors))]
 
 
 @pytest.mark.parametrize("time_limit", ["terminal", "bootstrap"])
@@ -27,36 +21,36 @@ def test_advantages_of_ragged_episodes_equal_a_loop(time_limit: str) -> None:
     assert episodes.terminated.any()
     values = torch.randn(9, 8, 3, generator=torch.Generator().manual_seed(2))
     terminal = episodes.ended if time_limit == "terminal" else episodes.terminated
-    found = gae(episodes.individual_reward, values, episodes.running, terminal, 0.9, 0.8)
+    advantages = gae(episodes.individual_reward, values, episodes.running, terminal, 0.9, 0.8)
     for row in range(9):
         length = int(episodes.length[row])
         bootstraps = time_limit == "bootstrap" and bool(episodes.truncated[row].any())
         for agent in range(3):
-            wanted = gae_of_one_stream(
+            expected = gae_by_loop(
                 episodes.individual_reward[row, :length, agent].tolist(),
                 values[row, :length, agent].tolist(),
                 float(values[row, length, agent]) if bootstraps else 0.0,
                 0.9,
                 0.8,
             )
-            assert found[row, :length, agent].tolist() == pytest.approx(wanted, abs=1e-5)
-            assert not found[row, length:, agent].any()
+            assert advantages[row, :length, agent].tolist() == pytest.approx(expected, abs=1e-5)
+            assert not advantages[row, length:, agent].any()
 
 
-def test_a_value_after_a_true_end_never_enters_not_even_a_nan() -> None:
+def test_a_value_after_a_true_end_is_ignored_even_if_it_is_nan() -> None:
     reward, running = torch.ones(1, 2, 1), torch.tensor([[True, False]])
     values = torch.tensor([0.25, math.nan, math.nan]).view(1, 3, 1)
-    found = gae(reward, values, running, torch.tensor([[True, False]]), 0.9, 0.9)
-    assert found.flatten().tolist() == [0.75, 0.0]
+    advantages = gae(reward, values, running, torch.tensor([[True, False]]), 0.9, 0.9)
+    assert advantages.flatten().tolist() == [0.75, 0.0]
 
 
 def test_discounted_sums_equal_a_loop() -> None:
     terms = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0))
-    found = discounted_sums(terms, 0.7)
+    sums = discounted_sums(terms, 0.7)
     for row in range(2):
         for t in range(5):
-            wanted = sum(0.7 ** (u - t) * terms[row, u] for u in range(t, 5))
-            assert torch.allclose(found[row, t], wanted, atol=1e-6)
+            expected = sum(0.7 ** (u - t) * terms[row, u] for u in range(t, 5))
+            assert torch.allclose(sums[row, t], expected, atol=1e-6)
 
 
 def test_standardised_values_equal_a_loop_over_the_mask() -> None:
@@ -64,9 +58,9 @@ def test_standardised_values_equal_a_loop_over_the_mask() -> None:
     mask = torch.tensor([[True, True, False], [True, False, False]])
     mean = (1 + 5 + 3) / 3
     deviation = math.sqrt(((1 - mean) ** 2 + (5 - mean) ** 2 + (3 - mean) ** 2) / 3)
-    found = standardised(values, mask)
-    assert found[mask].tolist() == pytest.approx([(x - mean) / deviation for x in (1, 5, 3)], rel=1e-6)
-    assert not found[~mask].any()
+    actual = standardised(values, mask)
+    assert actual[mask].tolist() == pytest.approx([(x - mean) / deviation for x in (1, 5, 3)], rel=1e-6)
+    assert not actual[~mask].any()
 
 
 def test_nothing_to_standardise_gives_zeros() -> None:

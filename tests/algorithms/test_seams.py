@@ -1,4 +1,4 @@
-"""The two seams of the on-policy learner, each proved by a toy that goes through it."""
+"""The two interfaces of the on-policy learner, each tested with a toy implementation."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from algorithms.policy_gradient.advantage_estimator import AdvantageEstimator
 from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.policy_gradient.redistributor import Redistribution, Redistributor
 from algorithms.settings.policy_gradient import PolicyGradientSettings
-from tests.fixtures.toy_team import MatrixGame, collect, mean_return, random_episodes, toy_problem, toy_team
+from tests.fixtures.toy_team import MatrixGame, collect, mean_return, random_episodes, toy_context, toy_team
 
 TEAM = toy_team()
 CLIMBING = [[11.0, -30.0, 0.0], [-30.0, 7.0, 6.0], [0.0, 0.0, 5.0]]
 
 
 class Estimator(AdvantageEstimator):
-    """Notes what it is asked, and gives the reward-to-go."""
+    """Records its calls; its advantage is the reward-to-go."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -47,7 +47,7 @@ class Estimator(AdvantageEstimator):
         self.calls = list(state["calls"])
 
 
-class FitsFirst(Estimator):
+class CriticBeforeActor(Estimator):
     critic_before_actor = True
 
 
@@ -69,10 +69,10 @@ class TrueAdvantage(Estimator):
 
 
 class Splitter(Redistributor):
-    """Splits the episode's return evenly over all that acted; ready after `wanted` episodes."""
+    """Splits the episode's return evenly over all actions; ready after `warm_up` episodes."""
 
-    def __init__(self, wanted: int) -> None:
-        self.wanted = wanted
+    def __init__(self, warm_up: int) -> None:
+        self.warm_up = warm_up
         self.seen = 0
         self.fits = 0
 
@@ -80,7 +80,7 @@ class Splitter(Redistributor):
         self.seen += len(episodes.length)
 
     def ready(self) -> bool:
-        return self.seen >= self.wanted
+        return self.seen >= self.warm_up
 
     def redistribute(self, episodes: Episodes) -> Redistribution:
         assert not torch.is_grad_enabled()
@@ -101,11 +101,11 @@ class Splitter(Redistributor):
 
 def learner(estimator: AdvantageEstimator, redistributor: Redistributor | None = None, **changes: Any) -> PolicyGradient:
     settings = PolicyGradientSettings(hidden_size=8, episodes_per_update=4)
-    return PolicyGradient(settings, toy_problem(TEAM, **changes), estimator, redistributor)
+    return PolicyGradient(settings, toy_context(TEAM, **changes), estimator, redistributor)
 
 
 @pytest.mark.parametrize("regime", ["team", "individual", "episodic"])
-def test_the_estimator_is_paid_by_the_regime(regime: str) -> None:
+def test_the_estimator_gets_the_reward_of_the_regime(regime: str) -> None:
     estimator, episodes = Estimator(), random_episodes(TEAM, 4, 0)
     monitors = learner(estimator, regime=regime).update(episodes)
     assert torch.equal(estimator.rewards[0], episodes.reward(regime))
@@ -114,20 +114,20 @@ def test_the_estimator_is_paid_by_the_regime(regime: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "order"), [(Estimator, ["estimate", "fit"]), (FitsFirst, ["fit", "estimate"])], ids=["after", "before"]
+    ("kind", "order"), [(Estimator, ["estimate", "fit"]), (CriticBeforeActor, ["fit", "estimate"])], ids=["after", "before"]
 )
-def test_an_estimator_says_whether_it_learns_before_or_after_it_judges(kind: type[Estimator], order: list[str]) -> None:
+def test_an_estimator_is_fitted_before_or_after_its_estimate_as_it_declares(kind: type[Estimator], order: list[str]) -> None:
     estimator = kind()
     learner(estimator).update(random_episodes(TEAM, 4, 0))
     assert estimator.calls == order
 
 
-def test_the_policy_handed_over_is_the_one_that_acts() -> None:
+def test_the_policy_passed_to_the_estimator_is_the_one_that_acts() -> None:
     game = MatrixGame(CLIMBING)
     estimator = TrueAdvantage(game.payoff)
     for recurrent in (False, True):
         settings = PolicyGradientSettings(hidden_size=8, recurrent=recurrent, last_action=recurrent)
-        algorithm = PolicyGradient(settings, toy_problem(game.team), estimator)
+        algorithm = PolicyGradient(settings, toy_context(game.team), estimator)
         episodes = collect(algorithm, game, 5, "sample", torch.Generator().manual_seed(0))
         policy = algorithm._policy(episodes)
         assert policy is not None
@@ -136,10 +136,10 @@ def test_the_policy_handed_over_is_the_one_that_acts() -> None:
         assert torch.allclose(policy.sum(-1), torch.ones(5, 1, 2))
 
 
-def test_the_true_advantage_teaches_a_game() -> None:
+def test_with_the_true_advantage_a_game_is_learned() -> None:
     game = MatrixGame(CLIMBING)
     settings = PolicyGradientSettings(hidden_size=16, learning_rate=3e-3)
-    algorithm = PolicyGradient(settings, toy_problem(game.team), TrueAdvantage(game.payoff))
+    algorithm = PolicyGradient(settings, toy_context(game.team), TrueAdvantage(game.payoff))
     source = torch.Generator().manual_seed(0)
     for _ in range(60):
         algorithm.update(collect(algorithm, game, 32, "train", source))
@@ -147,10 +147,10 @@ def test_the_true_advantage_teaches_a_game() -> None:
     assert mean_return(algorithm, game) in best_replies
 
 
-def test_its_advantage_of_a_known_policy_is_the_one_computed_by_hand() -> None:
+def test_the_true_advantage_of_a_known_policy_equals_a_hand_computed_one() -> None:
     game = MatrixGame([[1.0, 0.0], [0.0, 3.0]])
     episodes = collect(
-        PolicyGradient(PolicyGradientSettings(), toy_problem(game.team), Estimator()),
+        PolicyGradient(PolicyGradientSettings(), toy_context(game.team), Estimator()),
         game,
         64,
         "sample",
@@ -158,13 +158,13 @@ def test_its_advantage_of_a_known_policy_is_the_one_computed_by_hand() -> None:
     )
     policy = torch.tensor([[0.25, 0.75], [0.5, 0.5]]).expand(64, 1, 2, 2)
     with torch.no_grad():
-        found = TrueAdvantage(game.payoff).estimate(episodes, episodes.reward("team"), policy)
+        advantage_estimator = TrueAdvantage(game.payoff).estimate(episodes, episodes.reward("team"), policy)
     # Agent 0 expects 1/2 of action 0 and 3/2 of action 1; agent 1 expects 1/4 and 9/4. Means: 5/4 and 5/4.
     by_hand = torch.tensor([[-0.75, 0.25], [-1.0, 1.0]])
-    assert torch.equal(found[:, 0], by_hand[torch.arange(2), episodes.action[:, 0]])
+    assert torch.equal(advantage_estimator[:, 0], by_hand[torch.arange(2), episodes.action[:, 0]])
 
 
-def test_a_redistributed_reward_takes_the_place_of_the_regimes() -> None:
+def test_a_redistributed_reward_replaces_the_reward_of_the_regime() -> None:
     estimator, episodes = Estimator(), random_episodes(TEAM, 4, 0)
     algorithm = learner(estimator, Splitter(0), regime="episodic")
     monitors = algorithm.update(episodes)
@@ -179,16 +179,16 @@ def test_a_redistributed_reward_takes_the_place_of_the_regimes() -> None:
 
 
 def test_seconds_of_the_reward_model_are_counted_and_no_part_of_the_state() -> None:
-    plain, paid = learner(Estimator()), learner(Estimator(), Splitter(0))
-    for algorithm in (plain, paid):
+    plain, redistributed = learner(Estimator()), learner(Estimator(), Splitter(0))
+    for algorithm in (plain, redistributed):
         algorithm.update(random_episodes(TEAM, 4, 0))
     assert plain.seconds() == {}
-    assert paid.seconds()["reward model"] > 0
-    assert "seconds" not in str(paid.state_dict().keys())
+    assert redistributed.seconds()["reward model"] > 0
+    assert "seconds" not in str(redistributed.state_dict().keys())
 
 
 def test_no_policy_learns_while_the_redistributor_warms_up() -> None:
-    estimator, splitter = Estimator(), Splitter(wanted=8)
+    estimator, splitter = Estimator(), Splitter(warm_up=8)
     algorithm = learner(estimator, splitter)
     before = algorithm.policy_state()
     assert algorithm.next_collection().phase == "warm-up"
@@ -202,7 +202,7 @@ def test_no_policy_learns_while_the_redistributor_warms_up() -> None:
     assert any(not torch.equal(before[name], tensor) for name, tensor in algorithm.policy_state().items())
 
 
-def test_what_both_own_is_part_of_the_state() -> None:
+def test_the_state_of_estimator_and_redistributor_is_part_of_the_state_dict() -> None:
     first = learner(Estimator(), Splitter(4))
     first.update(random_episodes(TEAM, 4, 0))
     second = learner(Estimator(), Splitter(4))

@@ -1,4 +1,4 @@
-"""The defaults of a version never change, and every setting explains itself."""
+"""The defaults of a version never change, and every setting has a description and a source."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_defaults_are_those_of_the_version(entry: AlgorithmEntry) -> None:
 
 
 @pytest.mark.parametrize("entry", BUILT_IN, ids=IDS)
-def test_every_setting_says_what_it_is_and_where_its_default_comes_from(entry: AlgorithmEntry) -> None:
+def test_every_setting_has_a_description_and_a_source(entry: AlgorithmEntry) -> None:
     for settings in with_nested(entry.settings):
         for name, field in settings.model_fields.items():
             assert field.description, name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import permutations
 
 import pytest
 import torch
@@ -18,6 +17,7 @@ from algorithms.redistribution.models.shapley import (
     exact_coalitions,
     shapley_values,
 )
+from tests.oracles.shapley import banzhaf_by_loop, shapley_by_permutations
 
 EXACT = {"rtol": 0.0, "atol": 1e-9}
 UNBIASED = ("permutation", "owen")
@@ -55,25 +55,6 @@ def quadratic(n: int) -> Tensor:
 
 def largest(n: int) -> Tensor:
     return game(n, lambda members: max((i + 1 for i in members), default=0))
-
-
-def shapley_by_permutations(v: Tensor) -> Tensor:
-    """The mean marginal contribution over all n! orders, spelled out."""
-    n = len(v).bit_length() - 1
-    total = [0.0] * n
-    for order in permutations(range(n)):
-        present = 0
-        for player in order:
-            total[player] += float(v[present | 1 << player] - v[present])
-            present |= 1 << player
-    return torch.tensor(total, dtype=torch.float64) / math.factorial(n)
-
-
-def banzhaf_by_loop(v: Tensor) -> Tensor:
-    n = len(v).bit_length() - 1
-    return torch.stack(
-        [torch.stack([v[c | 1 << i] - v[c] for c in range(1 << n) if not c >> i & 1]).mean() for i in range(n)],
-    )
 
 
 def relabelled(v: Tensor, order: list[int]) -> Tensor:
@@ -117,8 +98,8 @@ def test_interchangeable_players_have_equal_values(seed: int) -> None:
     v = random_game(4, seed)
     v = (v + relabelled(v, [2, 1, 0, 3])) / 2  # players 0 and 2 now have the same part
     for values in (shapley_values, banzhaf_values):
-        found = values(v)
-        assert found[0].item() == pytest.approx(found[2].item(), abs=1e-9)
+        actual = values(v)
+        assert actual[0].item() == pytest.approx(actual[2].item(), abs=1e-9)
 
 
 @axiom
@@ -127,8 +108,8 @@ def test_a_dummy_gets_what_it_adds_exactly_and_in_every_draw(law: str, n: int, a
     rest = random_game(n - 1, seed)
     v = torch.cat([rest, rest + addition])  # the last player adds the same to every coalition
     drawn = estimate(v, draw_coalitions(law, n, 2, generator(seed), tokens=20)).reshape(-1, n)
-    for found in (shapley_values(v)[None], banzhaf_values(v)[None], drawn):
-        assert torch.allclose(found[:, -1], torch.tensor(addition, dtype=torch.float64), rtol=0, atol=1e-6)
+    for actual in (shapley_values(v)[None], banzhaf_values(v)[None], drawn):
+        assert torch.allclose(actual[:, -1], torch.tensor(addition, dtype=torch.float64), rtol=0, atol=1e-6)
 
 
 @axiom
@@ -141,12 +122,12 @@ def test_values_are_linear_in_the_game(n: int, seed: int, a: float, b: float) ->
 
 @axiom
 @given(st.integers(2, 6), seeds)
-def test_in_games_of_pairwise_interactions_shapley_is_banzhaf_is_half_of_each_pair(n: int, seed: int) -> None:
+def test_with_pairwise_interactions_shapley_and_banzhaf_are_half_of_each_pair(n: int, seed: int) -> None:
     pair = torch.randn(n, n, dtype=torch.float64, generator=generator(seed)).triu()  # own worths on the diagonal
     v = game(n, lambda members: sum(pair[i, j] for i in members for j in members))
-    wanted = pair.diagonal() + (pair.triu(1) + pair.triu(1).T).sum(1) / 2
-    assert torch.allclose(shapley_values(v), wanted, **EXACT)
-    assert torch.allclose(banzhaf_values(v), wanted, **EXACT)
+    expected = pair.diagonal() + (pair.triu(1) + pair.triu(1).T).sum(1) / 2
+    assert torch.allclose(shapley_values(v), expected, **EXACT)
+    assert torch.allclose(banzhaf_values(v), expected, **EXACT)
 
 
 # Closed forms
@@ -192,7 +173,7 @@ def test_enumerated_coalitions_are_all_there_are_and_give_the_exact_values(n: in
 
 
 @pytest.mark.parametrize("law", SAMPLED)
-def test_drawn_coalitions_contain_oneself_and_weigh_the_same(law: str) -> None:
+def test_drawn_coalitions_contain_the_agent_and_have_equal_weights(law: str) -> None:
     shared = draw_coalitions(law, 4, 6, generator())
     own = draw_coalitions(law, 4, 6, generator(), tokens=10)
     assert shared.members.shape == (6, 4, 4)
@@ -219,7 +200,7 @@ def test_coin_flips_have_the_sizes_of_their_law(law: str, variance: float) -> No
     assert correlations.abs().max() < 5 / math.sqrt(40_000)
 
 
-def test_everyone_always_is_one_coalition_without_a_draw() -> None:
+def test_the_law_all_is_one_coalition_without_a_draw() -> None:
     random = generator()
     before = random.get_state()
     coalitions = draw_coalitions("all", 3, 7, random, tokens=4)
@@ -269,9 +250,9 @@ def test_fair_coin_flips_estimate_banzhaf_and_are_not_efficient() -> None:
 @pytest.mark.parametrize("make", [unanimity, majority, quadratic, largest])
 def test_the_mean_of_estimates_is_the_value_of_their_law(law: str, make) -> None:
     v = make(5)
-    wanted = shapley_values(v) if law in UNBIASED else banzhaf_values(v)
+    expected = shapley_values(v) if law in UNBIASED else banzhaf_values(v)
     estimates = repeated(law, v, 10)
-    assert ((estimates.mean(0) - wanted).abs() <= 5 * estimates.std(0) / math.sqrt(len(estimates))).all()
+    assert ((estimates.mean(0) - expected).abs() <= 5 * estimates.std(0) / math.sqrt(len(estimates))).all()
 
 
 @pytest.mark.parametrize("law", UNBIASED)
@@ -308,8 +289,8 @@ def test_the_error_of_fair_coin_flips_flattens_at_their_bias(make, bias: float) 
     v = make(5)
     share = banzhaf_values(v)[0].item()  # a marginal is 1 with this chance, else 0
     for draws in (*DRAWS, 1000):
-        wanted = math.sqrt(bias**2 + share * (1 - share) / draws)
-        assert rmse(repeated("banzhaf_masks", v, draws, 1000), shapley_values(v)) == pytest.approx(wanted, rel=0.08)
+        expected = math.sqrt(bias**2 + share * (1 - share) / draws)
+        assert rmse(repeated("banzhaf_masks", v, draws, 1000), shapley_values(v)) == pytest.approx(expected, rel=0.08)
 
 
 @pytest.mark.parametrize("law", UNBIASED)
@@ -326,7 +307,7 @@ def test_large_errors_are_as_rare_as_hoeffding_says(law: str) -> None:
 # Errors
 
 
-def test_games_and_coalitions_that_make_no_sense_are_refused() -> None:
+def test_invalid_games_and_coalitions_are_refused() -> None:
     with pytest.raises(ValueError, match="2\\^N worths"):
         shapley_values(torch.zeros(6))
     with pytest.raises(ValueError, match="2\\^N worths"):

@@ -15,15 +15,21 @@ from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.redistribution.stas import STAS
 from algorithms.registry import algorithms
 from algorithms.settings.redistribution import STASSettings
-from tests.fixtures.reward_models import changed, generator, made_up, reordered, scores_of
-from tests.fixtures.toy_team import random_episodes, toy_problem, toy_team
+from tests.fixtures.reward_models import (
+    changed,
+    generator,
+    made_up,
+    remove_agent_embeddings,
+    reordered,
+    scores_of,
+    share_query_maps,
+)
+from tests.fixtures.toy_team import random_episodes, toy_context, toy_team
 
 TEAM = toy_team(n_agents=3, observation_size=4, action_size=3, horizon=6)
 SMALL = {"width": 16, "heads": 2, "depth": 2, "coalitions": 2}
 KINDS = {"stas": 1, "stas-ml": 2}
 """Attentions over the agents at a depth of 2."""
-EVERYONE = {"shapley": "all", "agent_embedding": "none"}
-"""Nothing is drawn."""
 
 
 def model(kind: str = "stas", team: TeamShape = TEAM, seed: int = 0, **settings: Any) -> STAS:
@@ -52,7 +58,7 @@ def test_the_published_sizes_have_the_released_number_of_parameters(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("options", [{}, {"shapley": "exact", "query_maps": "shared", "agent_embedding": "fixed"}])
+@pytest.mark.parametrize("options", [{}, {"shapley": "exact"}])
 def test_every_parameter_learns(kind: str, options: dict[str, Any]) -> None:
     """But the biases of keys, which a softmax cannot see; they share a vector with those of the values."""
     of = model(kind, **options)
@@ -66,15 +72,22 @@ def test_every_parameter_learns(kind: str, options: dict[str, Any]) -> None:
         assert parameter.grad.abs().max() > 0, name
 
 
+def deterministic(kind: str, **settings: Any) -> STAS:
+    """A model that draws nothing but dropout: every coalition is the whole team, and there are no agent embeddings."""
+    of = model(kind, shapley="all", **settings)
+    remove_agent_embeddings(of)
+    return of
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("loss", ["squared", "huber"])
 def test_the_loss_is_of_the_sum_of_all_scores(kind: str, loss: str) -> None:
     of, trajectories = model(kind, loss=loss), made_up(TEAM)
     target = trajectories.returns * 3
-    found, _ = of.loss(trajectories, target, generator(7))
+    actual, _ = of.loss(trajectories, target, generator(7))
     errors = (scores_of(of, trajectories, training=True).sum((1, 2)) - target).abs()
     by_hand = [e * e if loss == "squared" else (e * e / 2 if e < 1 else e - 0.5) for e in errors.tolist()]
-    assert found.item() == pytest.approx(sum(by_hand) / len(by_hand), rel=1e-5)
+    assert actual.item() == pytest.approx(sum(by_hand) / len(by_hand), rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -83,17 +96,17 @@ def test_one_episode_one_agent_and_one_step_are_no_special_cases(kind: str, batc
     team = toy_team(agents, horizon=horizon)
     trajectories = made_up(team, batch)
     for training in (False, True):
-        found = scores_of(model(kind, team), trajectories, training=training)
-        assert found.shape == (batch, horizon, agents)
-        assert found.isfinite().all()
+        scores = scores_of(model(kind, team), trajectories, training=training)
+        assert scores.shape == (batch, horizon, agents)
+        assert scores.isfinite().all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_who_does_not_act_scores_nothing(kind: str) -> None:
+def test_agents_that_do_not_act_have_score_zero(kind: str) -> None:
     trajectories = made_up(TEAM)
-    found = scores_of(model(kind), trajectories)
-    assert (found[~trajectories.acting] == 0).all()
-    assert (found[trajectories.acting] != 0).all()
+    scores = scores_of(model(kind), trajectories)
+    assert (scores[~trajectories.acting] == 0).all()
+    assert (scores[trajectories.acting] != 0).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -107,7 +120,7 @@ def test_padding_never_matters(kind: str, residual: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_episode_scores_alone_as_it_does_among_longer_ones(kind: str) -> None:
+def test_the_scores_of_an_episode_do_not_depend_on_longer_episodes_in_the_batch(kind: str) -> None:
     of, trajectories = model(kind), made_up(TEAM)
     expected = scores_of(of, trajectories)
     for row in range(len(trajectories)):
@@ -117,7 +130,7 @@ def test_an_episode_scores_alone_as_it_does_among_longer_ones(kind: str) -> None
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("step", [0, 1, 3, 5])
-def test_no_step_sees_its_future_whatever_the_lengths(kind: str, step: int) -> None:
+def test_no_score_depends_on_later_steps_for_any_lengths(kind: str, step: int) -> None:
     """The release tiles the mask of one episode over the tokens of another."""
     of, trajectories = model(kind), made_up(TEAM)
     assert len(set(trajectories.length.tolist())) > 2
@@ -133,44 +146,51 @@ def test_no_step_sees_its_future_whatever_the_lengths(kind: str, step: int) -> N
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_dead_are_seen_by_nobody(kind: str) -> None:
-    of, trajectories = model(kind, **EVERYONE), made_up(TEAM)
+def test_dead_agents_do_not_affect_the_scores_of_others(kind: str) -> None:
+    of, trajectories = deterministic(kind), made_up(TEAM)
     dead = ~trajectories.acting & trajectories.running[:, :, None]
     assert dead.any()
     assert torch.equal(scores_of(of, changed(trajectories, dead)), scores_of(of, trajectories))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_shared_queries_without_an_embedding_follow_the_order_of_the_agents(kind: str) -> None:
+def test_with_shared_queries_and_no_embedding_scores_are_equivariant_to_the_order_of_agents(kind: str) -> None:
     trajectories, order = made_up(TEAM), [2, 0, 1]
 
-    def equivariant(**options: Any) -> bool:
-        of = model(kind, **options)
-        expected = scores_of(of, trajectories)[:, :, order]
-        return torch.allclose(scores_of(of, reordered(trajectories, order)), expected, atol=1e-5)
+    def equivariant(law: str, *, shared_queries: bool, embeddings: bool) -> bool:
+        of = model(kind, shapley=law)
+        if shared_queries:
+            share_query_maps(of)
+        if not embeddings:
+            remove_agent_embeddings(of)
+        expected = scores_of(of, trajectories, training=True)[:, :, order]
+        return torch.allclose(scores_of(of, reordered(trajectories, order), training=True), expected, atol=1e-5)
 
     for law in ("all", "exact"):
-        assert equivariant(shapley=law, query_maps="shared", agent_embedding="none")
-        assert not equivariant(shapley=law, query_maps="per_agent", agent_embedding="none")
-        assert not equivariant(shapley=law, query_maps="shared", agent_embedding="fixed")
+        assert equivariant(law, shared_queries=True, embeddings=False)
+        assert not equivariant(law, shared_queries=False, embeddings=False)
+        assert not equivariant(law, shared_queries=True, embeddings=True)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_permuted_embedding_favours_no_place_at_reward_time(kind: str) -> None:
+def test_a_permuted_embedding_favours_no_agent_index_at_reward_time(kind: str) -> None:
     """All rotations are averaged, so a rotated team gets the rotated scores."""
     trajectories = made_up(TEAM)
-    of = model(kind, shapley="all", query_maps="shared")
+    of = model(kind, shapley="all")
+    share_query_maps(of)
     for order in ([1, 2, 0], [2, 0, 1]):
         expected = scores_of(of, trajectories)[:, :, order]
         torch.testing.assert_close(scores_of(of, reordered(trajectories, order)), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_training_deals_the_permuted_rows_out_anew() -> None:
+def test_training_draws_a_new_permutation_of_the_embedding_in_each_pass() -> None:
     of, trajectories = model(shapley="all"), made_up(TEAM)
     orders = {tuple(scores_of(of, trajectories, draw, training=True).flatten().tolist()) for draw in range(40)}
     assert len(orders) == 6, "all the orders of three agents"
-    fixed = model(shapley="all", agent_embedding="fixed")
-    assert torch.equal(scores_of(fixed, trajectories, 1, training=True), scores_of(fixed, trajectories, 2))
+    without = deterministic("stas")
+    first = scores_of(without, trajectories, 1, training=True)
+    assert torch.equal(first, scores_of(without, trajectories, 2, training=True))
+    torch.testing.assert_close(first, scores_of(without, trajectories, 2))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -194,7 +214,8 @@ def test_the_noise_of_the_draws_falls_with_the_square_root_of_their_number() -> 
     trajectories = made_up(TEAM)
 
     def noise(**options: Any) -> float:
-        of = model(agent_embedding="none", **options)
+        of = model(**options)
+        remove_agent_embeddings(of)
         repeated = torch.stack([scores_of(of, trajectories, draw)[trajectories.acting] for draw in range(200)])
         return float(repeated.var(0).mean().sqrt() / repeated.mean(0).std())
 
@@ -214,27 +235,27 @@ def test_heads_have_to_share_the_width_evenly() -> None:
         model(heads=3)
 
 
-def test_both_methods_are_one_at_a_depth_of_one() -> None:
+def test_stas_and_stas_ml_are_equal_at_a_depth_of_one() -> None:
     trajectories = made_up(TEAM)
     first, second = model("stas", depth=1), model("stas-ml", depth=1)
     assert torch.equal(scores_of(first, trajectories), scores_of(second, trajectories))
 
 
 def test_stas_ml_reads_the_agent_attention_of_every_layer() -> None:
-    of, trajectories = model("stas-ml", **EVERYONE), made_up(TEAM)
+    of, trajectories = deterministic("stas-ml"), made_up(TEAM)
     outputs: list[Tensor] = []
     for layer in of.agents:
         layer.register_forward_hook(lambda _, inputs, output: outputs.append(output))
-    found = scores_of(of, trajectories)
+    scores = scores_of(of, trajectories)
     expected = torch.cat(outputs, -1) @ of.head.weight[0] + of.head.bias
     assert len(outputs) == 2
-    torch.testing.assert_close(found, expected * trajectories.acting)
+    torch.testing.assert_close(scores, expected * trajectories.acting)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_dropout_is_drawn_in_training_only_and_from_the_generator_passed_in(kind: str) -> None:
-    of, trajectories = model(kind, dropout=0.5, **EVERYONE), made_up(TEAM)
-    without = model(kind, **EVERYONE)
+    of, trajectories = deterministic(kind, dropout=0.5), made_up(TEAM)
+    without = deterministic(kind)
     assert torch.equal(scores_of(of, trajectories), scores_of(without, trajectories))
     before = torch.get_rng_state()
     first = scores_of(of, trajectories, 1, training=True)
@@ -251,7 +272,7 @@ def test_dropout_is_also_on_the_output_of_the_agent_attention() -> None:
     assert float((read[0] == 0).float().mean()) == pytest.approx(0.25, abs=0.01)
 
 
-def test_the_doubled_residual_is_another_model() -> None:
+def test_the_doubled_residual_changes_the_scores() -> None:
     trajectories = made_up(TEAM)
     assert not torch.equal(scores_of(model(residual="doubled"), trajectories), scores_of(model(), trajectories))
 
@@ -266,13 +287,13 @@ def test_weights_come_from_the_generator_alone() -> None:
 
 
 def learner(kind: str, device: torch.device | None = None, **redistribution: Any) -> PolicyGradient:
-    """IPPO paid by a small model that fits after every batch of episodes."""
+    """IPPO with a small reward model that is fitted after every batch of episodes."""
     schedule = {"warm_up_episodes": 4, "batch_episodes": 4, "fit_interval": 1, "gradient_steps_per_episode": 0.5}
     entry = algorithms()[f"ippo+{kind}"]
     settings = entry.settings(hidden_size=8, redistribution=SMALL | schedule | redistribution)
-    found = entry.build(settings, toy_problem(TEAM, regime="episodic", device=device or torch.device("cpu")))
-    assert isinstance(found, PolicyGradient)
-    return found
+    algorithm = entry.build(settings, toy_context(TEAM, regime="episodic", device=device or torch.device("cpu")))
+    assert isinstance(algorithm, PolicyGradient)
+    return algorithm
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -284,15 +305,15 @@ def test_the_registered_method_is_the_model_of_its_name(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_agents_are_paid_their_scores(kind: str) -> None:
-    algorithm, episodes = learner(kind, return_scaling=False), random_episodes(TEAM, 6, seed=0)
+def test_the_rewards_are_the_scaled_scores(kind: str) -> None:
+    algorithm, episodes = learner(kind), random_episodes(TEAM, 6, seed=0)
     algorithm.update(episodes)
-    found = algorithm.redistributor.redistribute(episodes)
-    assert torch.equal(found.shares, found.reward)
-    assert (found.shares[~episodes.acting] == 0).all()
+    redistribution = algorithm.redistributor.redistribute(episodes)
+    assert torch.equal(redistribution.shares, redistribution.reward)
+    assert (redistribution.shares[~episodes.acting] == 0).all()
     credit = algorithm.credit(episodes)
     assert credit.kind == "reward"
-    assert torch.equal(credit.values, found.shares.detach())
+    assert torch.equal(credit.values, redistribution.shares.detach())
     assert torch.equal(credit.values, algorithm.credit(episodes).values)
 
 

@@ -1,4 +1,4 @@
-"""TAR2 in both versions as networks: shares, masks, causality, order of agents, inverse dynamics, what is paid by."""
+"""Both versions of TAR2 as networks: shares, masks, causality, order of agents, inverse dynamics."""
 
 from __future__ import annotations
 
@@ -10,33 +10,48 @@ import torch
 from torch import Tensor, nn
 
 from algorithms.interface import TeamShape
-from algorithms.redistribution.models.learned import RewardModel
+from algorithms.redistribution.models.inverse_dynamics import action_loss, previous_step, team_state
 from algorithms.redistribution.models.normaliser import normalised_rewards
-from algorithms.redistribution.models.tar2_parts import action_loss, outcome, step_before, team_state, with_outcome
+from algorithms.redistribution.models.outcome import outcome, with_outcome
+from algorithms.redistribution.models.reward_model import RewardModel
 from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.redistribution.tar2 import HEAD_SCALE, TAR2
 from algorithms.redistribution.tar2_raw import TAR2Raw
 from algorithms.settings.redistribution import TAR2RawSettings, TAR2Settings
-from tests.fixtures.reward_models import changed, generator, made_up, reordered, scores_of
+from tests.fixtures.reward_models import (
+    changed,
+    generator,
+    made_up,
+    remove_agent_embeddings,
+    reordered,
+    scores_of,
+    share_query_maps,
+)
 from tests.fixtures.toy_team import toy_team
 
 TEAM = toy_team(n_agents=3, observation_size=4, action_size=3, horizon=6)
 SMALL = {"width": 16, "heads": 2, "depth": 2}
-EVERYONE = {"shapley": "all", "agent_embedding": "none", "query_maps": "shared"}
-"""Nothing is drawn, and nothing tells agents apart."""
 VERSIONS = ["later", "first"]
 SCALE = torch.tensor(2.5)
 
 
 def tar2(team: TeamShape = TEAM, seed: int = 0, **settings: Any) -> TAR2:
     """With a head of full size: as published, scores start at some 1e-5, where no tolerance would mean anything."""
-    found = TAR2(TAR2Settings(**(SMALL | {"coalitions": 2} | settings)), team, generator(seed))
+    reward_model = TAR2(TAR2Settings(**(SMALL | {"coalitions": 2} | settings)), team, generator(seed))
     with torch.no_grad():
         for layer in (0, 1, 2):
-            for network in (found.network, found.untrained):
+            for network in (reward_model.network, reward_model.untrained):
                 if network is not None:
                     network.head.layers[layer].weight /= HEAD_SCALE
-    return found
+    return reward_model
+
+
+def anonymous(**settings: Any) -> TAR2:
+    """A network that draws nothing and treats all agents alike: full coalitions, shared queries, no agent embeddings."""
+    of = tar2(shapley="all", **settings)
+    share_query_maps(of)
+    remove_agent_embeddings(of)
+    return of
 
 
 def raw(team: TeamShape = TEAM, seed: int = 0, **settings: Any) -> TAR2Raw:
@@ -65,10 +80,10 @@ def from_step(step: int) -> Tensor:
 def test_the_shares_sum_to_the_return_whatever_the_network(settings: dict[str, Any]) -> None:
     trajectories = made_up(TEAM, 40)
     for seed in range(3):
-        found = shares_of(tar2(seed=seed, **settings), trajectories)
-        assert torch.allclose(found.sum((1, 2)), trajectories.returns, atol=1e-5)
-        assert (found * trajectories.returns[:, None, None] >= 0).all()
-        assert not found[~trajectories.acting].any()
+        shares = shares_of(tar2(seed=seed, **settings), trajectories)
+        assert torch.allclose(shares.sum((1, 2)), trajectories.returns, atol=1e-5)
+        assert (shares * trajectories.returns[:, None, None] >= 0).all()
+        assert not shares[~trajectories.acting].any()
 
 
 def test_the_settings_choose_the_normaliser() -> None:
@@ -76,13 +91,13 @@ def test_the_settings_choose_the_normaliser() -> None:
     for kind in ("fixed", "coded", "softmax"):
         for learned in ("both", "time", "agents", "neither"):
             of = tar2(normaliser=kind, shares=learned)
-            wanted = normalised_rewards(scores_of(of, trajectories), trajectories.acting, trajectories.returns, kind, learned)
-            assert torch.equal(shares_of(of, trajectories), wanted)
+            expected = normalised_rewards(scores_of(of, trajectories), trajectories.acting, trajectories.returns, kind, learned)
+            assert torch.equal(shares_of(of, trajectories), expected)
     of = tar2(normaliser="none")
     assert torch.equal(shares_of(of, trajectories), scores_of(of, trajectories) * SCALE)
 
 
-def test_the_first_version_pays_its_scores_with_the_sign_of_the_return() -> None:
+def test_the_rewards_of_the_first_version_are_scores_with_the_sign_of_the_return() -> None:
     trajectories, of = made_up(TEAM, 40), raw()
     scores = scores_of(of, trajectories)
     assert torch.equal(shares_of(of, trajectories), scores * SCALE)
@@ -93,7 +108,7 @@ def test_the_first_version_pays_its_scores_with_the_sign_of_the_return() -> None
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_who_does_not_act_gets_nothing_and_is_seen_by_nobody(version: str) -> None:
+def test_agents_that_do_not_act_get_no_reward_and_do_not_affect_others(version: str) -> None:
     trajectories, of = made_up(TEAM), model(version)
     absent = ~trajectories.acting
     assert (absent & trajectories.running[:, :, None]).any()
@@ -112,7 +127,7 @@ def test_without_the_outcome_a_score_depends_on_no_later_step(version: str) -> N
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_with_the_outcome_every_score_is_hindsight(version: str) -> None:
+def test_with_the_outcome_every_score_depends_on_later_steps(version: str) -> None:
     trajectories, of = made_up(TEAM), model(version)
     later = changed(trajectories, from_step(3))
     assert (early(of, later, 3) - early(of, trajectories, 3)).abs().max() > 1e-6
@@ -133,29 +148,32 @@ ORDER = [2, 0, 1]
 
 
 @pytest.mark.parametrize("settings", [{}, {"outcome": False}])
-def test_with_shared_maps_and_no_identities_reordered_agents_get_reordered_scores(settings: dict[str, Any]) -> None:
-    of, trajectories = tar2(**EVERYONE, **settings), made_up(TEAM)
-    found = scores_of(of, reordered(trajectories, ORDER))
-    assert torch.allclose(found, scores_of(of, trajectories)[:, :, ORDER], atol=1e-5)
+def test_with_shared_queries_and_no_embedding_scores_are_equivariant_to_the_order_of_agents(settings: dict[str, Any]) -> None:
+    of, trajectories = anonymous(**settings), made_up(TEAM)
+    scores = scores_of(of, reordered(trajectories, ORDER))
+    assert torch.allclose(scores, scores_of(of, trajectories)[:, :, ORDER], atol=1e-5)
 
 
-def test_identities_that_are_reordered_with_the_agents_change_nothing() -> None:
-    of, trajectories = tar2(**(EVERYONE | {"agent_embedding": "fixed"})), made_up(TEAM)
+def test_embeddings_reordered_with_the_agents_give_reordered_scores() -> None:
+    """Two agents change places: a rotation of the table would be averaged out at reward time."""
+    of, trajectories, order = tar2(shapley="all"), made_up(TEAM), [1, 0, 2]
+    share_query_maps(of)
     with torch.no_grad():
         for layer in of.network.agents:
             layer.agent.weight *= 100
-    expected, unmoved = scores_of(of, trajectories)[:, :, ORDER], scores_of(of, reordered(trajectories, ORDER))
+    expected, unmoved = scores_of(of, trajectories)[:, :, order], scores_of(of, reordered(trajectories, order))
     assert (unmoved - expected).abs().max() > 1e-6
     with torch.no_grad():
         for layer in of.network.agents:
-            layer.agent.weight.copy_(layer.agent.weight[ORDER].clone())
-    assert torch.allclose(scores_of(of, reordered(trajectories, ORDER)), expected, atol=1e-5)
+            layer.agent.weight.copy_(layer.agent.weight[order].clone())
+    assert torch.allclose(scores_of(of, reordered(trajectories, order)), expected, atol=1e-5)
 
 
-def test_query_maps_of_their_own_tell_agents_apart() -> None:
-    of, trajectories = tar2(**(EVERYONE | {"query_maps": "per_agent"})), made_up(TEAM)
-    found, expected = scores_of(of, reordered(trajectories, ORDER)), scores_of(of, trajectories)[:, :, ORDER]
-    assert not torch.allclose(found, expected, atol=1e-5)
+def test_separate_query_maps_distinguish_the_agents() -> None:
+    of, trajectories = tar2(shapley="all"), made_up(TEAM)
+    remove_agent_embeddings(of)
+    scores, expected = scores_of(of, reordered(trajectories, ORDER)), scores_of(of, trajectories)[:, :, ORDER]
+    assert not torch.allclose(scores, expected, atol=1e-5)
 
 
 def test_equal_draws_give_equal_rewards_and_others_do_not() -> None:
@@ -169,9 +187,9 @@ def test_equal_draws_give_equal_rewards_and_others_do_not() -> None:
 def test_one_episode_one_agent_and_one_step_are_no_special_cases(version: str, batch: int, agents: int, horizon: int) -> None:
     team = toy_team(agents, horizon=horizon)
     trajectories, of = made_up(team, batch), model(version, team)
-    found = shares_of(of, trajectories)
-    assert found.shape == trajectories.acting.shape
-    assert found.isfinite().all()
+    shares = shares_of(of, trajectories)
+    assert shares.shape == trajectories.acting.shape
+    assert shares.isfinite().all()
     loss, _ = of.loss(trajectories, trajectories.returns, generator())
     loss.backward()
     assert loss.isfinite()
@@ -195,8 +213,8 @@ def test_the_loss_is_the_regression_and_the_weighted_inverse_dynamics(version: s
     loss, monitors = of.loss(trajectories, trajectories.returns, generator(7))
     errors = scores_of(of, trajectories, training=True).sum((1, 2)) - trajectories.returns
     assert float(monitors["reward_model_loss"]) == pytest.approx(float(errors.square().mean()), rel=1e-5)
-    wanted = monitors["reward_model_loss"] + 0.3 * monitors["inverse_dynamics_loss"]
-    assert loss.item() == pytest.approx(float(wanted), rel=1e-5)
+    expected = monitors["reward_model_loss"] + 0.3 * monitors["inverse_dynamics_loss"]
+    assert loss.item() == pytest.approx(float(expected), rel=1e-5)
     without = model(version, inverse_dynamics=0)
     assert without.loss(trajectories, trajectories.returns, generator(7))[1].keys() == {"reward_model_loss"}
     assert not [name for name, _ in without.named_parameters() if "inverse" in name]
@@ -272,7 +290,7 @@ def test_the_pieces_of_inverse_dynamics_by_hand() -> None:
     acting = trajectories.acting
     source = generator(2)
     states, logits = torch.randn(5, 6, 3, 4, generator=source), torch.randn(5, 6, 3, 3, generator=source)
-    means, ends, before = team_state(states, acting), outcome(states, acting), step_before(states)
+    means, ends, before = team_state(states, acting), outcome(states, acting), previous_step(states)
     losses = []
     for row in range(5):
         last = []
@@ -295,7 +313,7 @@ def test_the_pieces_of_inverse_dynamics_by_hand() -> None:
 
 def test_no_gradient_flows_through_the_outcome_of_the_later_version() -> None:
     """The first step's scores of an agent then hear nothing of the tokens of the last."""
-    of, trajectories = tar2(**EVERYONE), made_up(TEAM)
+    of, trajectories = anonymous(), made_up(TEAM)
     network = of.network
     tokens = network.tokens(trajectories).detach().requires_grad_()
     features = network.features(tokens, trajectories.acting, generator(), training=True)
@@ -317,8 +335,8 @@ def test_scores_start_small_and_weights_as_published() -> None:
         "head": (network.head.layers[0].weight, math.sqrt(2 / 384) * math.sqrt(2 / 3) * 0.05),
         "inverse dynamics": (of.inverse_dynamics.layers[0].weight, math.sqrt(2 / 320) * math.sqrt(2 / 3)),
     }
-    for name, (weight, wanted) in deviations.items():
-        assert weight.std().item() == pytest.approx(wanted, rel=0.15), name
+    for name, (weight, expected) in deviations.items():
+        assert weight.std().item() == pytest.approx(expected, rel=0.15), name
     assert not [name for name, layer in of.named_modules() if isinstance(layer, nn.Linear) and layer.bias.any()]
     assert scores_of(of, made_up(TEAM)).abs().max() < 0.01
 

@@ -1,4 +1,4 @@
-"""What TAR2's scores learn, and what is put in their place: attention received, noise, an untrained network, the opposite."""
+"""What the scores of TAR2 learn, and their replacements: attention received, noise, an untrained network, inverted scores."""
 
 from __future__ import annotations
 
@@ -50,36 +50,36 @@ def test_every_replacement_is_tried_here() -> None:
 @pytest.mark.parametrize("kind", ["learned", *REPLACEMENTS])
 def test_the_shares_sum_to_the_return_whatever_is_put_in_place_of_the_scores(kind: str) -> None:
     trajectories, of = made_up(TEAM), trained(tar2(scores=kind))
-    found = shares_of(of)
-    assert torch.allclose(found.sum((1, 2)), trajectories.returns, atol=1e-5)
-    assert not found[~trajectories.acting].any()
-    assert torch.equal(found, shares_of(of))
+    shares = shares_of(of)
+    assert torch.allclose(shares.sum((1, 2)), trajectories.returns, atol=1e-5)
+    assert not shares[~trajectories.acting].any()
+    assert torch.equal(shares, shares_of(of))
     assert all(parameter.grad is not None for parameter in of.network.parameters())  # it is trained as ever
 
 
-def test_noise_does_not_look_at_the_episodes() -> None:
+def test_random_scores_do_not_depend_on_the_episodes() -> None:
     of, trajectories = tar2(scores="random"), made_up(TEAM)
-    found = scores_of(of, trajectories)
-    assert torch.equal(scores_of(of, changed(trajectories, trajectories.acting)), found)
-    assert torch.equal(scores_of(trained(tar2(seed=5, scores="random")), trajectories), found)
-    assert not torch.equal(scores_of(of, trajectories, draw=8), found)
-    assert found[trajectories.acting].std() == pytest.approx(1.0, abs=0.2)
+    actual = scores_of(of, trajectories)
+    assert torch.equal(scores_of(of, changed(trajectories, trajectories.acting)), actual)
+    assert torch.equal(scores_of(trained(tar2(seed=5, scores="random")), trajectories), actual)
+    assert not torch.equal(scores_of(of, trajectories, draw=8), actual)
+    assert actual[trajectories.acting].std() == pytest.approx(1.0, abs=0.2)
 
 
 def test_the_untrained_network_stays_untrained() -> None:
     trajectories, of = made_up(TEAM), tar2(scores="stale")
-    wanted = scores_of(of, trajectories)
+    expected = scores_of(of, trajectories)
     # Not bit for bit: PyTorch chooses another product where weights need no gradient.
-    assert torch.allclose(scores_of(tar2(), trajectories), wanted, rtol=1e-4, atol=1e-8)
+    assert torch.allclose(scores_of(tar2(), trajectories), expected, rtol=1e-4, atol=1e-8)
     trained(of)
-    assert torch.equal(scores_of(of, trajectories), wanted)
-    assert not torch.allclose(scores_of(trained(tar2()), trajectories), wanted, rtol=1e-2, atol=1e-8)
+    assert torch.equal(scores_of(of, trajectories), expected)
+    assert not torch.allclose(scores_of(trained(tar2()), trajectories), expected, rtol=1e-2, atol=1e-8)
     resumed = tar2(seed=9, scores="stale")
     resumed.load_state_dict(of.state_dict())
-    assert torch.equal(scores_of(resumed, trajectories), wanted)
+    assert torch.equal(scores_of(resumed, trajectories), expected)
 
 
-def test_the_opposite_is_minus_the_scores() -> None:
+def test_inverted_scores_are_minus_the_scores() -> None:
     assert torch.equal(scores_of(tar2(scores="inverted"), made_up(TEAM)), -scores_of(tar2(), made_up(TEAM)))
 
 
@@ -100,22 +100,22 @@ def test_the_weights_of_attention_over_time_are_those_it_uses(wide: bool) -> Non
         values = layer.queries_keys_values(x).view(3, 5, 2, 3, 2, -1)[:, :, :, 2]
         attended = layer.attention_output(torch.einsum("rghqk,rkghd->rqghd", weights, values).flatten(3))
         hidden = layer.attention_norm(x + attended)
-        wanted = layer.output_norm(hidden + layer.outer(torch.nn.functional.gelu(layer.inner(hidden))))
-        assert torch.allclose(layer(x, mask), wanted, atol=1e-5)
+        expected = layer.output_norm(hidden + layer.outer(torch.nn.functional.gelu(layer.inner(hidden))))
+        assert torch.allclose(layer(x, mask), expected, atol=1e-5)
     assert torch.allclose(weights.sum(-1), torch.ones(3, 2, 2, 5))
     assert not weights[..., ~mask[0, 0]].any()
 
 
 def test_the_weights_of_attention_over_agents_are_those_it_uses() -> None:
-    layer = CoalitionAttention(8, 2, 3, "per_agent", generator())
+    layer = CoalitionAttention(8, 2, 3, generator())
     source = generator(1)
     z, alive = torch.randn(20, 3, 8, generator=source), torch.rand(20, 3, generator=source) < 0.7
     coalitions = draw_coalitions("banzhaf_masks", 3, 4, source)
     with torch.no_grad():
         weights = layer.weights(z, coalitions, alive)
         values = layer.keys_values(z).view(20, 3, 2, 2, 4)[:, :, 1]
-        wanted = layer.output(torch.einsum("mhij,mjhd->mihd", weights, values).flatten(2))
-        assert torch.allclose(layer(z, coalitions, alive), wanted, atol=1e-5)
+        expected = layer.output(torch.einsum("mhij,mjhd->mihd", weights, values).flatten(2))
+        assert torch.allclose(layer(z, coalitions, alive), expected, atol=1e-5)
     dead_others = ~alive[:, None, None, :] & ~torch.eye(3, dtype=torch.bool)
     assert not weights[dead_others.expand_as(weights)].any()
 
@@ -142,13 +142,13 @@ def test_attention_received_is_that_of_a_plain_loop() -> None:
     assert torch.allclose(weights.sum(-1), steps / steps.sum(1, keepdim=True), atol=1e-6)
 
 
-def test_attention_received_draws_what_the_scores_draw() -> None:
+def test_attention_received_uses_the_coalitions_of_the_scores() -> None:
     of, trajectories = tar2(), made_up(TEAM)
-    one, other = generator(3), generator(3)
+    first, second = generator(3), generator(3)
     with torch.no_grad():
-        of.network.attention_weights(trajectories, one)
-        of.network(trajectories, other, training=False)
-    assert torch.equal(one.get_state(), other.get_state())
+        of.network.attention_weights(trajectories, first)
+        of.network(trajectories, second, training=False)
+    assert torch.equal(first.get_state(), second.get_state())
 
 
 def test_attention_that_makes_no_difference_gives_the_agents_equal_parts() -> None:
@@ -159,23 +159,23 @@ def test_attention_that_makes_no_difference_gives_the_agents_equal_parts() -> No
         for layer in of.network.agents:
             layer.attention.keys_values.weight.zero_()
     trajectories = made_up(TEAM)
-    found, acting = scores_of(of, trajectories), trajectories.acting
-    parts = found.sum(-1, keepdim=True) / acting.sum(-1, keepdim=True).clamp(min=1)
-    assert torch.allclose(found, parts * acting, atol=1e-6)
+    actual, acting = scores_of(of, trajectories), trajectories.acting
+    parts = actual.sum(-1, keepdim=True) / acting.sum(-1, keepdim=True).clamp(min=1)
+    assert torch.allclose(actual, parts * acting, atol=1e-6)
     whole = [row for row in range(12) if acting[row].all()]
     assert whole
     # A step q looks at q + 1 steps alike; step t is looked at by the steps from t on.
     received = torch.tensor([sum(1 / (q + 1) for q in range(t, 6)) / (6 - t) for t in range(6)])
-    assert torch.allclose(found[whole].sum(-1), (received / received.sum()).expand(len(whole), -1), atol=1e-6)
+    assert torch.allclose(actual[whole].sum(-1), (received / received.sum()).expand(len(whole), -1), atol=1e-6)
 
 
 @pytest.mark.parametrize("outcome", [True, False])
-def test_it_learns_returns_and_the_credit_they_came_from(outcome: bool) -> None:
+def test_it_learns_returns_and_the_underlying_credit(outcome: bool) -> None:
     settings = TAR2Settings(width=16, heads=2, depth=1, outcome=outcome)
     model = TAR2(settings, KnownCredit.team, generator())
-    found = fitted(model, 600, 3e-3)
-    assert found.return_r2 >= 0.95
-    assert found.credit_correlation >= 0.8
+    fit = fitted(model, 600, 3e-3)
+    assert fit.return_r2 >= 0.95
+    assert fit.credit_correlation >= 0.8
     trajectories = KnownCredit(12, seed=2).trajectories
     later = changed(trajectories, (torch.arange(6) >= 3)[None, :, None].expand(12, -1, 2))
     shift = (scores_of(model, later) - scores_of(model, trajectories))[:, :3].abs().max()
@@ -184,6 +184,6 @@ def test_it_learns_returns_and_the_credit_they_came_from(outcome: bool) -> None:
 
 def test_the_first_version_learns_returns_but_no_credit_against_their_sign() -> None:
     settings = TAR2RawSettings(width=16, heads=2, depth=1)
-    found = fitted(TAR2Raw(settings, KnownCredit.team, generator()), 300, 5e-3)
-    assert found.return_r2 > 0.75
-    assert 0.2 < found.credit_correlation < 0.8
+    fit = fitted(TAR2Raw(settings, KnownCredit.team, generator()), 300, 5e-3)
+    assert fit.return_r2 > 0.75
+    assert 0.2 < fit.credit_correlation < 0.8

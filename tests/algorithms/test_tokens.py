@@ -1,4 +1,4 @@
-"""Tokens of reward models: what they show, what they must not show."""
+"""The tokens of reward models: what they contain and what they must not contain."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ def embedding(seed: int = 0, **options: Any) -> TokenEmbedding:
 
 @pytest.fixture(scope="module")
 def trajectories() -> Trajectories:
-    found = Trajectories.of(random_episodes(TEAM, 12, seed=3))
-    assert len(set(found.length.tolist())) > 2
-    assert not torch.equal(found.acting, found.running[:, :, None].expand_as(found.acting)), "nobody died"
-    return found
+    sampled = Trajectories.of(random_episodes(TEAM, 12, seed=3))
+    assert len(set(sampled.length.tolist())) > 2
+    assert not torch.equal(sampled.acting, sampled.running[:, :, None].expand_as(sampled.acting)), "no agent died"
+    return sampled
 
 
 def test_a_token_is_the_sum_of_observation_action_position_and_agent(trajectories: Trajectories) -> None:
     tokens = embedding(agent_embedding=True)
-    found = tokens(trajectories)
-    assert found.shape == (12, 6, 3, WIDTH)
+    actual = tokens(trajectories)
+    assert actual.shape == (12, 6, 3, WIDTH)
     weights, biases = tokens.observation.weight, tokens.observation.bias
     for episode, agent, step in [(0, 0, 0), (0, 2, 5), (7, 1, 0), (3, 2, 1)]:
         acts = bool(trajectories.acting[episode, step, agent])
         action = int(trajectories.action[episode, step, agent]) if acts else 5
         expected = weights @ trajectories.observation[episode, step, agent] + biases
         expected = expected + tokens.action.weight[action] + tokens.position.weight[step] + tokens.agent.weight[agent]
-        torch.testing.assert_close(found[episode, step, agent], expected)
+        torch.testing.assert_close(actual[episode, step, agent], expected)
 
 
-def test_who_does_not_act_has_an_action_row_of_its_own(trajectories: Trajectories) -> None:
+def test_agents_that_do_not_act_have_their_own_row_of_the_action_table(trajectories: Trajectories) -> None:
     tokens = embedding()
     assert tokens.action.num_embeddings == 6
     idle = ~trajectories.acting
@@ -58,14 +58,6 @@ def test_states_are_the_tokens_without_the_actions(trajectories: Trajectories) -
     other = replace(trajectories, action=(trajectories.action + 1) % 5)
     assert torch.equal(tokens.states(other), tokens.states(trajectories))
     assert not torch.equal(tokens(other), tokens(trajectories))
-
-
-def test_next_observations_show_what_followed_and_no_action(trajectories: Trajectories) -> None:
-    tokens = embedding(inputs="next_observation")
-    expected = tokens.observation(trajectories.observation[:, 1:]) + tokens.position.weight[:, None]
-    torch.testing.assert_close(tokens(trajectories), expected)
-    assert tokens.action is None
-    assert torch.equal(tokens(replace(trajectories, action=trajectories.action + 1)), tokens(trajectories))
 
 
 def test_shorter_batches_take_the_first_positions(trajectories: Trajectories) -> None:
@@ -85,13 +77,8 @@ def test_episodes_beyond_the_horizon_are_refused(trajectories: Trajectories) -> 
         embedding()(trajectories.padded(7))
 
 
-def test_unknown_inputs_are_refused() -> None:
-    with pytest.raises(ValueError, match="observation_action or next_observation"):
-        embedding(inputs="state")
-
-
 @pytest.mark.parametrize("scale", [1.0, 0.01])
-def test_tables_are_normal_with_the_scale_asked_for_and_the_map_uniform(scale: float) -> None:
+def test_tables_are_normal_with_the_given_scale_and_the_linear_map_is_uniform(scale: float) -> None:
     team = toy_team(n_agents=40, observation_size=16, action_size=39, horizon=40)
     tokens = TokenEmbedding(team, 64, torch.Generator().manual_seed(0), agent_embedding=True, table_scale=scale)
     for table in (tokens.action, tokens.position, tokens.agent):

@@ -11,7 +11,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from algorithms.redistribution.models.learned import LearnedRedistributor
+from algorithms.redistribution.models.reward_model import LearnedRedistributor
 from benchmark.experiments.run_spec import ImpossibleRun
 from benchmark.papers.runner import run_study
 from benchmark.papers.stas.credit_fits import (

@@ -1,11 +1,11 @@
-"""The advantage estimator of `ippo+dg` and `mappo+dg`: generalised advantage estimates, shared along a dependence graph.
+"""The advantage estimator of `ippo+dg` and `mappo+dg`: generalised advantage estimates, combined along a dependence graph.
 
-Values and their targets know nothing of the graph: every agent's critic regresses to its own return (gae.py); the graph
-says only whose advantages an actor is credited with (graph.py).
+Values and their targets do not depend on the graph: every agent's critic regresses to the agent's own return (gae.py). The
+graph determines which agents' advantages an actor is credited with (graph.py).
 
-`cross_critic`: with an exact value of the full state, TD errors after a step have mean zero given that step, so that what
-the graph moves to a later step carries no signal; with a value of agent i's own observation the effect of j shows when it
-reaches i. "local" judges what j does to others by such values, and what it does for itself by its own critic.
+`cross_critic`: with an exact value of the full state, TD errors after a step have mean zero given that step, so the terms that
+the graph adds from later steps carry no signal; with a value of agent i's own observation, the effect of agent j appears in i's
+TD errors when it reaches i. With "local", the terms of other agents use such values, and the agent's own term its own critic.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ import torch
 from torch import Tensor
 
 from algorithms.advantages.dependence_graph.graph import multi_agent_advantage, with_self_loops
-from algorithms.advantages.dependence_graph.sources import ConstantGraph, CorruptedGraph, GraphSource, Inferred, PrivilegedGraph
+from algorithms.advantages.dependence_graph.sources import (
+    RANDOM_EDGE_PROBABILITY,
+    ConstantGraph,
+    CorruptedGraph,
+    GraphSource,
+    Inferred,
+    PrivilegedGraph,
+)
 from algorithms.advantages.dependence_graph.world_model import WorldModel
 from algorithms.advantages.gae import GAE, IdentityCritic, LocalCritic
 from algorithms.interface import Episodes, Influence, LearnerContext
@@ -33,54 +40,54 @@ from algorithms.settings.dependence_graph import (
 )
 
 
-def build(settings: GuidedPPOSettings, problem: LearnerContext) -> PolicyGradient:
-    """IPPO or MAPPO guided by a dependence graph. Raises ValueError unless every agent is paid its own reward."""
-    return PolicyGradient(settings, problem, DependenceGraphAdvantage(settings, problem))
+def build(settings: GuidedPPOSettings, context: LearnerContext) -> PolicyGradient:
+    """IPPO or MAPPO with a dependence graph. Raises ValueError unless the reward regime is "individual"."""
+    return PolicyGradient(settings, context, DependenceGraphAdvantage(settings, context))
 
 
 class DependenceGraphAdvantage(AdvantageEstimator):
-    """Every agent's advantage from its own critic, summed over those whom its action can have reached."""
+    """The multi-agent advantage: every agent's own advantage, summed over the agents that an action can have reached."""
 
-    def __init__(self, settings: GuidedPPOSettings, problem: LearnerContext) -> None:
-        if problem.regime != "individual":
-            raise ValueError(f"a dependence graph shares out individual rewards; the regime is '{problem.regime}'")
+    def __init__(self, settings: GuidedPPOSettings, context: LearnerContext) -> None:
+        if context.regime != "individual":
+            raise ValueError(f"a dependence graph shares out individual rewards; the regime is '{context.regime}'")
         self._settings = settings
         own, self.cross = None, None
         if isinstance(settings, GuidedMAPPOSettings):
             if settings.central_critic == "identity":
                 own = IdentityCritic
             if settings.cross_critic == "local":
-                self.cross = GAE(settings, problem, LocalCritic, "cross critic")
-        self.own = GAE(settings, problem, own)
-        self.source = graph_source(settings.dependence, problem)
-        self._judged: tuple[Episodes, dict[str, Tensor]] | None = None
+                self.cross = GAE(settings, context, LocalCritic, "cross critic")
+        self.own = GAE(settings, context, own)
+        self.source = graph_source(settings.dependence, context)
+        self._estimated: tuple[Episodes, dict[str, Tensor]] | None = None
 
     @torch.no_grad()
     def graph(self, episodes: Episodes) -> tuple[Tensor, dict[str, Tensor]]:
-        """The graph [B, T, N, N] bool as credit is shared by it, self loops included, and monitors of it.
+        """The graph [B, T, N, N] bool that the advantage uses, self loops included, and its monitors.
 
-        `graph_density`: the share of pairs of different agents, the first of which acted, that have an edge.
+        `graph_density`: the fraction of pairs of different agents, the first of which acted, that have an edge.
         """
-        found = self._inferred(episodes)
-        graph = found.graph
+        inferred = self._inferred(episodes)
+        graph = inferred.graph
         acting, agents = episodes.acting, graph.shape[-1]
         others = (graph.sum(-1) - 1)[acting].sum()
         pairs = (acting.sum() * (agents - 1)).clamp(min=1)
-        return graph, {"graph_density": others / pairs, **found.monitors}
+        return graph, {"graph_density": others / pairs, **inferred.monitors}
 
     def influence(self, episodes: Episodes) -> Influence:
-        """The graph as credit is shared by it; of a learned one also its score, read in the same direction."""
-        found = self._inferred(episodes)
-        return Influence(found.graph, found.score)
+        """The graph that the advantage uses and, for a learned graph, its score with the same orientation."""
+        inferred = self._inferred(episodes)
+        return Influence(inferred.graph, inferred.score)
 
     @torch.no_grad()
     def _inferred(self, episodes: Episodes) -> Inferred:
-        """What the source finds, in the direction in which credit is shared by it, self loops included."""
-        found = self.source.infer(episodes)
-        graph, score = found.graph, found.score
+        """The source's graph and score, transposed if the setting says so; the graph with self loops."""
+        inferred = self.source.infer(episodes)
+        graph, score = inferred.graph, inferred.score
         if self._settings.dependence.transposed:
             graph, score = graph.transpose(-1, -2), None if score is None else score.transpose(-1, -2)
-        return replace(found, graph=with_self_loops(graph), score=score)
+        return replace(inferred, graph=with_self_loops(graph), score=score)
 
     @torch.no_grad()
     def estimate(self, episodes: Episodes, reward: Tensor, policy: Tensor | None = None) -> Tensor:
@@ -90,17 +97,17 @@ class DependenceGraphAdvantage(AdvantageEstimator):
         across = own if self.cross is None else self.cross.estimate(episodes, reward)
         decay = settings.discount * settings.gae_lambda
         credited = multi_agent_advantage(graph, across, decay, settings.dependence.floor)
-        self._judged = (episodes, monitors)
-        # An agent reaches itself at once, so its own advantage is in the sum once and with weight 1.
+        self._estimated = (episodes, monitors)
+        # An agent reaches itself at once: its own advantage is in the sum exactly once, with weight 1.
         return credited if self.cross is None else credited + own - across
 
     def fit(self, episodes: Episodes, reward: Tensor, policy: Tensor | None = None) -> dict[str, Tensor | float]:
-        """Regresses the values, then teaches the graph; the monitors of the graph are those of the last estimate."""
-        if self._judged is None or self._judged[0] is not episodes:
+        """Fits the critics, then the graph's source; the monitors of the graph are those of the last estimate."""
+        if self._estimated is None or self._estimated[0] is not episodes:
             self.estimate(episodes, reward)
-        assert self._judged is not None
-        monitors: dict[str, Tensor | float] = {**self._judged[1], **self.own.fit(episodes, reward)}
-        self._judged = None
+        assert self._estimated is not None
+        monitors: dict[str, Tensor | float] = {**self._estimated[1], **self.own.fit(episodes, reward)}
+        self._estimated = None
         if self.cross is not None:
             monitors |= {f"cross_{name}": value for name, value in self.cross.fit(episodes, reward).items()}
         return monitors | self.source.fit(episodes)
@@ -114,7 +121,7 @@ class DependenceGraphAdvantage(AdvantageEstimator):
         self.source.load_state_dict(state["graph"])
         if self.cross is not None:
             self.cross.load_state_dict(state["cross"])
-        self._judged = None
+        self._estimated = None
 
 
 WATCHED = {
@@ -123,21 +130,21 @@ WATCHED = {
     "state and reward": ("state_graph", "reward_graph"),
     "observation": ("observation_graph",),
 }
-"""What the setting `watched` reads of what the probe of interventions fills."""
+"""The privileged data that each value of the setting `watched` reads."""
 
 
-def graph_source(settings: GraphSettings, problem: LearnerContext) -> GraphSource:
-    """The source of the graph that the settings ask for."""
+def graph_source(settings: GraphSettings, context: LearnerContext) -> GraphSource:
+    """The graph source of the settings."""
     match settings:
         case OracleGraphSettings():
             oracle = PrivilegedGraph(*WATCHED[settings.watched])
-            return CorruptedGraph(oracle, settings.dropped, settings.added, settings.fixed, problem)
+            return CorruptedGraph(oracle, settings.dropped, settings.added, settings.fixed, context)
         case NearestGraphSettings():
             return PrivilegedGraph("distance_graph")
         case DependenceGraphSettings(source="learned"):
-            return WorldModel(settings, problem)
+            return WorldModel(settings, context)
         case DependenceGraphSettings(source="random"):
-            return CorruptedGraph(ConstantGraph(full=False), 0.0, settings.edge_probability, False, problem)
+            return CorruptedGraph(ConstantGraph(full=False), 0.0, RANDOM_EDGE_PROBABILITY, False, context)
         case DependenceGraphSettings():
             return ConstantGraph(full=settings.source == "full")
     raise TypeError(f"no graph for settings of type {type(settings).__name__}")

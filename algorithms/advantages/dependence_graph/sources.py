@@ -1,4 +1,4 @@
-"""Where a dependence graph comes from: the seam, and the graphs that nobody learns."""
+"""Sources of dependence graphs: the interface, and the graphs that are not learned."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ import torch
 from torch import Tensor
 
 from algorithms.interface import Episodes, LearnerContext
-from algorithms.seeds import derived_seed
+from algorithms.seeds import learner_seed
+
+RANDOM_EDGE_PROBABILITY = 0.7
+"""Probability of each edge of the graph source "random" (Le and Ta 2026)."""
 
 
 @dataclass(frozen=True)
 class Inferred:
-    """graph [B, T, N, N] bool, row = who influences (self loops may be missing); score [B, T, N, N] float of a learned graph,
-    higher = surer of an edge, NaN where nothing was asked; monitors: tensors of one number."""
+    """A graph [B, T, N, N] bool, row = influencing agent (self loops may be missing), with the score of a learned graph.
+
+    score [B, T, N, N] float: higher = more certain of an edge, NaN where it was not evaluated. monitors: tensors of one number.
+    """
 
     graph: Tensor
     score: Tensor | None = None
@@ -24,11 +29,11 @@ class Inferred:
 
 
 class GraphSource(ABC):
-    """Says who influences whom, step by step. Owns its models, optimisers and random state."""
+    """Gives the dependence graph of episodes. Owns its models, optimisers and random state."""
 
     @abstractmethod
     def infer(self, episodes: Episodes) -> Inferred:
-        """The graph of the episodes. Called without gradients; changes nothing, so that looking is free."""
+        """The graph of the episodes. Called without gradients; changes no state."""
 
     def fit(self, episodes: Episodes) -> dict[str, Tensor | float]:
         """Learns from the episodes; returns losses."""
@@ -39,12 +44,12 @@ class GraphSource(ABC):
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over what `state_dict` gave."""
+        """Restores the result of `state_dict`."""
         return None
 
 
 class ConstantGraph(GraphSource):
-    """Everyone influences everyone, or nobody anyone else."""
+    """The full graph, or the graph without edges between different agents."""
 
     def __init__(self, full: bool) -> None:
         self._full = full
@@ -56,7 +61,7 @@ class ConstantGraph(GraphSource):
 
 
 class PrivilegedGraph(GraphSource):
-    """Every edge of what a probe of the simulator put into `Episodes.privileged` under these names."""
+    """The union of the graphs that a probe of the simulator stored in `Episodes.privileged` under these names."""
 
     def __init__(self, *names: str) -> None:
         self._names = names
@@ -72,7 +77,7 @@ class PrivilegedGraph(GraphSource):
             present = ", ".join(sorted(episodes.privileged)) or "nothing"
             raise ValueError(
                 f"these episodes hold no privileged data '{name}' (they hold: {present}): "
-                f"this graph needs a simulator with a probe that fills it"
+                f"this graph needs a simulator with a probe that provides it"
             )
         if graph.dtype != torch.bool or graph.shape != shape:
             raise ValueError(f"privileged data '{name}' must be bool {shape}, not {graph.dtype} {tuple(graph.shape)}")
@@ -80,24 +85,24 @@ class PrivilegedGraph(GraphSource):
 
 
 class CorruptedGraph(GraphSource):
-    """Another graph with random mistakes: each of its edges is dropped, each missing one added, with given probabilities.
+    """Another graph with random errors: each edge is dropped, and each missing edge added, with given probabilities.
 
-    The mistakes are independent over episodes, steps and pairs, or, if `fixed`, those of one matrix [N, N] throughout the
-    run. They are drawn from the run's seed and the number of updates so far, so that looking at a graph draws nothing.
+    The errors are independent over episodes, steps and pairs, or, if `fixed`, those of one matrix [N, N] for the whole run.
+    They are a function of the run's seed and the number of updates so far, so that `infer` changes no random state.
     """
 
-    def __init__(self, source: GraphSource, dropped: float, added: float, fixed: bool, problem: LearnerContext) -> None:
+    def __init__(self, source: GraphSource, dropped: float, added: float, fixed: bool, context: LearnerContext) -> None:
         self._source = source
         self._dropped = dropped
         self._added = added
         self._fixed = fixed
-        self._seed = problem.seed
+        self._seed = context.seed
         self._updates = 0
 
     def infer(self, episodes: Episodes) -> Inferred:
         graph = self._source.infer(episodes).graph
         name = "graph mistakes" if self._fixed else f"graph mistakes of update {self._updates}"
-        draws = torch.Generator().manual_seed(derived_seed(self._seed, name))
+        draws = torch.Generator().manual_seed(learner_seed(self._seed, name))
         numbers = torch.rand(graph.shape[-2:] if self._fixed else graph.shape, generator=draws).to(graph.device)
         return Inferred(torch.where(graph, numbers >= self._dropped, numbers < self._added))
 

@@ -1,20 +1,21 @@
 """The learned dependence graph: reverse world models (Le and Ta 2026, section on the approximate graph, and their code).
 
-An edge j -> i is where knowing what became of agent i tells much of what agent j did:
+There is an edge j -> i where the next state of agent i is informative about the action of agent j:
     H(q_psi(a_j | z_i, z_i', z_j)) / (H(q_phi(a_j | z_j)) + 1e-8) < threshold,
-z an encoder's latent of one agent's observation, ' the next step, H the entropy in nats of one prediction. Three models,
-shared by all agents and pairs, learn by cross-entropy: the encoder with a head that tells the agent's own action from two
-successive latents, q_phi and q_psi from detached latents. So an encoder keeps what an agent's own actions control.
+z an encoder's latent of one agent's observation, ' the next step, H the entropy in nats of one prediction. Three models, shared
+by all agents and pairs, are trained by cross-entropy: the encoder with a head that predicts the agent's own action from two
+successive latents, and q_phi and q_psi from detached latents. So the encoder keeps what an agent's own actions control.
 Shapes: M steps that happened, D latent size, P pairs of agents at a step.
 
-Differences. `identity`: in the published form pairs of an agent with itself are in the loss, and where two agents look
-alike the models cannot tell such a pair from two agents: false edges (specification: a ratio of 0.86 between agents
-that never meet). By default these pairs are left out, and the models see the identities (q_phi the actor's as well, for
-else a policy that depends on the identity would look like influence). Steps at which the actor is dead, or after which the
-receiver is, are neither learned nor inferred from; where the actor's own action is nearly certain there is no edge. No
-gradient clipping, Adam's defaults and unmasked actions, as in the code. `batch_steps` makes a gradient step of some of the
-steps instead of all, for batches far larger than the published ten episodes. `sees_reward` shows q_psi what the receiver was
-paid: by observations alone, an action that changes another's reward and nothing else makes no edge.
+Differences. `identity`: in the published form pairs of an agent with itself are in the loss, and where two agents have similar
+observations the models cannot distinguish such a pair from two agents, which gives false edges (an entropy ratio of 0.86
+between agents that never meet). By default these pairs are left out, and the models see the agents' indices (q_phi that of the
+actor, because otherwise a policy that depends on the index would appear as influence). Steps at which the actor is dead, or
+after which the receiver is dead, are used neither for training nor for inference; where the entropy of the actor's own action
+is at most `minimum_entropy` there is no edge. No gradient clipping, Adam's defaults and unmasked actions, as in the code.
+`batch_steps` draws a subset of the steps for each gradient step, for batches far larger than the published ten episodes.
+`sees_reward` adds the receiver's reward to the inputs of q_psi: from observations alone, an action that changes only another
+agent's reward gives no edge.
 """
 
 from __future__ import annotations
@@ -32,19 +33,20 @@ from algorithms.advantages.dependence_graph.sources import GraphSource, Inferred
 from algorithms.interface import Episodes, LearnerContext
 from algorithms.networks.fast_linear import fast_linear
 from algorithms.networks.perceptrons import orthogonal_linear
-from algorithms.optimisation.minibatches import step_places
-from algorithms.seeds import derived_seed
+from algorithms.optimisation.minibatches import flat_step_indices
+from algorithms.seeds import learner_seed
 from algorithms.settings.dependence_graph import DependenceGraphSettings
 
 PAIRS_AT_ONCE = 4096
-"""Pairs that go through q_psi together, one step's at the least. It bounds the memory (25 MB of activations where h is 128)
-and suits a CPU: a fit of 28,000 pairs took 0.21 s so, 0.50 s all at once."""
+"""Largest number of pairs in one forward pass of q_psi, but at least those of one step. It bounds the memory (25 MB of
+activations for h = 128) and is faster on a CPU: a fit of 28,000 pairs took 0.21 s in chunks, 0.50 s in one pass."""
 
 
 class NormalisedNetwork(nn.Module):
     """inputs -> (linear, ReLU, LayerNorm) for each hidden size -> linear outputs. Orthogonal weights, zero biases.
 
-    `head_gain`: the gain of the output layer. With a small one all predictions begin uniform, all ratios of entropies at 1.
+    `head_gain`: the gain of the output layer. With a small gain all predictions start almost uniform, and all ratios of
+    entropies near 1.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class NormalisedNetwork(nn.Module):
         return fast_linear(self.head, self.features(fast_linear(self.first, inputs)))
 
     def features(self, first: Tensor) -> Tensor:
-        """What the first layer puts out, before its activation, which takes its place -> the last hidden layer."""
+        """The output of the first layer before its activation, overwritten in place -> the last hidden layer."""
         features: Tensor = self.norms[0](torch.relu_(first))
         for layer, norm in zip(self.layers, self.norms[1:], strict=True):
             features = norm(torch.relu_(fast_linear(layer, features)))
@@ -72,8 +74,8 @@ class NormalisedNetwork(nn.Module):
 class OthersAction(NormalisedNetwork):
     """q_psi: logits of actor j's action from receiver i's two latents and the actor's. `multi_head`: a head for each actor.
 
-    `receiver_size`, `actor_size`: inputs about either. Its first layer is linear in both, so it is computed once for each
-    agent, not for each pair.
+    `receiver_size`, `actor_size`: numbers of inputs of each. The first layer is a sum of a linear map of each, so these maps
+    are computed once for each agent, not for each pair.
     """
 
     def __init__(
@@ -103,21 +105,21 @@ class OthersAction(NormalisedNetwork):
         features = self.features(about_receiver.add_(of_actor.index_select(0, step * agents + actor)))
         if not self._multi_head:
             return fast_linear(self.head, features)
-        # Each through its actor's head alone, side by side with the other pairs of that actor: all heads of all pairs would be
-        # N times as many numbers.
-        place = F.one_hot(actor, agents).cumsum(0).gather(1, actor[:, None])[:, 0] - 1
-        of_actors = features.new_zeros(agents, int(place.max()) + 1, features.shape[1])
-        of_actors = of_actors.index_put((actor, place), features)
+        # Pairs are grouped by actor, [N, largest group, h], and only the actor's head is applied: applying all heads to all
+        # pairs would give N times as many numbers.
+        position = F.one_hot(actor, agents).cumsum(0).gather(1, actor[:, None])[:, 0] - 1
+        of_actors = features.new_zeros(agents, int(position.max()) + 1, features.shape[1])
+        of_actors = of_actors.index_put((actor, position), features)
         weight, bias = self.head.weight.view(agents, self._actions, -1), self.head.bias.view(agents, 1, self._actions)
-        return torch.baddbmm(bias, of_actors, weight.transpose(1, 2))[actor, place]
+        return torch.baddbmm(bias, of_actors, weight.transpose(1, 2))[actor, position]
 
 
 @dataclass(frozen=True)
 class Transitions:
-    """Steps that happened: before and after [M, N, O or D], what the models see of the reward [M, N, 1] (nothing: [M, N, 0]),
-    action [M, N], and who could act [M, N] and be acted on [M, N].
+    """M steps that happened: observations or latents before and after [M, N, O or D], the reward as an input of the models
+    [M, N, 1] (or [M, N, 0] without it), action [M, N], and masks of the actors [M, N] and of the receivers [M, N].
 
-    An agent could be acted on if it acted itself and lives to be seen after the step.
+    An agent is a possible receiver (`arriving`) if it acted itself and is alive after the step.
     """
 
     before: Tensor
@@ -129,38 +131,44 @@ class Transitions:
 
     @property
     def influences(self) -> Tensor:
-        """[M, N, N] bool: actor j, receiver i, not the same."""
+        """[M, N, N] bool: pairs of actor j and receiver i, j != i."""
         agents = self.acting.shape[1]
         others = ~torch.eye(agents, dtype=torch.bool, device=self.acting.device)
         return self.acting[:, :, None] & self.arriving[:, None, :] & others
 
-    def some(self, steps: Tensor) -> Transitions:
-        """Those of the given numbers."""
+    def rows(self, steps: Tensor) -> Transitions:
+        """The transitions of these steps."""
         return Transitions(**{entry.name: getattr(self, entry.name).index_select(0, steps) for entry in fields(self)})
 
 
 class WorldModel(GraphSource):
     """Encoder and inverse head, q_phi, q_psi, their two Adams."""
 
-    def __init__(self, settings: DependenceGraphSettings, problem: LearnerContext) -> None:
+    def __init__(self, settings: DependenceGraphSettings, context: LearnerContext) -> None:
         self._settings = settings
-        generator = torch.Generator().manual_seed(derived_seed(problem.seed, "world model"))
-        self._generator = torch.Generator().manual_seed(derived_seed(problem.seed, "steps for the world model"))
-        team, h = problem.team, settings.hidden_size
+        generator = torch.Generator().manual_seed(learner_seed(context.seed, "world model"))
+        self._generator = torch.Generator().manual_seed(learner_seed(context.seed, "steps for the world model"))
+        team, h = context.team, settings.hidden_size
         agents, actions = team.n_agents, team.action_size
         hidden = (2 * h, h, h)
         size = settings.latent_size if settings.encoder else team.observation_size
-        seen = agents if settings.identity == "ids" else 0
-        self._identities = torch.eye(agents, device=problem.device)[:, :seen]
+        identity_size = agents if settings.identity == "ids" else 0
+        self._identities = torch.eye(agents, device=context.device)[:, :identity_size]
         self.encoder = self.inverse = None
         if settings.encoder:
             widths = (settings.encoder_hidden_size,) * 2
-            self.encoder = NormalisedNetwork(team.observation_size, widths, size, generator, head_gain=1.0).to(problem.device)
-            self.inverse = NormalisedNetwork(2 * size, hidden, actions, generator).to(problem.device)
-        self.own_action = NormalisedNetwork(size + seen, hidden, actions, generator).to(problem.device)
+            self.encoder = NormalisedNetwork(team.observation_size, widths, size, generator, head_gain=1.0).to(context.device)
+            self.inverse = NormalisedNetwork(2 * size, hidden, actions, generator).to(context.device)
+        self.own_action = NormalisedNetwork(size + identity_size, hidden, actions, generator).to(context.device)
         self.others_action = OthersAction(
-            2 * size + seen + settings.sees_reward, size + seen, hidden, agents, actions, settings.multi_head, generator
-        ).to(problem.device)
+            receiver_size=2 * size + identity_size + settings.sees_reward,
+            actor_size=size + identity_size,
+            hidden=hidden,
+            agents=agents,
+            actions=actions,
+            multi_head=settings.multi_head,
+            generator=generator,
+        ).to(context.device)
         self._networks = {
             name: network
             for name, network in (
@@ -177,39 +185,43 @@ class WorldModel(GraphSource):
 
     @torch.no_grad()
     def infer(self, episodes: Episodes) -> Inferred:
-        """The graph; minus the ratio of the entropies as its score, where the actor is not too sure for that to mean anything;
-        and the mean ratio over all pairs that were asked about (0 if there are none)."""
+        """The graph, its score, and the mean ratio of the entropies over all evaluated pairs (0 if there are none).
+
+        The score is minus the ratio, where the entropy of the actor's own action is above `minimum_entropy`.
+        """
         ratio, own = self.entropy_ratio(episodes)
         settings = self._settings
-        unsure = (own > settings.minimum_entropy)[..., None]
-        graph = (ratio < settings.threshold) & unsure
-        asked = ratio.isfinite()
-        mean = ratio.masked_fill(~asked, 0.0).sum() / asked.sum().clamp(min=1)
-        score = ratio.neg().masked_fill(~(asked & unsure), torch.nan)
+        uncertain = (own > settings.minimum_entropy)[..., None]
+        graph = (ratio < settings.threshold) & uncertain
+        evaluated = ratio.isfinite()
+        mean = ratio.masked_fill(~evaluated, 0.0).sum() / evaluated.sum().clamp(min=1)
+        score = ratio.neg().masked_fill(~(evaluated & uncertain), torch.nan)
         return Inferred(graph, score, {"graph_entropy_ratio": mean})
 
     @torch.no_grad()
     def entropy_ratio(self, episodes: Episodes) -> tuple[Tensor, Tensor]:
-        """The ratio [B, T, N, N] of actor j and receiver i, infinite where there is nothing to ask (j is i, or either is
-        dead, or no such step), and the entropy [B, T, N] of j's own action in nats."""
+        """The ratio [B, T, N, N] for actor j and receiver i, and the entropy [B, T, N] of j's own action in nats.
+
+        The ratio is infinite where it is not defined: j = i, or either agent is dead, or the step did not happen.
+        """
         batch, steps, agents = episodes.action.shape
-        found = self._encoded(self._transitions(episodes))
-        own = entropy(self.own_action(self._with_identity(found.before)))
+        transitions = self._encoded(self._transitions(episodes))
+        own = entropy(self.own_action(self._with_identity(transitions.before)))
         ratio = own.new_full((len(own), agents, agents), torch.inf)
-        for start, pairs, logits in self._pairs(found, found.influences):
+        for start, pairs, logits in self._pairs(transitions, transitions.influences):
             step, actor, receiver = pairs.unbind(1)
             step = step + start
             ratio[step, actor, receiver] = entropy(logits) / (own[step, actor] + 1e-8)
-        places, _ = step_places(episodes.running)
-        everywhere = own.new_full((batch * steps, agents, agents), torch.inf).index_copy_(0, places, ratio)
-        entropies = own.new_zeros(batch * steps, agents).index_copy_(0, places, own)
-        return everywhere.view(batch, steps, agents, agents), entropies.view(batch, steps, agents)
+        indices, _ = flat_step_indices(episodes.running)
+        ratios = own.new_full((batch * steps, agents, agents), torch.inf).index_copy_(0, indices, ratio)
+        entropies = own.new_zeros(batch * steps, agents).index_copy_(0, indices, own)
+        return ratios.view(batch, steps, agents, agents), entropies.view(batch, steps, agents)
 
     def fit(self, episodes: Episodes) -> dict[str, Tensor | float]:
-        """So many times a gradient step of the encoder's loss, then one of the models of actions.
+        """`gradient_steps` times: one gradient step of the encoder's loss, then one of the action models' loss.
 
-        Returns the losses before the last of them: with one, losses on episodes that the models have not learned from, whose
-        quotient is the ratio of entropies without trust in the models' calibration.
+        Returns the losses before the last step. With one step, these are losses on episodes that the models were not trained
+        on; their quotient estimates the ratio of entropies without assuming calibrated models.
         """
         transitions = self._transitions(episodes)
         losses: dict[str, Tensor | float] = {}
@@ -221,12 +233,12 @@ class WorldModel(GraphSource):
         return losses
 
     def _drawn(self, transitions: Transitions) -> Transitions:
-        """What one gradient step learns from: all, or as many as the settings say, each at most once."""
-        steps, wanted = len(transitions.action), self._settings.batch_steps
-        if wanted is None or wanted >= steps:
+        """The steps of one gradient step: all of them, or `batch_steps` drawn without replacement."""
+        steps, batch_steps = len(transitions.action), self._settings.batch_steps
+        if batch_steps is None or batch_steps >= steps:
             return transitions
-        chosen = torch.randperm(steps, generator=self._generator)[:wanted]
-        return transitions.some(chosen.to(transitions.action.device))
+        sampled = torch.randperm(steps, generator=self._generator)[:batch_steps]
+        return transitions.rows(sampled.to(transitions.action.device))
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -247,52 +259,53 @@ class WorldModel(GraphSource):
         return torch.optim.Adam(parameters, lr=self._settings.learning_rate, fused=True)
 
     def _transitions(self, episodes: Episodes) -> Transitions:
-        """All steps that happened. The observation after an episode's last step is its final one, so none is left out."""
-        places, places_before = step_places(episodes.running)
+        """All steps that happened, the last one of each episode included: its next observation is the final one."""
+        indices, indices_before = flat_step_indices(episodes.running)
         observation, alive = episodes.observation.flatten(0, 1), episodes.alive.flatten(0, 1)
-        acting = alive.index_select(0, places_before)
-        reward = episodes.individual_reward.flatten(0, 1).index_select(0, places)[..., None]
+        acting = alive.index_select(0, indices_before)
+        reward = episodes.individual_reward.flatten(0, 1).index_select(0, indices)[..., None]
         return Transitions(
-            before=observation.index_select(0, places_before),
-            after=observation.index_select(0, places_before + 1),
+            before=observation.index_select(0, indices_before),
+            after=observation.index_select(0, indices_before + 1),
             reward=reward if self._settings.sees_reward else reward[..., :0],
-            action=episodes.action.flatten(0, 1).index_select(0, places),
+            action=episodes.action.flatten(0, 1).index_select(0, indices),
             acting=acting,
-            arriving=acting & alive.index_select(0, places_before + 1),
+            arriving=acting & alive.index_select(0, indices_before + 1),
         )
 
     @torch.no_grad()
     def _encoded(self, transitions: Transitions) -> Transitions:
-        """The same with latents, without gradients, in the place of observations."""
+        """The same with latents, without gradients, instead of observations."""
         if self.encoder is None:
             return transitions
         return replace(transitions, before=self.encoder(transitions.before), after=self.encoder(transitions.after))
 
     def _with_identity(self, *parts: Tensor) -> Tensor:
-        """Parts [m, N, …] side by side, each agent's identity behind them if the models see it."""
+        """Parts [m, N, …] concatenated, followed by each agent's one-hot index if the models see it."""
         return torch.cat([*parts, self._identities.expand(len(parts[0]), -1, -1)], -1)
 
-    def _pairs(self, found: Transitions, mask: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """For the pairs set in mask [M, N, N], some steps at a time: the first of these steps, pairs [P, 3] of (step after
-        the first, j, i), and q_psi's logits [P, A]."""
-        at_once = max(1, PAIRS_AT_ONCE // mask[0].numel()) if len(mask) else 1
-        for start in range(0, len(mask), at_once):
-            some = slice(start, start + at_once)
-            pairs = mask[some].nonzero()
+    def _pairs(self, transitions: Transitions, mask: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """The pairs of mask [M, N, N] in chunks of steps: yields the first step of a chunk, pairs [P, 3] of (step - first, j,
+        i), and
+        q_psi's logits [P, A]."""
+        chunk_size = max(1, PAIRS_AT_ONCE // mask[0].numel()) if len(mask) else 1
+        for start in range(0, len(mask), chunk_size):
+            chunk = slice(start, start + chunk_size)
+            pairs = mask[chunk].nonzero()
             if len(pairs):
-                receivers = self._with_identity(found.before[some], found.after[some], found.reward[some])
-                actors = self._with_identity(found.before[some])
+                receivers = self._with_identity(transitions.before[chunk], transitions.after[chunk], transitions.reward[chunk])
+                actors = self._with_identity(transitions.before[chunk])
                 yield start, pairs, self.others_action.pairs(receivers, actors, pairs)
 
     def _fit_encoder(self, transitions: Transitions) -> dict[str, Tensor]:
-        """One step of predicting every agent's action from its two latents."""
+        """One gradient step of predicting every agent's action from its two latents."""
         assert self.encoder is not None
         assert self.inverse is not None
-        chosen = transitions.arriving
-        if not chosen.any():
+        mask = transitions.arriving
+        if not mask.any():
             return {}
-        latents = [self.encoder(observation[chosen]) for observation in (transitions.before, transitions.after)]
-        loss = F.cross_entropy(self.inverse(torch.cat(latents, -1)), transitions.action[chosen])
+        latents = [self.encoder(observation[mask]) for observation in (transitions.before, transitions.after)]
+        loss = F.cross_entropy(self.inverse(torch.cat(latents, -1)), transitions.action[mask])
         optimiser = self._optimisers["encoder"]
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -300,24 +313,24 @@ class WorldModel(GraphSource):
         return {"encoder_loss": loss.detach()}
 
     def _fit_actions(self, transitions: Transitions) -> dict[str, Tensor]:
-        """One step of q_phi and q_psi together: the sum of the mean of either's loss."""
-        found = self._encoded(transitions)
-        acting, action = found.acting, found.action
-        mask = found.influences
+        """One gradient step of q_phi and q_psi together, on the sum of their mean losses."""
+        transitions = self._encoded(transitions)
+        acting, action = transitions.acting, transitions.action
+        mask = transitions.influences
         if self._settings.identity == "published":
-            mask = mask | torch.diag_embed(found.arriving)
+            mask = mask | torch.diag_embed(transitions.arriving)
         count = int(mask.sum())
         if not acting.any():
             return {}
         optimiser = self._optimisers["actions"]
         optimiser.zero_grad(set_to_none=True)
-        own = F.cross_entropy(self.own_action(self._with_identity(found.before)[acting]), action[acting])
+        own = F.cross_entropy(self.own_action(self._with_identity(transitions.before)[acting]), action[acting])
         own.backward()
         others = torch.zeros_like(own)
-        for start, pairs, logits in self._pairs(found, mask):
+        for start, pairs, logits in self._pairs(transitions, mask):
             target = action[pairs[:, 0] + start, pairs[:, 1]]
             loss = F.cross_entropy(logits, target, reduction="sum") / count
-            # Backwards at once: the activations of one chunk only are ever kept.
+            # Backward pass per chunk, so that only one chunk's activations are in memory.
             loss.backward()
             others += loss.detach()
         optimiser.step()

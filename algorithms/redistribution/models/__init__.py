@@ -1,1 +1,1 @@
-"""What the methods of redistribution share: reward models, their tokens and attention, credit by coalitions."""
+"""Common parts of the redistribution methods: reward model, tokens, attention, coalitions, reward assignment."""

@@ -1,4 +1,4 @@
-"""TAR2's normaliser: from scores to shares of the return by fixed rules. Pure functions, nothing learned.
+"""TAR2's normaliser: from scores to shares of the return by fixed rules. Pure functions without parameters.
 
 A share is the weight of its step, times the weight of its agent at that step, times the return (Kapoor et al. 2025, arXiv
 2502.04864):
@@ -9,15 +9,16 @@ Where an agent does not act its weight is 0, and so is that of a step at which n
   where the scores do not differ. The weights of the steps sum to 1, and so do those of the agents at every step at which one
   acts: the shares sum to R whatever the scores.
 * "coded", as the authors released it: the same with 1e-5 added to the denominators, and no equal parts. A step with a single
-  acting agent, or with equal scores, then loses its part of the return: of 5 agents over 50 steps of which only one lives for
-  the last 25, half of it. Kept to be measured.
-* "softmax": of C over the steps and of c over the agents. A version of the authors' that they left switched off.
+  acting agent, or with equal scores, then loses its part of the return: half of the return if of 5 agents over 50 steps only
+  one is alive in the last 25. Implemented to measure the effect.
+* "softmax": of C over the steps and of c over the agents. Present but disabled in the authors' code.
 * "signed", ours: "fixed" where the return is positive; of a negative return the largest part goes to the lowest score,
-  w_t = (max C - C_t) / sum_t (max C - C_t). The other kinds give the *best* step the largest part of a negative return: the
-  credit is upside down then. What that does to learning, the suite redistribution-signs measures.
+  w_t = (max C - C_t) / sum_t (max C - C_t). The other kinds give the *best* step the largest part of a negative return,
+  which inverts the credit. The suite redistribution-signs measures the effect on learning.
 * "none": the scores are the shares.
 
-Under "fixed" and "coded" the step with the lowest score, and the lowest agent of every step, get exactly nothing.
+Under "fixed" and "coded" the share of the step with the lowest score is exactly 0, and so is that of the lowest agent of each
+step.
 """
 
 from __future__ import annotations
@@ -29,24 +30,24 @@ from torch import Tensor
 
 Kind = Literal["fixed", "signed", "coded", "softmax", "none"]
 Learned = Literal["both", "time", "agents", "neither"]
-"""Which weights come from the scores; the others are equal parts."""
+"""Which weights are computed from the scores; the others are uniform."""
 
 EQUAL = 1e-8
-"""Scores whose distances from the lowest sum to less than this, relative to their size, do not differ."""
+"""Scores are treated as equal if their distances from the lowest sum to less than this, relative to their magnitude."""
 CODED_EPSILON = 1e-5
 
 
 def normalised_rewards(scores: Tensor, acting: Tensor, returns: Tensor, kind: Kind, learned: Learned = "both") -> Tensor:
-    """The shares [B, T, N] that scores [B, T, N] give of returns [B], 0 where acting [B, T, N] is False.
+    """Shares [B, T, N] of returns [B] by scores [B, T, N], 0 where acting [B, T, N] is False.
 
-    They sum to the return under "fixed" and "softmax", if any agent ever acts. Raises ValueError for an unknown kind, and for
-    "none" with less than both weights learned: it has no weights to replace.
+    They sum to the return under "fixed", "signed" and "softmax" if any agent ever acts. Raises ValueError for an unknown kind,
+    and for "none" unless `learned` is "both", because "none" has no weights.
     """
     if kind == "none":
         if learned != "both":
             raise ValueError(f"without a normaliser there are no weights: shares must be 'both', not '{learned}'")
         return scores.masked_fill(~acting, 0.0)
-    # In float64: sums of float32 scores would differ by the order of summation, and a weight is a difference of such sums.
+    # In float64: a weight is a difference of sums, which in float32 would depend on the order of summation.
     exact = scores.double()
     if kind == "signed":
         exact, kind = torch.where(returns[:, None, None] < 0, -exact, exact), "fixed"
@@ -68,7 +69,7 @@ def agent_weights(scores: Tensor, acting: Tensor, kind: Kind) -> Tensor:
 def weights(scores: Tensor, live: Tensor, kind: Kind) -> Tensor:
     """Non-negative weights […, K] of scores […, K] among the live entries of each row, 0 elsewhere."""
     if kind == "softmax":
-        # A row without a live entry is a row of zeros: the lowest number in place of -inf keeps NaN out of it.
+        # With the lowest number instead of -inf, a row without live entries gives zeros, not NaN.
         return scores.masked_fill(~live, torch.finfo(scores.dtype).min).softmax(-1) * live
     if kind not in ("fixed", "coded"):
         raise ValueError(f"no weights of kind '{kind}': choose fixed, coded or softmax")
@@ -77,9 +78,9 @@ def weights(scores: Tensor, live: Tensor, kind: Kind) -> Tensor:
     total = above.sum(-1, keepdim=True)
     if kind == "coded":
         return above / (total + CODED_EPSILON)
-    size = torch.where(live, scores.abs(), 0.0).amax(-1, keepdim=True)
-    # Asked this way round, a NaN counts as different and comes out as NaN, as a model that diverged should.
-    equal = total <= EQUAL * (1 + size)
+    magnitude = torch.where(live, scores.abs(), 0.0).amax(-1, keepdim=True)
+    # False for NaN, so that the scores of a diverged model give NaN.
+    equal = total <= EQUAL * (1 + magnitude)
     return torch.where(equal, equal_parts(live), above / torch.where(equal, 1.0, total))
 
 

@@ -1,4 +1,4 @@
-"""Shapley and Banzhaf values: exactly, and estimated from the very coalitions that masked attention samples.
+"""Shapley and Banzhaf values: exact, and estimated from the coalitions that masked attention samples.
 
 A game of N players is a tensor v [2^N]: v[mask] is the worth of the coalition whose members are the bits of `mask` (bit i:
 player i). A player's marginal contribution to C is v(C with i) - v(C), so v[0] need not be 0.
@@ -10,8 +10,8 @@ player i). A player's marginal contribution to C is v(C with i) - v(C), so v[0] 
 
 Laws of sampled coalitions (`draw_coalitions`): "banzhaf_masks", every other agent with probability 1/2 (STAS' release);
 "permutation", predecessors in one random order per draw, the same order for all agents (Castro et al. 2009): the marginals of
-one draw telescope, so that every single draw is efficient; "owen", p uniform in (0, 1), then every other agent with
-probability p (Owen 1972); "all", everyone always. Permutation and Owen are unbiased for Shapley's value.
+one draw telescope, so that each draw is efficient; "owen", p uniform in (0, 1), then every other agent with
+probability p (Owen 1972); "all", always the whole team. Permutation and Owen are unbiased for Shapley's value.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CoalitionLaw = Literal["banzhaf_masks", "permutation", "owen", "all"]
 ValueKind = Literal["shapley", "banzhaf"]
 
 MOST_PLAYERS = 16
-"""Beyond this, enumerating 2^(N-1) coalitions for each of N players is refused."""
+"""Largest number of players N for which 2^(N-1) coalitions of each player are enumerated."""
 
 
 def shapley_values(v: Tensor) -> Tensor:
@@ -59,10 +59,10 @@ def estimate(v: Tensor, coalitions: Coalitions) -> Tensor:
 def draw_coalitions(
     law: CoalitionLaw, n_agents: int, draws: int, generator: torch.Generator, tokens: int | None = None
 ) -> Coalitions:
-    """`draws` random coalitions [draws, N, N] of each agent, shared by all tokens, or, with `tokens`, fresh ones for each of
-    them [tokens, draws, N, N]; all weigh the same. On the generator's device.
+    """`draws` random coalitions [draws, N, N] of each agent, shared by all tokens, or, with `tokens`, independent ones for each
+    token [tokens, draws, N, N]. All have equal weights. On the generator's device.
 
-    "all" needs no draws: it is one coalition, shared by all tokens.
+    "all" draws nothing: it is one coalition, shared by all tokens.
     """
     if law not in get_args(CoalitionLaw):
         raise ValueError(f"unknown law of coalitions {law!r}: choose from {', '.join(get_args(CoalitionLaw))}")
@@ -75,12 +75,12 @@ def draw_coalitions(
         )
     lead = (draws,) if tokens is None else (tokens, draws)
     if law == "permutation":
-        place = torch.rand(*lead, n_agents, generator=generator, device=device).argsort(-1)  # of each agent, in a uniform order
-        members = place.unsqueeze(-2) <= place.unsqueeze(-1)
+        position = torch.rand(*lead, n_agents, generator=generator, device=device).argsort(-1)  # of each agent in the order
+        members = position.unsqueeze(-2) <= position.unsqueeze(-1)
     else:
         uniform = torch.rand(*lead, n_agents, n_agents, generator=generator, device=device)
-        chance = torch.rand(*lead, n_agents, 1, generator=generator, device=device) if law == "owen" else 0.5
-        members = (uniform < chance) | torch.eye(n_agents, dtype=torch.bool, device=device)
+        probability = torch.rand(*lead, n_agents, 1, generator=generator, device=device) if law == "owen" else 0.5
+        members = (uniform < probability) | torch.eye(n_agents, dtype=torch.bool, device=device)
     return Coalitions(members, torch.full((draws, n_agents), 1 / draws, device=device))
 
 
@@ -115,7 +115,7 @@ def _players(v: Tensor) -> int:
 def _coalitions_without(players: int) -> tuple[Tensor, Tensor]:
     """The 2^(N-1) coalitions that lack a player, as bit masks [2^(N-1), N] (last: the player), and their sizes [2^(N-1)].
 
-    In row k stand the bits of k, with a zero pushed in at the player's place: all coalitions of a row have the same size.
+    Row k holds the bits of k with a zero inserted at the player's position: all coalitions of a row have the same size.
     """
     index = torch.arange(1 << (players - 1)).unsqueeze(-1)
     player = torch.arange(players)
@@ -125,7 +125,7 @@ def _coalitions_without(players: int) -> tuple[Tensor, Tensor]:
 
 
 def _weights(kind: ValueKind, sizes: Tensor, players: int) -> Tensor:
-    """float64 weights of coalitions of these sizes, each without the player in question; they sum to 1."""
+    """float64 weights of coalitions of these sizes, which do not contain the player; they sum to 1."""
     if kind == "shapley":
         by_size = [1 / (players * math.comb(players - 1, size)) for size in range(players)]
     elif kind == "banzhaf":

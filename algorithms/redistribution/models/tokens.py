@@ -1,12 +1,10 @@
-"""Tokens: what a reward model with attention sees of an agent at a step. Shared by STAS, TAR2 and AREL.
+"""Tokens: the inputs of the attention models of STAS, TAR2 and AREL, one for each agent and step.
 
-x_{i,t} = W o_{i,t} + b + action[a_{i,t}] + position[t] (+ agent[i]): the agent's own observation, the action it chose, when,
-and, where a method says so, who it is. The weights of W are torch's default, the tables are normal.
+x_{i,t} = W o_{i,t} + b + action[a_{i,t}] + position[t] (+ agent[i]): the agent's own observation, its action, the step and,
+optionally, the agent's index. W and b have torch's default initialisation, the tables normal entries.
 """
 
 from __future__ import annotations
-
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,11 +16,10 @@ from algorithms.team import TeamShape
 
 
 class TokenEmbedding(nn.Module):
-    """Embeds every agent's observation, action and step in E = `width` numbers.
+    """Embeds every agent's observation, action and step in a vector of size E = `width`.
 
-    `inputs`: "observation_action", what the agent saw and what it did; "next_observation", what it saw afterwards and no
-    action. `agent_embedding`: whether the agent's index is a part of it. `table_scale`: deviation of the tables' entries (1 in
-    STAS' release, 0.01 in that of TAR2). The action table has a row more than there are actions, for agents that do not act.
+    `agent_embedding`: whether a table of agent indices is added. `table_scale`: standard deviation of the tables' entries (1 in
+    STAS' release, 0.01 in TAR2's). The action table has A + 1 rows; the last is for agents that do not act.
     """
 
     def __init__(
@@ -30,37 +27,30 @@ class TokenEmbedding(nn.Module):
         team: TeamShape,
         width: int,
         generator: torch.Generator,
-        inputs: Literal["observation_action", "next_observation"] = "observation_action",
         *,
         agent_embedding: bool = False,
         table_scale: float = 1.0,
     ) -> None:
         super().__init__()
-        if inputs not in ("observation_action", "next_observation"):
-            raise ValueError(f"inputs must be observation_action or next_observation, not {inputs!r}")
         self._idle = team.action_size
         self.observation = uniform_linear(team.observation_size, width, generator)
-        shows_action = inputs == "observation_action"
-        self.action = normal_embedding(team.action_size + 1, width, table_scale, generator) if shows_action else None
+        self.action = normal_embedding(team.action_size + 1, width, table_scale, generator)
         self.position = normal_embedding(team.horizon, width, table_scale, generator)
         self.agent = normal_embedding(team.n_agents, width, table_scale, generator) if agent_embedding else None
 
     def forward(self, trajectories: Trajectories) -> Tensor:
         """Tokens [B, T, N, E]. Raises ValueError for episodes longer than the team's horizon."""
-        states = self.states(trajectories)
-        return states if self.action is None else states + self.actions(trajectories)
+        return self.states(trajectories) + self.actions(trajectories)
 
     def states(self, trajectories: Trajectories) -> Tensor:
         """The tokens [B, T, N, E] without their actions."""
         steps = trajectories.running.shape[1]
         if steps > self.position.num_embeddings:
             raise ValueError(f"episodes of {steps} steps are longer than the horizon, {self.position.num_embeddings}")
-        seen = trajectories.observation[:, :-1] if self.action is not None else trajectories.observation[:, 1:]
-        embedded = fast_linear(self.observation, seen) + self.position.weight[:steps, None]
+        embedded = fast_linear(self.observation, trajectories.observation[:, :-1]) + self.position.weight[:steps, None]
         return embedded if self.agent is None else embedded + self.agent.weight
 
     def actions(self, trajectories: Trajectories) -> Tensor:
-        """The part [B, T, N, E] of the tokens that shows the actions; only for inputs "observation_action"."""
-        assert self.action is not None, "these tokens show no actions"
+        """The part [B, T, N, E] of the tokens that encodes the actions."""
         embedded: Tensor = self.action(trajectories.action.masked_fill(~trajectories.acting, self._idle))
         return embedded

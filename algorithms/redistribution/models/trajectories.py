@@ -1,4 +1,4 @@
-"""What a reward model learns from: whole episodes with their returns, and the buffer that keeps the newest of them."""
+"""Whole episodes with their returns, the data of a reward model, and the buffer of the newest episodes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from algorithms.interface import Episodes
 
 @dataclass(frozen=True)
 class Trajectories:
-    """B episodes as a reward model sees them, padded to the longest (T steps), never with step rewards.
+    """B episodes, padded to the longest (T steps), with returns but without the rewards of their steps.
 
     observation [B, T+1, N, O], action [B, T, N] int64, acting [B, T, N] bool (the step happened and the agent was alive
     when it chose), running [B, T] bool (the step happened), returns [B]: the undiscounted sum of the team's rewards.
@@ -29,7 +29,7 @@ class Trajectories:
 
     @staticmethod
     def of(episodes: Episodes) -> Trajectories:
-        """Views of the episodes, and their returns."""
+        """The trajectories of these episodes, without copying."""
         returns = (episodes.team_reward * episodes.running).sum(1)
         return Trajectories(episodes.observation, episodes.action, episodes.acting, episodes.running, returns)
 
@@ -38,7 +38,7 @@ class Trajectories:
 
     @property
     def length(self) -> Tensor:
-        """[B] int64: steps that happened."""
+        """[B] int64: the number of steps that happened."""
         return self.running.sum(1)
 
     def rows(self, index: Tensor) -> Trajectories:
@@ -46,7 +46,7 @@ class Trajectories:
         return Trajectories(**{entry.name: getattr(self, entry.name)[index] for entry in fields(self)})
 
     def trimmed(self) -> Trajectories:
-        """A copy without the steps that no episode took."""
+        """A copy whose T is the length of the longest episode."""
         longest = int(self.length.max())
         return Trajectories(
             self.observation[:, : longest + 1].clone(),
@@ -80,11 +80,11 @@ class Trajectories:
 
 
 class EpisodeBuffer:
-    """The newest `capacity` episodes, first in first out: a queue of batches that are never written to again."""
+    """The newest `capacity` episodes, first in first out: a queue of immutable batches."""
 
     def __init__(self, capacity: int, device: torch.device) -> None:
         if capacity < 1:
-            raise ValueError(f"a buffer needs room for at least 1 episode, got {capacity}")
+            raise ValueError(f"the capacity of a buffer must be at least 1 episode, not {capacity}")
         self._capacity = capacity
         self._device = device
         self._segments: deque[Trajectories] = deque()
@@ -93,7 +93,7 @@ class EpisodeBuffer:
         return sum(map(len, self._segments))
 
     def add(self, trajectories: Trajectories) -> None:
-        """Copies the episodes in; the oldest make room."""
+        """Copies the episodes into the buffer and removes the oldest beyond the capacity."""
         self._segments.append(trajectories.trimmed())
         excess = len(self) - self._capacity
         while excess > 0:
@@ -104,13 +104,13 @@ class EpisodeBuffer:
 
     @property
     def returns(self) -> Tensor:
-        """[M] of all episodes, oldest first."""
+        """The returns [M] of all episodes, oldest first."""
         return torch.cat([segment.returns for segment in self._segments])
 
     def sample(self, count: int, generator: torch.Generator) -> Trajectories:
-        """`count` different episodes, drawn uniformly; trimmed to the longest. Raises ValueError if there are fewer."""
+        """`count` episodes drawn uniformly without replacement, trimmed. Raises ValueError if the buffer holds fewer."""
         if count > len(self):
-            raise ValueError(f"{count} episodes were asked for, the buffer holds {len(self)}")
+            raise ValueError(f"cannot sample {count} episodes: the buffer holds {len(self)}")
         chosen = torch.randperm(len(self), generator=generator)[:count].sort().values
         parts, first = [], 0
         bounds = torch.tensor([0, *map(len, self._segments)]).cumsum(0)
@@ -123,11 +123,11 @@ class EpisodeBuffer:
         return Trajectories.concatenate(parts).trimmed()
 
     def state_dict(self) -> dict[str, Any]:
-        """The episodes."""
+        """The batches of episodes."""
         return {"segments": [{entry.name: getattr(part, entry.name) for entry in fields(part)} for part in self._segments]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over what `state_dict` gave."""
+        """Restores the result of `state_dict`."""
         self._segments = deque(
             Trajectories(**{name: tensor.to(self._device) for name, tensor in segment.items()}) for segment in state["segments"]
         )

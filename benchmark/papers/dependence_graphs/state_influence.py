@@ -14,7 +14,7 @@ from torch import Tensor
 
 from algorithms.advantages.dependence_graph.world_model import NormalisedNetwork, entropy
 from algorithms.interface import Episodes
-from algorithms.optimisation.minibatches import step_places
+from algorithms.optimisation.minibatches import flat_step_indices
 from algorithms.seeds import derive
 from algorithms.settings.dependence_graph import DependenceGraphSettings
 from algorithms.team import TeamShape
@@ -60,7 +60,7 @@ class StateModel:
         batch, steps, agents = episodes.action.shape
         before, after = (entropy(logits) for logits in self._logits(*_substates(episodes)))
         ratio = (after / (before + 1e-8)).masked_fill(torch.eye(agents, dtype=torch.bool), torch.inf)
-        flat_indices, _ = step_places(episodes.running)
+        flat_indices, _ = flat_step_indices(episodes.running)
         shape = (batch, steps, agents, agents)
         padded = before.new_full((batch * steps, agents, agents), torch.inf).index_copy_(0, flat_indices, ratio)
         entropies = torch.zeros_like(padded).index_copy_(0, flat_indices, before)
@@ -77,6 +77,6 @@ class StateModel:
 
 def _substates(episodes: Episodes) -> tuple[Tensor, Tensor]:
     """The substates before and after the steps that happened, [M, N, O] each."""
-    _, indices = step_places(episodes.running)
+    _, indices = flat_step_indices(episodes.running)
     flat = episodes.observation.flatten(0, 1)
     return flat.index_select(0, indices), flat.index_select(0, indices + 1)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
-from algorithms.redistribution.models.learned import LearnedRedistributor
 from algorithms.redistribution.models.normaliser import Learned, normalised_rewards
+from algorithms.redistribution.models.reward_model import LearnedRedistributor
 from algorithms.seeds import derive
 from benchmark.experiments.study_result import Progress
 from benchmark.papers.stas.credit_worlds import ADDITIVE, World, additive, synergy

@@ -11,7 +11,7 @@ from torch import Tensor
 from algorithms.interface import Episodes, LearnerContext, TeamShape
 from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.policy_gradient.redistributor import Redistributor
-from algorithms.redistribution.models.learned import LearnedRedistributor
+from algorithms.redistribution.models.reward_model import LearnedRedistributor
 from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.seeds import derive
 from algorithms.settings.redistribution import RedistributedPPOSettings, RewardModelSettings

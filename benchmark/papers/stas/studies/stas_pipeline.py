@@ -20,7 +20,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from algorithms.interface import Episodes
-from algorithms.redistribution.models.learned import LearnedRedistributor
+from algorithms.redistribution.models.reward_model import LearnedRedistributor
 from algorithms.seeds import derive
 from algorithms.team import TeamShape
 from benchmark.credit.graphs import area_under_curve

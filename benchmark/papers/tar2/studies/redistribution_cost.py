@@ -22,7 +22,7 @@ import torch
 
 from algorithms.interface import Episodes, TeamShape
 from algorithms.policy_gradient.redistributor import Redistributor
-from algorithms.redistribution.models.learned import LearnedRedistributor
+from algorithms.redistribution.models.reward_model import LearnedRedistributor
 from algorithms.seeds import derive
 from benchmark.experiments.run_spec import get_algorithm
 from benchmark.experiments.study_result import Cell, Findings, Prediction, Progress, Table, Verdict, together

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from algorithms.interface import Episodes
 from algorithms.policy_gradient.redistributor import Redistributor
-from algorithms.redistribution.models.learned import LearnedRedistributor
 from algorithms.redistribution.models.normaliser import Kind, normalised_rewards
+from algorithms.redistribution.models.reward_model import LearnedRedistributor
 from algorithms.seeds import derive
 from algorithms.team import TeamShape
 from benchmark.experiments.study_result import Findings, Prediction, Progress, Table
