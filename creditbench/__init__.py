@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from algorithms.plugins import UnknownName
 from algorithms.registry import AlgorithmEntry
 from algorithms.settings.base import Settings, setting
 from algorithms.settings.policy_gradient import IPPOSettings, MAPPOSettings, PolicyGradientSettings, PPOSettings
@@ -20,7 +21,7 @@ from algorithms.settings.redistribution import (
 )
 from algorithms.team import REGIMES, Regime, StateField, TeamShape
 from benchmark.environments.interface import Backend, BatchedEnvironment
-from benchmark.environments.tasks.registry import ReferenceScores, Simulator, Task, TaskFamily, get_task
+from benchmark.environments.tasks.registry import NoSimulator, ReferenceScores, Simulator, Task, TaskFamily, get_task
 from benchmark.experiments.record import CorruptRecord, Record, read_record
 from benchmark.experiments.study_result import Findings, Prediction, Progress, Table
 from benchmark.papers.studies import Study
@@ -34,6 +35,7 @@ __all__ = [
     "Findings",
     "IPPOSettings",
     "MAPPOSettings",
+    "NoSimulator",
     "PPOSettings",
     "PolicyGradientSettings",
     "Prediction",
@@ -52,6 +54,7 @@ __all__ = [
     "Task",
     "TaskFamily",
     "TeamShape",
+    "UnknownName",
     "get_task",
     "load_records",
     "make_env",

@@ -4,6 +4,7 @@ Rooms are the layers of the import-linter contract in pyproject.toml; in bracket
 Exits with 1 if a room imports from one above it.
 """
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -18,8 +19,8 @@ def room_imports() -> dict[str, dict[str, int]]:
     imports = {}
     for room in rooms:
         modules = {room, *graph.find_descendants(room)}
-        imported = [graph.find_modules_directly_imported_by(module) for module in modules]
-        counts = {other: sum(any(f"{name}.".startswith(f"{other}.") for name in names) for names in imported) for other in rooms}
+        by_module = [" ".join(graph.find_modules_directly_imported_by(module)) for module in modules]
+        counts = {other: sum(re.search(rf"\b{other}\b", names) is not None for names in by_module) for other in rooms}
         imports[room] = {other: count for other, count in counts.items() if count and other != room}
     return imports
 
