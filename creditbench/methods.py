@@ -19,7 +19,7 @@ from algorithms.policy_gradient.redistributor import Redistribution, Redistribut
 from algorithms.redistribution.models.learned import RewardModel, ppo_with_reward_model
 from algorithms.redistribution.models.reward_assignment import assign_rewards
 from algorithms.redistribution.models.trajectories import Trajectories
-from algorithms.seeds import derived_seed
+from algorithms.seeds import derived_seed as learner_seed
 
 __all__ = [
     "CONTEXT_PREFIX",
@@ -40,6 +40,6 @@ __all__ = [
     "Step",
     "Trajectories",
     "assign_rewards",
-    "derived_seed",
+    "learner_seed",
     "ppo_with_reward_model",
 ]

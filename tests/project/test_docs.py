@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from tests.checkout import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 TEXT = "\n".join(page.read_text() for page in PAGES)
+METHODS = (ROOT / "docs" / "methods.md").read_text()
 IMAGES = ROOT / "docs" / "images"
 # tests/cli/test_cli.py has those of the README
 COMMANDS = sorted({line for page in PAGES[1:] for line in re.findall(r"uv run creditbench ([^`\n…]+)", page.read_text())})
@@ -76,11 +80,17 @@ def test_studies_exist(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("entry", BUILT_IN, ids=lambda entry: entry.name)
 def test_every_method_is_listed_with_its_file(entry: AlgorithmEntry) -> None:
-    table = (ROOT / "docs" / "methods.md").read_text()
-    (row,) = re.findall(rf"^\| `{re.escape(entry.name)}` \|.*$", table, re.M)
+    (row,) = re.findall(rf"^\| `{re.escape(entry.name)}` \|.*$", METHODS, re.M)
     file = entry.factory.partition(":")[0].replace(".", "/") + ".py"
     assert (ROOT / file).is_file()
-    assert f"[{file}](../{file})" in row
+    assert f"`{file}`" in row
     assert all(regime in row for regime in entry.regimes)
     assert all(f"`{data}`" in row for data in entry.requires)
     assert entry.source in row
+
+
+@pytest.mark.skipif(find_spec("algorithms.method_table") is None, reason="there is no algorithms.method_table yet")
+def test_the_table_of_methods_is_that_of_its_command() -> None:
+    result = subprocess.run([sys.executable, "-m", "algorithms.method_table"], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout in METHODS
