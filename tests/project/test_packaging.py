@@ -1,4 +1,4 @@
-"""The environment is pinned to the last package, and nothing of one machine is in the repository."""
+"""Every package is pinned, every module is in the wheel, and no path of a machine is in the repository."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-# What an environment is made with, not of; and packages that a person adds by hand (README, "Optional packages").
+# What creates an environment and is not installed by it, and the optional packages of docs/cluster.md, added by hand.
 TOOLS = {"pip", "setuptools", "wheel", "uv", "creditbench"}
 BY_HAND = {"smaclite", "gfootball", "rtree", "scikit-learn", "joblib", "threadpoolctl", "opencv-python-headless", "six"}
 
@@ -38,20 +38,20 @@ def tracked_files() -> list[str]:
 
 def test_every_installed_distribution_has_its_pin() -> None:
     pins = pinned()
-    strays = []
+    unpinned = []
     for distribution in distributions():
         name = normal(distribution.metadata["Name"])
         if name not in TOOLS | BY_HAND and distribution.version.partition("+")[0] not in pins.get(name, set()):
-            strays.append(f"{name}=={distribution.version}")
-    assert not strays, f"not pinned in pyproject.toml: {sorted(strays)}"
+            unpinned.append(f"{name}=={distribution.version}")
+    assert not unpinned, f"not pinned in pyproject.toml: {sorted(unpinned)}"
 
 
 def test_every_direct_dependency_is_pinned() -> None:
     pins = pinned()
-    wanted = [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["dev"]]
+    requirements = [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["dev"]]
     for extra in PROJECT["project"]["optional-dependencies"].values():
-        wanted += extra
-    missing = [line for line in wanted if normal(re.match(r"[\w.-]+", line)[0]) not in pins]
+        requirements += extra
+    missing = [line for line in requirements if normal(re.match(r"[\w.-]+", line)[0]) not in pins]
     assert not missing
 
 
@@ -62,12 +62,18 @@ def test_no_lock_file_is_tracked() -> None:
 
 def test_no_path_of_a_machine_is_tracked() -> None:
     pattern = re.compile(r"(^|[^A-Za-z0-9_.])/(work|root|home|opt|farm)/[a-zA-Z]")
-    found = []
+    lines = []
     for path in tracked_files():
         file = ROOT / path
         if file.suffix in {".npz", ".safetensors", ".png", ".gif", ".pdf"} or not file.is_file():
             continue
         for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
             if pattern.search(line):
-                found.append(f"{path}:{number}")
-    assert not found
+                lines.append(f"{path}:{number}")
+    assert not lines
+
+
+def test_the_wheel_has_every_package_of_the_repository() -> None:
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    assert packages == set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+    assert packages == set(PROJECT["tool"]["importlinter"]["root_packages"]) == set(PROJECT["tool"]["mypy"]["packages"])

@@ -1,12 +1,20 @@
-"""A package from outside brings a method and a task, and goes through the whole pipeline without a change in the repository."""
+"""A package from outside adds methods, a task and a study, and its author a suite, without a change in the repository."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from benchmark.papers import studies
 from tests.checkout import EXAMPLE, Checkout
+
+VARIANTS = {
+    "reinforce": {"algorithm": "reinforce"},
+    "ippo": {"algorithm": "ippo"},
+    "linear-reward": {"algorithm": "ippo+linear-reward", "regime": "episodic"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -14,22 +22,41 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """The pipeline after a suite file of the author's own, outside the repository."""
     folder = tmp_path_factory.mktemp("plugin")
     checkout = Checkout.fresh(folder, EXAMPLE)
-    checkout.write_suite(variants={"reinforce": {"algorithm": "reinforce"}, "ippo": {"algorithm": "ippo"}}, seeds=[0])
+    checkout.write_suite(variants=VARIANTS, seeds=[0])
     (checkout.folder / "mine.yaml").rename(folder / "mine.yaml")
     result = checkout.pipeline(suites="../mine.yaml")
     assert result.returncode == 0, result.stdout
     return checkout
 
 
-def test_its_method_and_its_task_are_listed(finished: Checkout) -> None:
-    assert "reinforce" in finished.creditbench("list", "algorithms").stdout
+def test_its_methods_and_its_task_are_listed(finished: Checkout) -> None:
+    algorithms = finished.creditbench("list", "algorithms").stdout
+    assert "reinforce" in algorithms
+    assert "ippo+linear-reward" in algorithms
     assert "example/signals" in finished.creditbench("list", "tasks").stdout
 
 
-def test_its_method_learns_its_task_beside_the_built_in_one(finished: Checkout) -> None:
+def test_its_suite_is_planned(finished: Checkout) -> None:
+    plan = json.loads(finished.creditbench("plan", "../mine.yaml", "--json").stdout)
+    assert sorted(run["variant"] for run in plan["runs"]) == sorted(VARIANTS)
+    assert {run["presence"] for run in plan["runs"]} == {"own"}
+
+
+@pytest.mark.skipif(not hasattr(studies, "studies"), reason="studies of other packages are not read yet")
+def test_its_study_is_listed(finished: Checkout) -> None:
+    assert "signals-random-policy" in finished.creditbench("study", "list").stdout
+
+
+def test_its_methods_learn_its_task_beside_the_built_in_one(finished: Checkout) -> None:
     rows = finished.aggregated()["runs"]
-    assert sorted(row["algorithm"] for row in rows) == ["ippo", "reinforce"]
+    assert sorted(row["algorithm"] for row in rows) == ["ippo", "ippo+linear-reward", "reinforce"]
+    assert all(row["status"] == "ok" for row in rows)
     assert all(row["absolute_return"] > 0.95 for row in rows if row["algorithm"] == "reinforce")
+
+
+def test_its_reward_model_is_fitted_to_the_return(finished: Checkout) -> None:
+    (record,) = (record for path, record in finished.records().items() if "linear-reward" in path)
+    assert record["outcome"]["monitors"]["return_r2"][-1] > 0.9
 
 
 def test_it_is_in_the_report(finished: Checkout) -> None:
@@ -40,7 +67,7 @@ def test_it_is_in_the_report(finished: Checkout) -> None:
 
 def test_no_file_of_the_repository_was_needed_for_it(finished: Checkout) -> None:
     words = ("creditbench_example", "example/signals")
-    for part in ("algorithms", "benchmark"):
+    for part in ("algorithms", "benchmark", "creditbench"):
         for path in (finished.folder / part).rglob("*.py"):
             assert not any(word in path.read_text() for word in words), path
     assert not list(Path(finished.folder).glob("*.yaml"))
