@@ -16,10 +16,10 @@ from algorithms.interface import (
 from algorithms.policy_gradient.advantage_estimator import AdvantageEstimator
 from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.policy_gradient.redistributor import Redistribution, Redistributor
-from algorithms.redistribution.models.learned import RewardModel, ppo_with_reward_model
 from algorithms.redistribution.models.reward_assignment import assign_rewards
+from algorithms.redistribution.models.reward_model import RewardModel, ppo_with_reward_model
 from algorithms.redistribution.models.trajectories import Trajectories
-from algorithms.seeds import derived_seed as learner_seed
+from algorithms.seeds import learner_seed
 
 __all__ = [
     "CONTEXT_PREFIX",
