@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
+from algorithms.plugins import did_you_mean
 from benchmark.cli.errors import BadInput
+from benchmark.environments.input_files import InvalidYaml, parse_yaml
 from benchmark.environments.interface import Backend
 from benchmark.environments.tasks.registry import Task
 from benchmark.experiments.run_spec import get_algorithm
 from benchmark.experiments.settings_layers import merged
-from benchmark.experiments.validation import nearest, parsed
 
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 
@@ -23,7 +23,7 @@ def one_of(kind: str, value: str | None, allowed: Iterable[str]) -> str | None:
     """The value, if it is allowed or not given. Raises BadInput."""
     allowed = tuple(allowed)
     if value is not None and value not in allowed:
-        raise BadInput(f"{kind} must be {' or '.join(allowed)}, not '{value}'.{nearest(value, allowed)}")
+        raise BadInput(f"{kind} must be {' or '.join(allowed)}, not '{value}'.{did_you_mean(value, allowed)}")
     return value
 
 
@@ -49,7 +49,7 @@ def layered(algorithm: str, preset: str | None, assignments: Iterable[str]) -> d
     presets = get_algorithm(algorithm).presets
     if preset is not None and preset not in presets:
         offered = f"it offers {', '.join(presets)}" if presets else "it offers none"
-        raise BadInput(f"{algorithm} has no preset '{preset}'; {offered}.{nearest(preset, presets)}")
+        raise BadInput(f"{algorithm} has no preset '{preset}'; {offered}.{did_you_mean(preset, presets)}")
     return merged(presets[preset] if preset is not None else {}, settings_of(assignments))
 
 
@@ -61,9 +61,9 @@ def settings_of(assignments: Iterable[str]) -> dict[str, Any]:
         if not equals or not name.strip():
             raise BadInput(f"--set takes name=value, as in --set learning_rate=0.001; got '{assignment}'")
         try:
-            value = parsed(text)
-        except yaml.YAMLError as error:
-            raise BadInput(f"--set {name}: '{text}' is no YAML value") from error
+            value = parse_yaml(text)
+        except InvalidYaml as error:
+            raise BadInput(f"--set {name}: '{text}' is no YAML value: {error}") from error
         *outer, last = name.strip().split(".")
         inner = settings
         for part in outer:

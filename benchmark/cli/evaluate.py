@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from benchmark.cli.arguments import Device, a_device, must_hold_a_run, one_of
-from benchmark.cli.errors import BadInput
 from benchmark.cli.output import json_line
 
 
@@ -29,12 +28,8 @@ def evaluate(
     acting: Any = one_of("policy", policy, ("greedy", "sample"))
     a_device(device)
     from benchmark.training.evaluation import evaluate_run
-    from benchmark.training.policy_files import CorruptPolicy
 
-    try:
-        point = evaluate_run(run_dir, episodes, seed, acting, device)
-    except CorruptPolicy as error:
-        raise BadInput(str(error)) from error
+    point = evaluate_run(run_dir, episodes, seed, acting, device)
     json_line(
         {
             "run": str(run_dir),

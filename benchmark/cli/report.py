@@ -25,10 +25,7 @@ def report(
     """
     if not (aggregate / "aggregate.json").is_file():
         raise BadInput(f"there is no {aggregate / 'aggregate.json'}; `creditbench aggregate --suite NAME` makes it")
-    from benchmark.report import ReportError, render
+    from benchmark.report import render
 
-    try:
-        render(aggregate, out)
-    except ReportError as error:
-        raise BadInput(str(error)) from error
+    render(aggregate, out)
     print(out / "index.html")

@@ -12,9 +12,9 @@ import typer
 from rich.console import Console
 from rich.progress import Progress as Bar
 
+from algorithms.plugins import did_you_mean
 from benchmark.cli.errors import BadInput
 from benchmark.cli.output import table
-from benchmark.experiments.validation import nearest
 from benchmark.papers.studies import STUDIES
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def study(
         table(("study", "minutes", "title", "question"), rows)
         return
     if name not in STUDIES:
-        raise BadInput(f"there is no study '{name}'.{nearest(name, STUDIES)} `creditbench study list` shows all of them")
+        raise BadInput(f"there is no study '{name}'.{did_you_mean(name, STUDIES)} `creditbench study list` shows all of them")
     from benchmark.experiments.study_result import read_study, write_study
 
     path = out / f"{name}.json"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from benchmark.experiments.validation import Strict
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
@@ -27,11 +29,7 @@ ORACLES: tuple[OracleName, ...] = ("observation", "state", "reward", "state and 
 CHIEF_ORACLE: OracleName = "state and reward"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class GraphAgreement(_Strict):
+class GraphAgreement(Strict):
     """A claimed graph beside one oracle, over all pairs of different agents of which the first acted.
 
     `density`: the share of these pairs that truly have an edge. `precision`, `recall`, `f1`: of the claimed edges (None where
@@ -48,7 +46,7 @@ class GraphAgreement(_Strict):
     auroc: Share | None
 
 
-class DrawnGraph(_Strict):
+class DrawnGraph(Strict):
     """One episode's edges between different agents: for each of T steps the numbers j * N + i of the edges j -> i, in order.
 
     `claimed`: by the method; `true`: by the oracle "state and reward".
@@ -68,7 +66,7 @@ class DrawnGraph(_Strict):
         return self
 
 
-class GraphMeasurement(_Strict):
+class GraphMeasurement(Strict):
     """Who influences whom, as a method claims it and as interventions show it, on some fresh episodes.
 
     `step`: when the evaluation was due; `episodes`: how many were looked at. `density`: the share of pairs of different agents

@@ -14,13 +14,15 @@ import stat
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from algorithms.plugins import UnknownName
+from algorithms.plugins import UnknownName, UserError
+from benchmark.environments.input_files import problem_lines
 from benchmark.environments.tasks.registry import get_task
 from benchmark.experiments.atomic_write import write_atomically
 from benchmark.experiments.credit_measurements import GraphMeasurement
 from benchmark.experiments.run_spec import RunSpec, canonical_json
+from benchmark.experiments.validation import Strict
 
 SCHEMA_VERSION: Literal[1] = 1
 MAXIMUM_BYTES = 150_000
@@ -28,12 +30,8 @@ BYTES_BESIDE_THE_OUTCOME = 10_000
 """What is kept free for the rest of a record: its specification and how it was carried out."""
 
 
-class CorruptRecord(ValueError):
+class CorruptRecord(UserError):
     """A record that cannot be believed. The message says which file and what is wrong with it."""
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
@@ -42,7 +40,7 @@ Measure = Annotated[float, Field(ge=-1e100, le=1e100)]
 """A number whose square is a number too: what float32 rewards sum to lies far within."""
 
 
-class EvaluationPoint(_Strict):
+class EvaluationPoint(Strict):
     """One evaluation, per episode. `step`: when it was due; `steps_done`: when it was taken."""
 
     step: Count
@@ -66,7 +64,7 @@ class EvaluationPoint(_Strict):
         return sum(self.successes) / len(self.successes)
 
 
-class TrainingInterval(_Strict):
+class TrainingInterval(Strict):
     """Training episodes between two evaluation points: means over those that ended in it (None if there was none)."""
 
     step: Count
@@ -76,7 +74,7 @@ class TrainingInterval(_Strict):
     mean_length: float | None
 
 
-class Outcome(_Strict):
+class Outcome(Strict):
     """What the run computed. Equal runs have equal outcomes, bit for bit, on one machine type.
 
     `reason`: why a failed run failed. `evaluations`: one per point of the schedule, as far as the run came. `absolute`: the
@@ -112,15 +110,15 @@ class Outcome(_Strict):
         return self.model_copy(update={"credit": tuple(found.without_pictures() for found in self.credit)})
 
 
-class Tuning(_Strict):
+class Tuning(Strict):
     """What it cost to find the settings."""
 
     trials: Count
     steps: Count
-    seeds: tuple[Count, ...]
+    seeds: tuple[Count, ...] = Field(strict=False)
 
 
-class SettingsOrigin(_Strict):
+class SettingsOrigin(Strict):
     """Where the settings come from, and the tuning that went into them (None: not tuned by us)."""
 
     source: str
@@ -135,7 +133,7 @@ class SettingsOrigin(_Strict):
         return f"{self.source}; found in {self.tuning.trials} trials of {self.tuning.steps:,} steps in all, on seeds {seeds}"
 
 
-class Provenance(_Strict):
+class Provenance(Strict):
     """With what it was computed; no host or user names."""
 
     commit: str | None
@@ -149,7 +147,7 @@ class Provenance(_Strict):
     device: str
 
 
-class Execution(_Strict):
+class Execution(Strict):
     """How the run was carried out. Nothing here takes part in `outcome_sha256`."""
 
     seconds: dict[str, Measure]
@@ -159,7 +157,7 @@ class Execution(_Strict):
     provenance: Provenance
 
 
-class Record(_Strict):
+class Record(Strict):
     """A run's result."""
 
     schema_version: Literal[1]
@@ -205,8 +203,8 @@ def read_record(path: Path) -> Record:
     try:
         record = Record.model_validate_json(read_limited(path))
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'record'}: {e['msg']}" for e in error.errors()[:5])
-        raise CorruptRecord(f"{path}: {printable(problems)}") from error
+        problems = printable("; ".join(problem_lines(error, root="record", limit=5)))
+        raise CorruptRecord(f"{path}: {problems}") from error
     except RecursionError as error:
         raise CorruptRecord(f"{path}: nested too deeply") from error
     misfit = _misfit(record)

@@ -11,15 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from algorithms.plugins import unknown
+from algorithms.plugins import UserError, unknown
 from algorithms.registry import AlgorithmEntry, algorithms
 from algorithms.settings.base import Settings
 from algorithms.team import REGIMES, Regime
+from benchmark.environments.input_files import problem_lines
 from benchmark.environments.interface import Backend
 from benchmark.environments.tasks.registry import Task, get_task, package_version
 from benchmark.experiments.probe_names import PROBES
+from benchmark.experiments.validation import Strict
 
 PROTOCOL_VERSION = 1
 """Version of trainer and evaluator together: raised when either changes what a run measures."""
@@ -33,15 +35,11 @@ MAXIMUM_EVALUATION_EPISODES = 3300
 """Each takes up to 36 bytes of a record, which must not turn out too large when the training has been paid for."""
 
 
-class ImpossibleRun(ValueError):
+class ImpossibleRun(UserError):
     """A run that cannot be: the message says why and what is allowed."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class EvaluationSchedule(_Frozen):
+class EvaluationSchedule(Strict):
     """When and how the policy is evaluated (Gorsane et al. 2022 by default).
 
     Point k = 0 … points-1 is taken at the first update boundary at or after k * budget / (points - 1).
@@ -67,14 +65,14 @@ class EvaluationSchedule(_Frozen):
         return -(-point * budget // (self.points - 1))
 
 
-class Package(_Frozen):
+class Package(Strict):
     """A real package that a run simulates with, and its exact version."""
 
     name: str
     version: str
 
 
-class RunSpec(_Frozen):
+class RunSpec(Strict):
     """Everything that decides what a run computes. `settings`: only those that differ from the algorithm's defaults."""
 
     task: str
@@ -130,7 +128,8 @@ def validated_settings(entry: AlgorithmEntry, values: dict[str, Any]) -> Setting
         found = entry.settings(**values)
     except ValidationError as error:
         known = ", ".join(_names(entry.settings))
-        raise ImpossibleRun(f"settings of {entry.name}: {_problems(error)}. Known settings: {known}.") from error
+        problems = "; ".join(problem_lines(error, root="settings"))
+        raise ImpossibleRun(f"settings of {entry.name}: {problems}. Known settings: {known}.") from error
     try:
         json.dumps(found.model_dump(), allow_nan=False, default=str)
     except ValueError as error:
@@ -146,10 +145,6 @@ def _names(settings: type[Settings]) -> Iterator[str]:
             yield from (f"{name}.{inner}" for inner in _names(field.annotation))
         else:
             yield name
-
-
-def _problems(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
 
 
 def resolve(
@@ -195,7 +190,7 @@ def resolve(
             protocol_version=PROTOCOL_VERSION,
         )
     except ValidationError as error:
-        raise ImpossibleRun(_problems(error)) from error
+        raise ImpossibleRun("; ".join(problem_lines(error, root="run"))) from error
 
 
 def validate_combination(task: Task, entry: AlgorithmEntry, settings: Settings, regime: Regime, backend: Backend) -> None:

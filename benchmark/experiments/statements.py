@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from benchmark.experiments.validation import Strict
 
 Measure = Literal["final", "area"]
 """What of a run is compared: its final score, or the area under its learning curve (the mean over its evaluation points)."""
-
-
-class Strict(BaseModel):
-    """Base of all parts of a suite file: an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Claim(Strict):
@@ -50,7 +46,7 @@ class Ablation(Strict):
     title: str
     question: str
     base: str
-    variants: tuple[str, ...] = Field(min_length=1)
+    variants: tuple[str, ...] = Field(min_length=1, strict=False)
     expected: str
     source: str
     measure: Measure = "final"

@@ -16,8 +16,6 @@ from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     StrictFloat,
     StrictInt,
@@ -27,9 +25,11 @@ from pydantic import (
     model_validator,
 )
 
+from benchmark.environments.input_files import problem_lines
 from benchmark.experiments.atomic_write import write_atomically
 from benchmark.experiments.record import MAXIMUM_BYTES, CorruptRecord, Measure, Provenance, printable, read_limited
 from benchmark.experiments.run_spec import canonical_json
+from benchmark.experiments.validation import Strict
 
 SCHEMA_VERSION: Literal[2] = 2
 
@@ -51,11 +51,7 @@ Cell = Annotated[StrictInt, Field(ge=-(2**53), le=2**53)] | Annotated[StrictFloa
 """What stands in a place of a table: a number, words, or None where there is nothing."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Table(_Strict):
+class Table(Strict):
     """Numbers with the names of their columns; every row has one cell a column."""
 
     caption: Text
@@ -83,7 +79,7 @@ def _rounded(cell: Cell) -> Cell:
     return float(f"{cell:.{DIGITS}g}") if isinstance(cell, float) else cell
 
 
-class Prediction(_Strict):
+class Prediction(Strict):
     """One thing that was expected, what was found, and whether that supports it."""
 
     expected: Text
@@ -91,7 +87,7 @@ class Prediction(_Strict):
     verdict: Verdict
 
 
-class StudyResult(_Strict):
+class StudyResult(Strict):
     """What a study found.
 
     `id`: its name, and that of its file. `design`: what was measured on what, with the sizes. `verdict`: of all `predictions`
@@ -163,8 +159,8 @@ def read_study(path: Path) -> StudyResult:
     try:
         result = StudyResult.model_validate_json(read_limited(path))
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'study'}: {e['msg']}" for e in error.errors()[:5])
-        raise CorruptRecord(f"{path}: {printable(problems)}") from error
+        problems = printable("; ".join(problem_lines(error, root="study", limit=5)))
+        raise CorruptRecord(f"{path}: {problems}") from error
     except RecursionError as error:
         raise CorruptRecord(f"{path}: nested too deeply") from error
     if path.stem != result.id:

@@ -11,23 +11,23 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from algorithms.plugins import unknown
+from algorithms.plugins import UserError, did_you_mean, unknown
 from algorithms.team import Regime
+from benchmark.environments.input_files import InvalidYaml, problem_lines, read_yaml
 from benchmark.environments.interface import Backend
 from benchmark.experiments.record import SettingsOrigin, Tuning
 from benchmark.experiments.run_spec import MAXIMUM_BUDGET, EvaluationSchedule, RunSpec, get_algorithm, resolve
 from benchmark.experiments.settings_layers import merged
-from benchmark.experiments.statements import Ablation, Claim, Strict
-from benchmark.experiments.validation import nearest, problems, read_yaml
+from benchmark.experiments.statements import Ablation, Claim
+from benchmark.experiments.validation import Strict
 
 _BENCHMARK = Path(__file__).parents[1]
 SUITE_FOLDER = _BENCHMARK / "suites"
 
 
-class SuiteError(ValueError):
+class SuiteError(UserError):
     """A suite file that cannot be used. The message names file, place and what is allowed."""
 
 
@@ -71,12 +71,12 @@ class Suite(Strict):
     """Shown as 'smoke, not evidence', never ranked."""
     always_train: bool = False
     """Committed reference records are not used: the pipeline trains."""
-    tasks: tuple[SuiteTask, ...] = Field(min_length=1)
+    tasks: tuple[SuiteTask, ...] = Field(min_length=1, strict=False)
     variants: dict[str, Variant] = Field(min_length=1)
     preset: str = ""
     """The algorithms' preset of this name lies below the settings of their variants; one without it has its defaults."""
-    overrides: tuple[Override, ...] = ()
-    seeds: tuple[int, ...] = Field(min_length=1)
+    overrides: tuple[Override, ...] = Field(default=(), strict=False)
+    seeds: tuple[int, ...] = Field(min_length=1, strict=False)
     evaluation: EvaluationSchedule = EvaluationSchedule()
     time_limit: Literal["terminal", "bootstrap"] = "terminal"
     parallel_episodes: int = Field(default=128, ge=1, le=4096)
@@ -88,8 +88,8 @@ class Suite(Strict):
     """What finding the settings, defaults included, has cost on the tasks of this suite; None: they were not tuned on them."""
     core_hours: float | None = Field(default=None, ge=0)
     """What training all its runs takes, by measurement or by estimate."""
-    claims: tuple[Claim, ...] = ()
-    ablations: tuple[Ablation, ...] = ()
+    claims: tuple[Claim, ...] = Field(default=(), strict=False)
+    ablations: tuple[Ablation, ...] = Field(default=(), strict=False)
 
     @field_validator("seeds")
     @classmethod
@@ -118,7 +118,7 @@ class Suite(Strict):
         for override in self.overrides:
             for kind, pattern, names in (("task", override.task, tasks), ("variant", override.variant, list(self.variants))):
                 if not any(fnmatchcase(name, pattern) for name in names):
-                    raise ValueError(f"overrides: no {kind} of the suite matches '{pattern}'.{nearest(pattern, names)}")
+                    raise ValueError(f"overrides: no {kind} of the suite matches '{pattern}'.{did_you_mean(pattern, names)}")
         for claim in self.claims:
             place = f"claim {claim.id}"
             _must_be("variant", claim.variant, self.variants, place)
@@ -161,7 +161,7 @@ class Suite(Strict):
         chosen = {entry.task: entry for entry in self.tasks}
         for kind, name, names in (("task", task, chosen), ("variant", variant, self.variants)):
             if name not in names:
-                known = f"{nearest(name, names)} It has {', '.join(names)}."
+                known = f"{did_you_mean(name, names)} It has {', '.join(names)}."
                 raise SuiteError(f"suite {self.name} has no {kind} '{name}'.{known}")
         found = PlannedRun(self.name, variant, self._spec(chosen[task], variant, self.variants[variant], seed))
         self._validate_preset()
@@ -193,7 +193,7 @@ class Suite(Strict):
         offered = sorted({preset for entry in entries for preset in entry.presets})
         if self.preset and self.preset not in offered:
             known = f"They offer {', '.join(offered)}." if offered else "They offer none."
-            hint = nearest(self.preset, offered)
+            hint = did_you_mean(self.preset, offered)
             raise SuiteError(f"suite {self.name}: none of its algorithms offers the preset '{self.preset}'.{hint} {known}")
 
 
@@ -208,7 +208,7 @@ class PlannedRun:
 
 def _must_be(kind: str, name: str, names: Iterable[str], place: str) -> None:
     if name not in names:
-        raise ValueError(f"{place}: the suite has no {kind} '{name}'.{nearest(name, names)}")
+        raise ValueError(f"{place}: the suite has no {kind} '{name}'.{did_you_mean(name, names)}")
 
 
 def _suite_files() -> dict[str, Path]:
@@ -234,11 +234,11 @@ def load_suite(name: str) -> Suite:
         path = files[name]
     try:
         suite = Suite.model_validate(read_yaml(path))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+    except InvalidYaml as error:
         raise SuiteError(f"{path} cannot be read as YAML: {error}") from error
     except ValidationError as error:
-        found = problems(error, Suite, SuiteTask, Variant, Override, Claim, Ablation, EvaluationSchedule)
-        raise SuiteError(f"{path}:\n{found}") from error
+        models = (Suite, SuiteTask, Variant, Override, Claim, Ablation, EvaluationSchedule)
+        raise SuiteError("\n  ".join([f"{path}:", *problem_lines(error, *models)])) from error
     if suite.name != path.stem:
         raise SuiteError(f"{path}: name is '{suite.name}', but must be '{path.stem}' as the file is called")
     return suite

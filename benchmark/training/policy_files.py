@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from algorithms.plugins import UserError
 from benchmark.experiments.atomic_write import write_atomically
 
 BEST_POLICY = "policy.safetensors"
@@ -20,7 +21,7 @@ FINAL_POLICY = "final.safetensors"
 HEADER_ALLOWANCE = 1_000_000
 
 
-class CorruptPolicy(ValueError):
+class CorruptPolicy(UserError):
     """A policy file that cannot be believed. The message says which file and what is wrong with it."""
 
 

@@ -18,14 +18,15 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from algorithms.plugins import UserError
+from benchmark.environments.input_files import problem_lines
 from benchmark.environments.tasks.registry import get_task
 from benchmark.experiments.run_spec import RunSpec
 from benchmark.experiments.store import Store
 from benchmark.experiments.suite import PlannedRun, Suite, load_suites
-from benchmark.experiments.validation import problems
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError):
     """A `--config` that cannot be used."""
 
 
@@ -81,7 +82,7 @@ class Pipeline:
         try:
             self.config = PipelineConfig.model_validate(dict(config))
         except ValidationError as error:
-            raise ConfigError(f"--config:\n{problems(error, PipelineConfig)}") from error
+            raise ConfigError("\n  ".join(["--config:", *problem_lines(error, PipelineConfig)])) from error
         self.store = Store(root)
         self.suites: dict[str, Suite] = load_suites(self.config.suites)
         self._jobs: dict[str, Job] = {}

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
-from algorithms.plugins import BrokenPlugin, entries, load, unknown
+from algorithms.plugins import BrokenPlugin, UserError, entries, load, unknown
 from benchmark.environments.interface import Backend, BatchedEnvironment
 
 FAMILIES = (
@@ -28,7 +28,7 @@ FAMILIES = (
 )
 
 
-class NoSimulator(ValueError):
+class NoSimulator(UserError):
     """A backend that a task does not have, or whose package is not installed. The message says which."""
 
 

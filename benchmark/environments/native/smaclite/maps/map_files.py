@@ -12,9 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from algorithms.plugins import UserError
+from benchmark.environments.input_files import InvalidYaml, problem_lines, read_yaml
 from benchmark.environments.native.smaclite.constants import BOARD
 
 DATA = Path(__file__).parent / "data"
@@ -32,7 +33,7 @@ Coordinate = Annotated[float, Field(ge=0, le=BOARD)]
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class MapError(ValueError):
+class MapError(UserError):
     """A map, unit or terrain file that cannot be used. The message names file, field and what is allowed."""
 
 
@@ -219,8 +220,8 @@ def terrain_rows(terrain: str, source: str) -> tuple[str, ...]:
 
 def _read_yaml(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        return read_yaml(path)
+    except InvalidYaml as error:
         raise MapError(f"{path.name}: cannot be read as YAML: {error}") from error
 
 
@@ -228,8 +229,7 @@ def _validate(model: type[Model], content: Any, source: str) -> Model:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors()]
-        raise MapError(_message(source, problems)) from error
+        raise MapError(_message(source, problem_lines(error))) from error
 
 
 def _message(source: str, problems: list[str]) -> str:
