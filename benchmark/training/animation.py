@@ -13,13 +13,10 @@ from algorithms.seeds import derive, episode_seeds
 from benchmark.environments.interface import BatchedEnvironment, NothingToShow
 from benchmark.environments.rendering import episode_gif
 from benchmark.environments.scene import Scene
-from benchmark.environments.tasks.registry import get_task
 from benchmark.experiments.atomic_write import write_atomically
-from benchmark.experiments.record import read_record
 from benchmark.experiments.run_spec import ImpossibleRun
-from benchmark.training.components import build_algorithm, validate_versions
-from benchmark.training.policy_files import BEST_POLICY, read_policy
 from benchmark.training.rollout import Choice, play
+from benchmark.training.trained_policy import load_trained
 
 
 class SceneRecorder:
@@ -47,18 +44,15 @@ def watch_run(run_dir: Path, out: Path, *, seed: int = 0) -> float:
     Returns the episode's team return. Raises CorruptRecord, CorruptPolicy, ValueError for another ending than .gif, or
     ImpossibleRun where task or algorithm are of another version now, or where the simulator has nothing to show.
     """
-    record = read_record(run_dir / "record.json")
-    spec = record.spec
-    validate_versions(spec)
-    environment = get_task(spec.task).build(1, spec.backend)
+    trained = load_trained(run_dir)
+    environment = trained.task.build(1, trained.spec.backend)
     try:
         device = torch.device("cpu")
-        algorithm = build_algorithm(spec, environment.team, device)
-        algorithm.load_policy_state(read_policy(run_dir / BEST_POLICY, algorithm.policy_state(), spec.fingerprint))
+        algorithm = trained.algorithm(environment.team, device)
         generator = torch.Generator(device).manual_seed(derive(seed, "watch", "acting"))
         recorder = SceneRecorder()
-        episode = episode_seeds(derive(seed, "watch", "environment"), 0, 1)
-        play(environment, algorithm, episode, spec.evaluation.policy, generator, recorder)
+        seeds = episode_seeds(derive(seed, "watch", "environment"), 0, 1)
+        play(environment, algorithm, seeds, trained.spec.evaluation.policy, generator, recorder)
     except NothingToShow as error:
         raise ImpossibleRun(str(error)) from error
     finally:

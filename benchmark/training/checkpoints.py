@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import pickle
 import time
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from typing import IO, Any, cast
 import torch
 from filelock import FileLock, Timeout
 
-from benchmark.experiments.atomic_write import remove_leftovers, unwritten
+from benchmark.experiments.atomic_write import atomic_file, remove_leftovers
 
 FORMAT = 2
 NAME = "checkpoint.pt"
@@ -43,7 +42,7 @@ class Checkpoints:
         self._say = say
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(folder / "lock")
-        self._proved = False
+        self._verified = False
 
     def acquire(self, give_up: Callable[[], bool]) -> None:
         """Waits until no other process works on this run, saying so once. Returns without the lock when `give_up()`."""
@@ -71,34 +70,23 @@ class Checkpoints:
             "finished": finished,
             "state": state,
         }
-        path, beside = self._folder / NAME, self._folder / f".{NAME}.new"
-        try:
-            with beside.open("wb") as file:
-                writer = _HashingWriter(file)
-                torch.save(content, cast(IO[bytes], writer))
-                file.write(writer.digest())
+        with atomic_file(self._folder / NAME, previous=self._folder / PREVIOUS) as file:
+            writer = _HashingWriter(file)
+            torch.save(content, cast(IO[bytes], writer))
+            file.write(writer.digest())
+            if not self._verified:
                 file.flush()
-                os.fsync(file.fileno())
-            if not self._proved:
-                self._prove(beside)
-            if path.exists():
-                os.replace(path, self._folder / PREVIOUS)
-            os.replace(beside, path)
-        except BaseException as error:
-            beside.unlink(missing_ok=True)
-            if isinstance(error, OSError):
-                raise unwritten(error, path) from error
-            raise
+                self._verify(Path(file.name))
         if finished:
             (self._folder / PREVIOUS).unlink(missing_ok=True)
 
-    def _prove(self, path: Path) -> None:
-        """Reads the first checkpoint back, so that a method whose state cannot be read is found now, not after a kill."""
+    def _verify(self, path: Path) -> None:
+        """Reads the first checkpoint back: a method whose state cannot be read fails now instead of after a kill."""
         try:
             _read(path)
         except _Unreadable as error:
             raise TypeError(f"state_dict gave more than tensors, numbers, strings, lists and dictionaries: {error}") from error
-        self._proved = True
+        self._verified = True
 
     def load(self) -> dict[str, Any] | None:
         """The state of the newest intact checkpoint; None, with a said reason if there was any, to start from scratch.
@@ -158,7 +146,7 @@ class _Unreadable(ValueError):
 class _HashingWriter:
     """Passes bytes on to a file and hashes them on the way."""
 
-    def __init__(self, file: io.BufferedWriter) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._hash = hashlib.sha256()
 

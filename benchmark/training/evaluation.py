@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from algorithms.interface import Algorithm, Memory
 from algorithms.seeds import derive, episode_seeds
 from benchmark.environments.interface import Backend, BatchedEnvironment
-from benchmark.environments.tasks.registry import Task, get_task
-from benchmark.experiments.record import EvaluationPoint, read_record
-from benchmark.training.components import build_algorithm, validate_versions
-from benchmark.training.policy_files import BEST_POLICY, read_policy
+from benchmark.environments.tasks.registry import Task
+from benchmark.experiments.record import EvaluationPoint
 from benchmark.training.rollout import Choice, play
+from benchmark.training.trained_policy import load_trained
 
 MAXIMUM_ROWS = 128
 
@@ -80,14 +79,11 @@ def evaluate_run(
     `run_dir` holds record.json and policy.safetensors. Raises CorruptRecord, CorruptPolicy, or ImpossibleRun where the
     task or the algorithm is of another version now.
     """
-    record = read_record(run_dir / "record.json")
-    spec = record.spec
-    validate_versions(spec)
-    evaluator = Evaluator(get_task(spec.task), spec.backend, episodes, torch.device(device))
+    trained = load_trained(run_dir)
+    evaluator = Evaluator(trained.task, trained.spec.backend, episodes, torch.device(device))
     try:
-        algorithm = build_algorithm(spec, evaluator.team, torch.device(device))
-        algorithm.load_policy_state(read_policy(run_dir / BEST_POLICY, algorithm.policy_state(), spec.fingerprint))
-        steps = record.outcome.steps_done
-        return evaluator.evaluate(algorithm, policy or spec.evaluation.policy, derive(seed, "evaluate"), steps, steps)
+        algorithm = trained.algorithm(evaluator.team, torch.device(device))
+        mode, steps = policy or trained.spec.evaluation.policy, trained.record.outcome.steps_done
+        return evaluator.evaluate(algorithm, mode, derive(seed, "evaluate"), steps, steps)
     finally:
         evaluator.close()
