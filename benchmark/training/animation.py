@@ -1,4 +1,4 @@
-"""One episode of a trained policy as an animation, for people."""
+"""One episode of a trained policy as an animated GIF."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from benchmark.training.trained_policy import load_trained
 
 
 class SceneRecorder:
-    """Keeps what row 0 looks like before every step and at the end, with step and return so far as the caption."""
+    """Keeps the scene of row 0 at the start and after every step, with step and return so far as the caption."""
 
     def begin(self, environment: BatchedEnvironment, count: int, memory: Memory) -> None:
         self.total = 0.0
@@ -39,10 +39,10 @@ class SceneRecorder:
 
 
 def watch_run(run_dir: Path, out: Path, *, seed: int = 0) -> float:
-    """Plays one episode with the best policy of a finished run, acting as the run was evaluated, and writes it as a GIF.
+    """Plays one episode with the best policy of a finished run, in the mode of its evaluations, and writes it as a GIF.
 
     Returns the episode's team return. Raises CorruptRecord, CorruptPolicy, ValueError for another ending than .gif, or
-    ImpossibleRun where task or algorithm are of another version now, or where the simulator has nothing to show.
+    ImpossibleRun where task or algorithm have another version now, or where the simulator draws no scenes.
     """
     trained = load_trained(run_dir)
     environment = trained.task.build(1, trained.spec.backend)

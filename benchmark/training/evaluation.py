@@ -1,6 +1,6 @@
-"""One evaluator for all algorithms: plays episodes of its own, on an environment, generator and seeds of its own.
+"""One evaluator for all algorithms, with its own environment, random generator and seeds.
 
-Nothing here touches what training depends on, so a training curve is the same with evaluation on or off.
+Training depends on none of them: a training curve is the same with evaluation on or off.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Evaluator:
 def evaluate_run(
     run_dir: Path, episodes: int, seed: int, policy: Literal["greedy", "sample"] | None = None, device: str = "cpu"
 ) -> EvaluationPoint:
-    """Plays `episodes` fresh episodes with the best policy of a finished run; without a `policy`, acting as the run did.
+    """Plays `episodes` fresh episodes with the best policy of a finished run. `policy`: None as in the run's evaluations.
 
     `run_dir` holds record.json and policy.safetensors. Raises CorruptRecord, CorruptPolicy, or ImpossibleRun where the
     task or the algorithm is of another version now.
