@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark.credit import probes
 from benchmark.credit.probes import DistanceGraph, Graphs, OracleGraph, build_probes
-from benchmark.environments.interface import BatchedEnvironment, NoPlaces, NotForkable
+from benchmark.environments.interface import BatchedEnvironment, NoPositions, NotForkable
 from benchmark.environments.native.alice_and_bob.environment import AliceAndBob
 from benchmark.environments.native.base import NativeEnvironment
 from benchmark.environments.native.diagnostics.beacon import Beacon
@@ -347,7 +347,7 @@ def test_a_package_cannot_be_looked_into(case: Case) -> None:
     environment.reset(seeds(1))
     with pytest.raises(NotForkable):
         everything(environment, random_actions(environment, 1))
-    with pytest.raises(NoPlaces):
+    with pytest.raises(NoPositions):
         everything(environment, random_actions(environment, 1), DistanceGraph())
     environment.close()
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmark.environments.interface import BatchedEnvironment, NoPlaces
+from benchmark.environments.interface import BatchedEnvironment, NoPositions
 from benchmark.environments.native.alice_and_bob.environment import AliceAndBob
 from benchmark.environments.native.diagnostics.spread_variants import SpreadVariant
 from benchmark.environments.native.grids.individual_goals import IndividualGoals
@@ -173,7 +173,7 @@ def test_places_are_copies_and_known_where_the_task_says_so(case: Case) -> None:
     environment = case.build(3)
     environment.reset(seeds(3))
     if not get_task(case.task).has_positions:
-        with pytest.raises(NoPlaces, match=type(environment).__name__):
+        with pytest.raises(NoPositions, match=type(environment).__name__):
             environment.agent_positions()
         return
     places, marks = environment.agent_positions(), environment.fingerprint()
@@ -210,6 +210,6 @@ def test_places_are_row_and_column_in_lbf() -> None:
 @each_reference
 def test_a_package_does_not_say_where_agents_stand(case: Case) -> None:
     environment = case.build(1)
-    with pytest.raises(NoPlaces):
+    with pytest.raises(NoPositions):
         environment.agent_positions()
     environment.close()

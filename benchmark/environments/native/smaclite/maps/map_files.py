@@ -1,4 +1,4 @@
-"""Maps, unit types and terrain: what the data files may say, and errors that name the field and what is allowed.
+"""Maps, unit types and terrain: the format of the data files, and errors that name the field and what is allowed.
 
 A map is one YAML file. Those that come with CreditBench lie in `data/maps`; a user's are found by their path or in the folder
 that the environment variable CREDITBENCH_SMACLITE_MAPS names. data/README.md describes the format.
@@ -165,9 +165,9 @@ def parse_map(content: Any, name: str) -> Map:
     types = {**unit_types(), **file.units}
     problems = []
     for number, group in enumerate(file.groups):
-        for place, entry in enumerate(group.units):
+        for index, entry in enumerate(group.units):
             if entry.type not in types:
-                problems.append(f"groups.{number}.units.{place}.type: '{entry.type}' is none of {', '.join(sorted(types))}")
+                problems.append(f"groups.{number}.units.{index}.type: '{entry.type}' is none of {', '.join(sorted(types))}")
     used = Counter(entry.type for group in file.groups for entry in group.units)
     observed = file.observed_types
     if observed and (len(set(observed)) != len(observed) or set(observed) != set(used)):
