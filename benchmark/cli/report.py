@@ -1,4 +1,4 @@
-"""`creditbench report`: from an aggregate to the pages."""
+"""`creditbench report`: from an aggregate to the pages of the site."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REPORTS = Path("reports")
 
 
 def report(
-    aggregate: Annotated[Path, typer.Option(help="What `creditbench aggregate` wrote.")] = AGGREGATE,
+    aggregate: Annotated[Path, typer.Option(help="Folder written by `creditbench aggregate`.")] = AGGREGATE,
     out: Annotated[Path, typer.Option(help="Folder for the pages.")] = REPORTS,
 ) -> None:
     """Renders the pages; open index.html in a browser.

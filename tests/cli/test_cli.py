@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.cli import app
-from benchmark.cli.arguments import layered, settings_of
+from benchmark.cli.arguments import layered_settings, parse_settings
 from benchmark.cli.errors import BadInput
 from benchmark.experiments.record import read_record
 from benchmark.experiments.suite import load_suite
@@ -314,11 +314,11 @@ def test_readme_and_ci_give_the_same_two_commands() -> None:
 
 def test_settings_are_yaml_scalars_and_dots_reach_into_them() -> None:
     given = ["a=1", "b=0.5", "c=true", "d=null", "e=text", "f.g=[1, 2]", "f.h=x=y"]
-    assert settings_of(given) == {"a": 1, "b": 0.5, "c": True, "d": None, "e": "text", "f": {"g": [1, 2], "h": "x=y"}}
+    assert parse_settings(given) == {"a": 1, "b": 0.5, "c": True, "d": None, "e": "text", "f": {"g": [1, 2], "h": "x=y"}}
 
 
 def test_settings_given_by_hand_lie_above_those_of_a_preset() -> None:
-    settings = layered("ippo+stas", "screening", ["redistribution.width=32", "epochs=2"])
+    settings = layered_settings("ippo+stas", "screening", ["redistribution.width=32", "epochs=2"])
     assert settings["redistribution"]["width"] == 32
     assert settings["redistribution"]["batch_episodes"] == 64
     assert settings["epochs"] == 2
@@ -327,4 +327,4 @@ def test_settings_given_by_hand_lie_above_those_of_a_preset() -> None:
 @pytest.mark.parametrize("given", [["a=1", "a=2"], ["a=1", "a.b=2"], ["=1"], ["a=[1"], ["a=" + "[" * 5000], ["a={[b]: c}"]])
 def test_settings_that_cannot_be_meant_are_refused(given: list[str]) -> None:
     with pytest.raises(BadInput, match="--set"):
-        settings_of(given)
+        parse_settings(given)

@@ -5,8 +5,8 @@
     F 1..9        foods                       -pen        a failed load costs each loader 0.1
     -exclusive    food levels below the upper bound, as in the versions that results of 2021 were published on; not with -coop,
                   which fixes the level in all versions
-    -winner       the game of Le and Ta (2026): the strongest loader gets the whole reward, and a food's level is at most the sum
-                  of the two lowest player levels; with -coop, as they define it
+    -winner       the game of Le and Ta (2026): the strongest loader gets the whole reward, and a food's level is at most the
+                  sum of the two lowest player levels; with -coop, as they define it
 
 The package registers F 1..4 without the last three suffixes; more foods and -pen are parameters of it, -exclusive and
 -winner only our simulator knows.

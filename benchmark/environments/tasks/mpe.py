@@ -204,7 +204,7 @@ def _tasks() -> tuple[Task, ...]:
         _task(
             "mpe/seca-predator-prey",
             "SeCA predator-prey",
-            "Three predators catch one faster prey that moves at random among two obstacles; the first touch scores and ends it.",
+            "Three predators catch one faster prey that moves at random among two obstacles; the first touch ends it.",
             SECA,
             "the prey was caught",
             SECA_NOTE,
