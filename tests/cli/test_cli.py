@@ -325,6 +325,6 @@ def test_settings_given_by_hand_lie_above_those_of_a_preset() -> None:
 
 
 @pytest.mark.parametrize("given", [["a=1", "a=2"], ["a=1", "a.b=2"], ["=1"], ["a=[1"], ["a=" + "[" * 5000], ["a={[b]: c}"]])
-def test_settings_that_cannot_be_meant_are_refused(given: list[str]) -> None:
+def test_invalid_assignments_are_refused(given: list[str]) -> None:
     with pytest.raises(BadInput, match="--set"):
         parse_settings(given)

@@ -169,7 +169,7 @@ def test_what_a_healer_can_aim_at_is_about_its_allies(tmp_path: Path) -> None:
 
 
 @each_native
-def test_places_are_copies_and_known_where_the_task_says_so(case: Case) -> None:
+def test_positions_are_copies_and_exist_where_the_task_says_so(case: Case) -> None:
     environment = case.build(3)
     environment.reset(seeds(3))
     if not get_task(case.task).has_positions:
@@ -188,7 +188,7 @@ def distances(places: list[NDArray[np.float64]]) -> list[float]:
 
 
 @pytest.mark.parametrize("case", [case for case in NATIVE if get_task(case.task).has_positions], ids=lambda case: case.task)
-def test_places_are_as_far_apart_as_the_picture_shows(case: Case) -> None:
+def test_positions_have_the_distances_of_the_scene(case: Case) -> None:
     environment = case.build(2)
     play(environment, seeds(2), steps=6)
     for row in range(2):
@@ -203,7 +203,7 @@ def test_places_are_as_far_apart_as_the_picture_shows(case: Case) -> None:
         )
 
 
-def test_places_are_row_and_column_in_lbf() -> None:
+def test_positions_are_row_and_column_in_lbf() -> None:
     np.testing.assert_array_equal(lbf((6, 1), None).agent_positions(), [[(2, 3), (6, 1)]])
 
 
