@@ -11,19 +11,27 @@ from typing import Any, TypeVar
 Offered = TypeVar("Offered")
 
 
-class BrokenPlugin(ValueError):
+class UserError(ValueError):
+    """Base of everything that a user can do wrong. The message is one line: what was wrong, where, what is allowed."""
+
+
+class BrokenPlugin(UserError):
     """An entry point of an installed package that cannot be used. The message names it and says why."""
 
 
-class UnknownName(ValueError):
+class UnknownName(UserError):
     """A name that is not registered. The message gives the most similar registered names."""
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """ " Did you mean X or Y?" with the up to three nearest known names; empty if none is near."""
+    nearest = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f" Did you mean {' or '.join(nearest)}?" if nearest else ""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownName:
-    """The error for an unregistered name, with up to three similar names and the command that lists all."""
-    similar = difflib.get_close_matches(name, list(known), n=3, cutoff=0.4)
-    hint = f" Did you mean {' or '.join(similar)}?" if similar else ""
-    return UnknownName(f"There is no {kind} '{name}'.{hint} `creditbench list {kind}s` shows all of them.")
+    """The error for an unregistered name, with similar names and the command that lists all."""
+    return UnknownName(f"There is no {kind} '{name}'.{did_you_mean(name, known)} `creditbench list {kind}s` shows all of them.")
 
 
 def load(path: str) -> Any:

@@ -8,9 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Settings(BaseModel):
-    """Base of all settings. Immutable; a misspelt name is an error."""
+    """Base of all settings. Immutable; a misspelt name is an error, and nothing is converted: a boolean or a text is no number.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    A setting that is a tuple needs `setting(…, strict=False)`: settings files have lists.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, strict=True)
 
     def changed(self) -> dict[str, Any]:
         """The settings that differ from the defaults, nested ones as nested dictionaries, ready for JSON."""

@@ -1,1 +1,1 @@
-"""The `creditbench` command: one file a command; `app` puts them together."""
+"""The `creditbench` command: one file per command; `app` registers them."""

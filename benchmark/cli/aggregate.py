@@ -1,4 +1,4 @@
-"""`creditbench aggregate`: from records to what the report shows."""
+"""`creditbench aggregate`: from records to the data of the report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def aggregate(
     retrain: Annotated[bool, typer.Option(help="Compare own records with the committed ones of the same runs.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for aggregate.json, manifest.json and the tables.")] = AGGREGATE,
 ) -> None:
-    """Computes everything that the report shows from the records that are there; says what is missing.
+    """Computes the report's data from the records that exist, and prints how many are missing.
 
     \b
     Example:
@@ -30,7 +30,7 @@ def aggregate(
     from benchmark.analysis.aggregate import aggregate as compute
 
     result = compute(suites, Store(), out, retrain=retrain, cache=CACHE)
-    for found in result.suites:
-        counts = found.coverage
-        print(f"{found.name}: {counts.found} of {counts.planned} runs are there, {counts.failed} of them failed;", end=" ")
+    for report in result.suites:
+        counts = report.coverage
+        print(f"{report.name}: {counts.found} of {counts.planned} runs are there, {counts.failed} of them failed;", end=" ")
         print(f"missing {counts.missing}, crashed {counts.crashed}, corrupt {counts.corrupt}")

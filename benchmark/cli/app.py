@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import typer
 
+from algorithms.plugins import UserError
 from benchmark.cli import aggregate, evaluate, plan, prepare, random_policy, report, speed, study, train, watch
 from benchmark.cli import compile as kernels
 from benchmark.cli import list as listing
-from benchmark.cli.errors import USER_ERRORS
 
 app = typer.Typer(
     name="creditbench",
@@ -36,10 +36,10 @@ app.command("compile", hidden=True)(kernels.compile_kernels)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line. Bad input: one line on stderr, exit code 2. A file or folder that cannot be used: the same, 1."""
+    """Runs the command line. A UserError is one line on stderr and exit code 2; a file or folder that cannot be used, 1."""
     try:
         app(args=None if arguments is None else list(arguments))
-    except USER_ERRORS as error:
+    except UserError as error:
         print(f"creditbench: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except BrokenPipeError:

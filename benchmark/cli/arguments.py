@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and the checks that they need."""
+"""Arguments that several commands share, and their validation."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
+from algorithms.plugins import did_you_mean
 from benchmark.cli.errors import BadInput
+from benchmark.environments.input_files import InvalidYaml, parse_yaml
 from benchmark.environments.interface import Backend
 from benchmark.environments.tasks.registry import Task
 from benchmark.experiments.run_spec import get_algorithm
 from benchmark.experiments.settings_layers import merged
-from benchmark.experiments.validation import nearest, parsed
 
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 
 
-def one_of(kind: str, value: str | None, allowed: Iterable[str]) -> str | None:
-    """The value, if it is allowed or not given. Raises BadInput."""
+def validate_choice(kind: str, value: str | None, allowed: Iterable[str]) -> str | None:
+    """The value, which must be allowed or None. Raises BadInput."""
     allowed = tuple(allowed)
     if value is not None and value not in allowed:
-        raise BadInput(f"{kind} must be {' or '.join(allowed)}, not '{value}'.{nearest(value, allowed)}")
+        raise BadInput(f"{kind} must be {' or '.join(allowed)}, not '{value}'.{did_you_mean(value, allowed)}")
     return value
 
 
-def a_backend(task: Task, backend: str | None) -> Backend:
-    """The backend that a task is simulated with. Raises BadInput, or NoSimulator if the task has no such one."""
-    one_of("backend", backend, ("native", "reference"))
+def resolve_backend(task: Task, backend: str | None) -> Backend:
+    """The backend that simulates the task. Raises BadInput, or NoSimulator if the task does not have it."""
+    validate_choice("backend", backend, ("native", "reference"))
     return task.simulator(backend)[0]  # type: ignore[arg-type]
 
 
-def a_device(device: str) -> str:
-    """The device, if torch has it here. Raises BadInput."""
-    one_of("device", device, ("cpu", "cuda"))
+def validate_device(device: str) -> str:
+    """The device, which must be available. Raises BadInput."""
+    validate_choice("device", device, ("cpu", "cuda"))
     if device == "cuda":
         import torch
 
@@ -44,26 +44,26 @@ def a_device(device: str) -> str:
     return device
 
 
-def layered(algorithm: str, preset: str | None, assignments: Iterable[str]) -> dict[str, Any]:
-    """Settings of --set above those of --preset. Raises BadInput, also for a preset that the algorithm does not offer."""
+def layered_settings(algorithm: str, preset: str | None, assignments: Iterable[str]) -> dict[str, Any]:
+    """Settings of --preset, overridden by those of --set. Raises BadInput."""
     presets = get_algorithm(algorithm).presets
     if preset is not None and preset not in presets:
         offered = f"it offers {', '.join(presets)}" if presets else "it offers none"
-        raise BadInput(f"{algorithm} has no preset '{preset}'; {offered}.{nearest(preset, presets)}")
-    return merged(presets[preset] if preset is not None else {}, settings_of(assignments))
+        raise BadInput(f"{algorithm} has no preset '{preset}'; {offered}.{did_you_mean(preset, presets)}")
+    return merged(presets[preset] if preset is not None else {}, parse_settings(assignments))
 
 
-def settings_of(assignments: Iterable[str]) -> dict[str, Any]:
-    """Settings from name=value: values are YAML scalars, a dot reaches into a nested setting. Raises BadInput."""
+def parse_settings(assignments: Iterable[str]) -> dict[str, Any]:
+    """Settings from name=value. Values are YAML 1.2; `outer.inner` names a nested setting. Raises BadInput."""
     settings: dict[str, Any] = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals or not name.strip():
             raise BadInput(f"--set takes name=value, as in --set learning_rate=0.001; got '{assignment}'")
         try:
-            value = parsed(text)
-        except yaml.YAMLError as error:
-            raise BadInput(f"--set {name}: '{text}' is no YAML value") from error
+            value = parse_yaml(text)
+        except InvalidYaml as error:
+            raise BadInput(f"--set {name}: '{text}' is no YAML value: {error}") from error
         *outer, last = name.strip().split(".")
         inner = settings
         for part in outer:
@@ -76,7 +76,7 @@ def settings_of(assignments: Iterable[str]) -> dict[str, Any]:
     return settings
 
 
-def must_hold_a_run(run_dir: Path) -> None:
-    """Raises BadInput where a folder is not that of a run."""
+def validate_run_folder(run_dir: Path) -> None:
+    """Raises BadInput if the folder holds no record."""
     if not (run_dir / "record.json").is_file():
         raise BadInput(f"{run_dir} holds no record.json; the folders of runs lie below results/runs and results/reference")

@@ -1,4 +1,4 @@
-"""The hidden `creditbench compile`: fills the kernel cache before many processes want it."""
+"""The hidden command `creditbench compile`: fills the kernel cache before many processes need it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from benchmark.environments.tasks.registry import get_task
 
 
 def compile_kernels(tasks: Annotated[list[str], typer.Argument()]) -> None:
-    """Plays a few steps of each task, so that its compiled kernels lie in the cache before many processes want them.
+    """Plays a few episodes of each task, which compiles its kernels into the cache before many processes need them.
 
-    What goes wrong here is left for the runs to say.
+    A failure is printed and otherwise ignored: the runs report it.
     """
     for name in tasks:
         from benchmark.environments.reference_scores.random_policy import random_policy_returns

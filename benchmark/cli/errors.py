@@ -1,26 +1,9 @@
-"""What a user can do wrong: said in one line, exit code 2, no traceback."""
+"""The error of a wrong argument."""
 
 from __future__ import annotations
 
-from algorithms.plugins import BrokenPlugin, UnknownName
-from benchmark.environments.tasks.registry import NoSimulator
-from benchmark.experiments.record import CorruptRecord
-from benchmark.experiments.run_spec import ImpossibleRun
-from benchmark.experiments.suite import SuiteError
-from benchmark.workflow.pipeline import ConfigError
+from algorithms.plugins import UserError
 
 
-class BadInput(ValueError):
+class BadInput(UserError):
     """An argument that cannot be used. The message says why and what is allowed."""
-
-
-USER_ERRORS = (
-    BadInput,
-    BrokenPlugin,
-    ConfigError,
-    CorruptRecord,
-    ImpossibleRun,
-    NoSimulator,
-    SuiteError,
-    UnknownName,
-)

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmark.cli.arguments import Device, a_device, must_hold_a_run, one_of
-from benchmark.cli.errors import BadInput
+from benchmark.cli.arguments import Device, validate_choice, validate_device, validate_run_folder
 from benchmark.cli.output import json_line
 
 
@@ -25,16 +24,12 @@ def evaluate(
     Example:
       creditbench evaluate results/runs/lbf/5x5-2p-1f-coop/ippo-0123456789ab --episodes 1000 --seed 7
     """
-    must_hold_a_run(run_dir)
-    acting: Any = one_of("policy", policy, ("greedy", "sample"))
-    a_device(device)
+    validate_run_folder(run_dir)
+    acting: Any = validate_choice("policy", policy, ("greedy", "sample"))
+    validate_device(device)
     from benchmark.training.evaluation import evaluate_run
-    from benchmark.training.policy_files import CorruptPolicy
 
-    try:
-        point = evaluate_run(run_dir, episodes, seed, acting, device)
-    except CorruptPolicy as error:
-        raise BadInput(str(error)) from error
+    point = evaluate_run(run_dir, episodes, seed, acting, device)
     json_line(
         {
             "run": str(run_dir),

@@ -1,4 +1,4 @@
-"""`creditbench list`: what there is to run."""
+"""`creditbench list`: tasks, algorithms and suites."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmark.cli.output import table
 from benchmark.environments.tasks.registry import get_task, task_names
 from benchmark.experiments.suite import load_suite, suite_names
 
-app = typer.Typer(help="What there is: tasks, algorithms, suites.", no_args_is_help=True)
+app = typer.Typer(help="Lists tasks, algorithms or suites.", no_args_is_help=True)
 
 
 @app.command("tasks")
@@ -23,7 +23,7 @@ def list_tasks() -> None:
         task = get_task(name)
         backends = [kind for kind in ("native", "reference") if getattr(task, kind) is not None]
         rows.append((task.id, task.version, task.n_agents, task.horizon, " ".join(backends), task.description))
-    table(("task", "version", "agents", "horizon", "backends", "what"), rows)
+    table(("task", "version", "agents", "horizon", "backends", "description"), rows)
 
 
 @app.command("algorithms")

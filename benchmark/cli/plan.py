@@ -1,4 +1,4 @@
-"""`creditbench plan`: what of a suite is there, what is not, what the rest costs."""
+"""`creditbench plan`: which runs of a suite exist, and the cost of the missing ones."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from benchmark.workflow.plan import plan as make_plan
 def plan(
     suite: Annotated[str, typer.Argument(help="Name of a suite, or path of a suite file.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print every run as JSON.")] = False,
-    retrain: Annotated[bool, typer.Option(help="Count committed records as not there.")] = False,
+    retrain: Annotated[bool, typer.Option(help="Count committed records as missing.")] = False,
 ) -> None:
-    """Shows which runs of a suite are there, missing, crashed or stale, and prices the missing ones. Trains nothing.
+    """Shows which runs of a suite are finished, missing, crashed or stale, and estimates the cost of training the missing ones.
 
-    The price comes from the speed of finished runs of the same task and algorithm, else from nominal rates.
+    Trains nothing. The estimate uses the speed of finished runs of the same task and algorithm, else nominal rates.
 
     \b
     Examples:
@@ -30,11 +30,11 @@ def plan(
       creditbench plan lbf-baselines --retrain
       creditbench plan my/suite.yaml --json
     """
-    found = make_plan(load_suite(suite), Store(), retrain=retrain)
+    made = make_plan(load_suite(suite), Store(), retrain=retrain)
     if as_json:
-        print(json.dumps(found.as_json(), indent=2, allow_nan=False))
+        print(json.dumps(made.as_json(), indent=2, allow_nan=False))
     else:
-        _print(found)
+        _print(made)
 
 
 def _print(plan: Plan) -> None:

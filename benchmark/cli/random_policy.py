@@ -1,4 +1,4 @@
-"""`creditbench random`: what the uniformly random policy scores."""
+"""`creditbench random`: the score of the uniformly random policy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.arguments import a_backend
+from benchmark.cli.arguments import resolve_backend
 from benchmark.cli.output import json_line
 from benchmark.environments.tasks.registry import get_task
 
@@ -19,17 +19,17 @@ def random(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     backend: Backend = None,
 ) -> None:
-    """What the uniformly random policy scores: the lower anchor of a task's scores. Prints one JSON object.
+    """The score of the uniformly random policy, the lower anchor of a task's scores. Prints one JSON object.
 
     \b
     Example:
       creditbench random --task lbf/8x8-2p-2f-coop --episodes 100000
     """
-    found = get_task(task)
-    chosen = a_backend(found, backend)
+    resolved = get_task(task)
+    chosen = resolve_backend(resolved, backend)
     from benchmark.environments.reference_scores.random_policy import random_policy_returns
 
     json_line(
-        {"task": found.id, "backend": chosen, "episodes": episodes, "seed": seed}
-        | random_policy_returns(found, episodes, seed, chosen)
+        {"task": resolved.id, "backend": chosen, "episodes": episodes, "seed": seed}
+        | random_policy_returns(resolved, episodes, seed, chosen)
     )

@@ -1,4 +1,4 @@
-"""`creditbench report`: from an aggregate to the pages."""
+"""`creditbench report`: from an aggregate to the pages of the site."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REPORTS = Path("reports")
 
 
 def report(
-    aggregate: Annotated[Path, typer.Option(help="What `creditbench aggregate` wrote.")] = AGGREGATE,
+    aggregate: Annotated[Path, typer.Option(help="Folder written by `creditbench aggregate`.")] = AGGREGATE,
     out: Annotated[Path, typer.Option(help="Folder for the pages.")] = REPORTS,
     pdf: Annotated[bool, typer.Option(help="Draw a PDF twin of each figure.")] = False,
 ) -> None:
@@ -26,10 +26,7 @@ def report(
     """
     if not (aggregate / "aggregate.json").is_file():
         raise BadInput(f"there is no {aggregate / 'aggregate.json'}; `creditbench aggregate --suite NAME` makes it")
-    from benchmark.report import ReportError, render
+    from benchmark.report import render
 
-    try:
-        render(aggregate, out, cache=CACHE, pdf=pdf)
-    except ReportError as error:
-        raise BadInput(str(error)) from error
+    render(aggregate, out, cache=CACHE, pdf=pdf)
     print(out / "index.html")

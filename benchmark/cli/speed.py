@@ -1,4 +1,4 @@
-"""`creditbench speed`: environment steps per second, simulated and trained."""
+"""`creditbench speed`: environment steps per second of simulation and training."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.arguments import Device, a_device, layered
+from benchmark.cli.arguments import Device, layered_settings, validate_device
 from benchmark.cli.errors import BadInput
 from benchmark.cli.output import json_line
 from benchmark.environments.tasks.registry import get_task
@@ -24,9 +24,9 @@ def speed(
     threads: Annotated[int, typer.Option(min=1, help="Of the training process.")] = 1,
     device: Device = "cpu",
 ) -> None:
-    """How fast tasks are simulated, and trained on: environment steps per second, one JSON object a line.
+    """Environment steps per second of simulation and training, one JSON object per line.
 
-    A step counts once for the whole team. The real package is measured beside our simulator where it is installed.
+    A step counts once for the whole team. The reference package is measured as well where it is installed.
 
     \b
     Examples:
@@ -34,14 +34,14 @@ def speed(
       creditbench speed --task lbf/8x8-2p-2f-coop --algorithm mappo
       creditbench speed --task alice_and_bob --algorithm ippo+tar2 --preset screening
     """
-    a_device(device)
+    validate_device(device)
     names = task or sorted({entry.task for name in suite_names() for entry in load_suite(name).tasks})
     tasks = [get_task(name) for name in names]
     if algorithm is None and (preset is not None or assignments):
         raise BadInput("--preset and --set are of an algorithm: name it with --algorithm")
-    settings = {} if algorithm is None else layered(algorithm, preset, assignments or [])
+    settings = {} if algorithm is None else layered_settings(algorithm, preset, assignments or [])
     from benchmark.training.speed import speed_lines
 
-    for found in tasks:
-        for line in speed_lines(found, algorithm, settings=settings, seconds=seconds, threads=threads, device=device):
+    for each in tasks:
+        for line in speed_lines(each, algorithm, settings=settings, seconds=seconds, threads=threads, device=device):
             json_line(line)

@@ -1,4 +1,4 @@
-"""`creditbench study`: measured experiments that are not training runs."""
+"""`creditbench study`: experiments other than the training runs of suites."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import typer
 from rich.console import Console
 from rich.progress import Progress as Bar
 
+from algorithms.plugins import did_you_mean
 from benchmark.cli.errors import BadInput
 from benchmark.cli.output import table
-from benchmark.experiments.validation import nearest
 from benchmark.papers.studies import studies
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ OUT = Path("results/studies")
 def study(
     name: Annotated[str, typer.Argument(help="A study, or `list` for all of them.")],
     out: Annotated[Path, typer.Option(help="Folder for the result, NAME.json.")] = OUT,
-    quick: Annotated[bool, typer.Option("--quick", help="Small, for a try: the numbers mean little.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A small trial, whose numbers mean little.")] = False,
 ) -> None:
-    """Carries out a study: an experiment of its own that says what was expected, what was found and whether they agree.
+    """Runs a study: an experiment with predictions, findings and a verdict on each prediction.
 
     \b
     Examples:
@@ -40,15 +40,15 @@ def study(
         table(("study", "minutes", "title", "question"), rows)
         return
     if name not in studies():
-        raise BadInput(f"there is no study '{name}'.{nearest(name, studies())} `creditbench study list` shows all of them")
+        raise BadInput(f"there is no study '{name}'.{did_you_mean(name, studies())} `creditbench study list` shows all of them")
     from benchmark.experiments.study_result import read_study, write_study
 
     path = out / f"{name}.json"
     if quick and path.exists() and not read_study(path).quick:
-        raise BadInput(f"{path} is a whole study, whose place a quick one shall not take; give another --out")
+        raise BadInput(f"{path} is the result of a full study, which a quick one does not replace; give another --out")
     from benchmark.papers.runner import run_study
 
-    with _shown(name) as progress:
+    with _progress(name) as progress:
         result = run_study(studies()[name], quick=quick, progress=progress)
     write_study(path, result)
     for prediction in result.predictions:
@@ -58,8 +58,8 @@ def study(
 
 
 @contextmanager
-def _shown(name: str) -> Iterator[Progress]:
-    """A bar where standard output is a terminal, else one line a part."""
+def _progress(name: str) -> Iterator[Progress]:
+    """A bar where standard output is a terminal, else one line per part."""
     console = Console(file=sys.stdout)
     if not console.is_terminal:
         yield lambda done, of, what: print(f"{name}: {done}/{of} {what}", flush=True)

@@ -1,4 +1,4 @@
-"""`creditbench train`: one run, of a suite or of your own."""
+"""`creditbench train`: one run, of a suite or described by options."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmark.cli.arguments import Device, a_backend, a_device, layered, one_of
+from benchmark.cli.arguments import Device, layered_settings, resolve_backend, validate_choice, validate_device
 from benchmark.cli.errors import BadInput
 from benchmark.environments.tasks.registry import get_task
 from benchmark.experiments.record import SettingsOrigin, read_record
@@ -36,7 +36,7 @@ def train(
     tensorboard: Annotated[Path | None, typer.Option(help="Also write curves for TensorBoard into this folder.")] = None,
     expect: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
-    """Trains one run and writes its record; goes on from its checkpoint if there is one.
+    """Trains one run and writes its record; resumes from its checkpoint if there is one.
 
     A run of a suite is named by the suite, and its record goes where the pipeline looks for it. Any other run is
     described by algorithm, steps and settings, and goes to --out.
@@ -58,7 +58,7 @@ def train(
     if suite is not None:
         given = [name for name, value in off_suite.items() if value]
         if given:
-            raise BadInput(f"{', '.join(given)} cannot be given for a run of a suite, which says all that")
+            raise BadInput(f"{', '.join(given)} cannot be given for a run of a suite, which defines them")
         if variant is None:
             raise BadInput("a run of a suite needs --variant")
         spec, origin = _of_suite(suite, task, variant, seed)
@@ -75,7 +75,7 @@ def train(
         assert algorithm is not None
         assert steps is not None
         assert out is not None
-        settings = layered(algorithm, preset, assignments or [])
+        settings = layered_settings(algorithm, preset, assignments or [])
         spec = _off_suite(task, algorithm, regime, seed, steps, settings, backend)
         origin = SettingsOrigin(source="given on the command line" if settings else "defaults")
         record, checkpoint = out / "record.json", out / "checkpoint"
@@ -83,7 +83,7 @@ def train(
         raise BadInput(f"{record} is the record of another run; name another folder, or move it away")
     if expect is not None and spec.path.name != expect:
         raise BadInput(f"this run is {spec.path.name} now, not {expect}: suite or versions changed since it was planned")
-    _carry_out(spec, origin, record, checkpoint, device, tensorboard)
+    _run(spec, origin, record, checkpoint, device, tensorboard)
 
 
 def _of_suite(suite: str, task: str, variant: str, seed: int) -> tuple[RunSpec, SettingsOrigin]:
@@ -94,20 +94,20 @@ def _of_suite(suite: str, task: str, variant: str, seed: int) -> tuple[RunSpec, 
 def _off_suite(
     task: str, algorithm: str, regime: str | None, seed: int, steps: int, settings: dict[str, Any], backend: str | None
 ) -> RunSpec:
-    found, regimes = get_task(task), get_algorithm(algorithm).regimes
-    allowed: Any = one_of("regime", regime or regimes[0], regimes)
+    resolved, regimes = get_task(task), get_algorithm(algorithm).regimes
+    chosen: Any = validate_choice("regime", regime or regimes[0], regimes)
     return resolve(
-        task=found.id,
+        task=resolved.id,
         algorithm=algorithm,
-        regime=allowed,
+        regime=chosen,
         seed=seed,
         budget=steps,
         settings=settings,
-        backend=a_backend(found, backend),
+        backend=resolve_backend(resolved, backend),
     )
 
 
-def _carry_out(
+def _run(
     spec: RunSpec,
     origin: SettingsOrigin,
     record: Path,
@@ -115,14 +115,14 @@ def _carry_out(
     device: str,
     tensorboard: Path | None,
 ) -> None:
-    a_device(device)
+    validate_device(device)
     from benchmark.training.checkpoints import RefusedCheckpoint
-    from benchmark.training.loop import train as run_study
+    from benchmark.training.loop import train as train_run
 
     if tensorboard is not None and find_spec("tensorboard") is None:
         raise BadInput("--tensorboard needs the package tensorboard: uv sync --extra tensorboard")
     try:
-        made = run_study(
+        record_made = train_run(
             spec,
             record_path=record,
             checkpoint_folder=checkpoint,
@@ -131,7 +131,7 @@ def _carry_out(
             tensorboard=tensorboard,
         )
     except RefusedCheckpoint as error:
-        # Not the caller's mistake but the state of a folder: the supervisor shall note it.
+        # Exit code 1 instead of 2: not a wrong argument but the state of a folder, which the supervisor notes.
         print(f"creditbench: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
-    print(f"{record}: {made.outcome.status}, outcome {made.outcome_sha256[:12]}")
+    print(f"{record}: {record_made.outcome.status}, outcome {record_made.outcome_sha256[:12]}")

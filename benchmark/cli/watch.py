@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.arguments import must_hold_a_run
+from benchmark.cli.arguments import validate_run_folder
 from benchmark.cli.errors import BadInput
 
 
@@ -22,14 +22,10 @@ def watch(
     Example:
       creditbench watch results/runs/lbf/5x5-2p-1f-coop/ippo-0123456789ab --out episode.gif --seed 3
     """
-    must_hold_a_run(run_dir)
+    validate_run_folder(run_dir)
     if out.suffix != ".gif":
         raise BadInput(f"--out must end in .gif, not '{out.name}'")
     from benchmark.training.animation import watch_run
-    from benchmark.training.policy_files import CorruptPolicy
 
-    try:
-        total = watch_run(run_dir, out, seed=seed)
-    except CorruptPolicy as error:
-        raise BadInput(str(error)) from error
+    total = watch_run(run_dir, out, seed=seed)
     print(f"{out}: return {total:.3f}")

@@ -1,8 +1,8 @@
-"""Credit measured against what only a simulator knows: probes that look into it, and how near a method's claims come to them.
+"""Credit compared with information that only a simulator has.
 
-probes  what a trainer can fill `Episodes.privileged` with: what looks into the simulator, step by step
-graphs  who influences whom: what a method claims beside what an intervention shows
+probes  graphs computed inside the simulator at every step, for `Episodes.privileged`: interventions, distances
+graphs  agreement of a method's influence graph with the graph of interventions
 
-The names of the probes are in benchmark/experiments/probe_names.py, the measurements as a record holds them in
-benchmark/experiments/credit_measurements.py; benchmark/training/credit_monitor.py says when a run is measured.
+The registry of probes is benchmark/experiments/probe_names.py, the format of the measurements in a record
+benchmark/experiments/credit_measurements.py, and their schedule benchmark/training/credit_monitor.py.
 """

@@ -1,6 +1,6 @@
-"""Who influences whom: what a method claims beside what interventions in the simulator show.
+"""Agreement of a method's influence graph with the graph of interventions in the simulator.
 
-Everything is counted over the pairs (j, i) of different agents at steps at which j acted, of all episodes together.
+All numbers are over the ordered pairs (j, i) of different agents at the steps at which j acted, of all episodes together.
 """
 
 from __future__ import annotations
@@ -31,34 +31,34 @@ Bools = NDArray[np.bool_]
 def measure_graph(
     influence: Influence, episodes: Episodes, *, step: int, steps_done: int, pictures: bool
 ) -> GraphMeasurement | None:
-    """How near a claim [B, T, N, N] about these episodes comes to what the probe "oracle_graph" put into their `privileged`.
+    """Compares a claimed graph [B, T, N, N] of these episodes with the oracles of the probe "oracle_graph".
 
-    None if there is no pair to look at. `step`, `steps_done`: see GraphMeasurement. `pictures`: whether to keep the mean graphs
-    and, drawn, the first episode, where they are small enough. Raises ValueError for claims or oracles that are missing or of
-    another shape or type.
+    None if there is no pair to compare. `step`, `steps_done`: see GraphMeasurement. `pictures`: whether to keep the mean graphs
+    and the edges of the first episode, where they are small enough. Raises ValueError for claims or oracles that are missing or
+    have another shape or type.
     """
     claimed = _checked("the claimed graph", influence.graph, episodes)
     truths = oracle_graphs(episodes)
     acting = episodes.acting.cpu().numpy()
-    asked = acting[..., None] & ~np.eye(acting.shape[-1], dtype=np.bool_)
-    if not asked.any():
+    valid = acting[..., None] & ~np.eye(acting.shape[-1], dtype=np.bool_)
+    if not valid.any():
         return None
-    pairs = claimed[asked]
+    pairs = claimed[valid]
     scored, ranks = None, None
     if influence.score is not None:
-        score = _checked("the score", influence.score, episodes, floating=True)[asked]
+        score = _checked("the score", influence.score, episodes, floating=True)[valid]
         scored = np.isfinite(score)
         ranks = rankdata(score[scored])
     agreement = []
     for name, truth in truths.items():
-        true = truth[asked]
+        true = truth[valid]
         area = None if scored is None or ranks is None else area_under_curve(ranks, true[scored])
         agreement.append(agreement_of(name, pairs, true, area))
     mean_claimed, mean_true, drawn = None, None, None
     if pictures and acting.shape[-1] <= MAXIMUM_AGENTS_SHOWN:
         true, length = truths[CHIEF_ORACLE], int(episodes.length[0])
         mean_claimed, mean_true = mean_graph(claimed, acting), mean_graph(true, acting)
-        drawn = drawn_graph((claimed & asked)[0, :length], (true & asked)[0, :length])
+        drawn = drawn_graph((claimed & valid)[0, :length], (true & valid)[0, :length])
     return GraphMeasurement(
         kind="graph",
         step=step,
@@ -75,14 +75,14 @@ def measure_graph(
 def oracle_graphs(episodes: Episodes) -> dict[OracleName, Bools]:
     """The oracles [B, T, N, N] of episodes that were recorded with the probe "oracle_graph". Raises ValueError without it."""
 
-    def seen(name: str) -> Bools:
+    def oracle(name: str) -> Bools:
         graph = episodes.privileged.get(name)
         if graph is None:
             raise ValueError(f"these episodes hold no '{name}': record them with the probe oracle_graph")
         return _checked(f"'{name}'", graph, episodes)
 
-    state, reward = seen("state_graph"), seen("reward_graph")
-    return {"observation": seen("observation_graph"), "state": state, "reward": reward, "state and reward": state | reward}
+    state, reward = oracle("state_graph"), oracle("reward_graph")
+    return {"observation": oracle("observation_graph"), "state": state, "reward": reward, "state and reward": state | reward}
 
 
 def agreement_of(oracle: OracleName, claimed: Bools, true: Bools, auroc: float | None) -> GraphAgreement:
@@ -100,9 +100,9 @@ def agreement_of(oracle: OracleName, claimed: Bools, true: Bools, auroc: float |
 
 
 def area_under_curve(ranks: NDArray[np.float64], true: Bools) -> float | None:
-    """The chance that a true pair has a higher score than another, ties counting half (the area under the ROC curve).
+    """The area under the ROC curve: the probability that a true pair has a higher score than another, ties counting half.
 
-    ranks [P]: of the scores, from 1, ties sharing their mean; true [P]. None if all pairs are alike.
+    ranks [P]: of the scores, from 1, ties sharing their mean; true [P]. None if all pairs or no pairs are true.
     """
     positives = int(np.count_nonzero(true))
     negatives = len(true) - positives
@@ -124,7 +124,7 @@ def mean_graph(graph: Bools, acting: Bools) -> tuple[tuple[float, ...], ...]:
 
 
 def drawn_graph(claimed: Bools, true: Bools) -> DrawnGraph | None:
-    """Both graphs [T, N, N] of one episode, without self loops, as lists of edges; None if that is too much to be looked at."""
+    """Both graphs [T, N, N] of one episode, without self loops, as lists of edges; None above the limits of what is drawn."""
     if len(claimed) > MAXIMUM_STEPS_DRAWN or int(claimed.sum() + true.sum()) > MAXIMUM_EDGES_DRAWN:
         return None
     return DrawnGraph(claimed=_edges(claimed), true=_edges(true))

@@ -1,8 +1,7 @@
-"""Probes look into a simulator before each step and say what only a simulator knows; algorithms.interface.Episodes keeps it as
-`privileged`. They leave the simulator as it is.
+"""Probes: graphs computed inside the simulator before each step, recorded as `Episodes.privileged`. The simulator is unchanged.
 
-A graph is [N, N] bool: row = who influences, column = who is influenced. In an episode that goes on every agent influences
-itself; nobody influences anybody after its end, and the dead influence nobody else (but may be paid for what others do).
+A graph is [N, N] bool: row = influencing agent, column = influenced agent. While an episode runs, every agent influences
+itself; after its end all graphs are empty. Dead agents influence no others, but may be rewarded for what others do.
 
 Shape letters: R rows of the environment, K of them running, M copies, B, N, A, O as everywhere.
 """
@@ -24,43 +23,44 @@ NEAREST = 3
 """Neighbours of an agent in the distance graph (k of Le and Ta 2026)."""
 
 SCRATCH_BYTES = 8 * 2**20
-"""About so much memory is taken by the copies that are stepped together."""
+"""Approximate memory of the copies that are stepped together."""
 
 SAME_REWARD = 1e-9
-"""Rewards nearer than this, relative to 1 or to their size, are equal: sums over agents may round differently."""
+"""Relative tolerance (absolute below 1) of equal rewards: sums over agents may be rounded differently."""
 
 Graphs = dict[str, NDArray[np.bool_]]
 
 
 class Probe(ABC):
-    """Looks at an environment before each of its steps."""
+    """Computes graphs of an environment before each of its steps."""
 
     @abstractmethod
     def look(self, environment: BatchedEnvironment, actions: NDArray[np.int64], rows: NDArray[np.int64]) -> Graphs:
-        """What it sees of rows [K], all of which run, about to take their actions in actions [R, N]: arrays [K, N, N] by name.
+        """Graphs [K, N, N] by name, of the running rows [K] before they take their actions in actions [R, N].
 
-        Raises NotForkable or NoPlaces where the simulator does not let it see.
+        Raises NotForkable or NoPositions where the simulator does not give what the probe needs.
         """
 
 
 def build_probes(names: Iterable[str]) -> list[Probe]:
-    """The probes of these names, which must be known."""
+    """The probes of these names. Raises KeyError for an unknown one."""
     return [load(PROBES[name].factory)() for name in names]
 
 
 class OracleGraph(Probe):
-    """Influence by intervention: what would have become of agent i, had agent j alone acted otherwise?
+    """Influence by intervention: does the outcome for agent i change if agent j alone takes another action?
 
     For each agent j and each other action that was available to it, a copy of the simulator takes one step from the same state
     with the same random stream and the same actions of the others. There is an edge j -> i if for any of these actions, beside
     the copy that takes the actions chosen,
         observation_graph   agent i's next observation differs
-        state_graph         what in it is not about another agent (`BatchedEnvironment.substate`), or its being alive
-        reward_graph        agent i's individual reward of this step
-    Under full sight every move of j changes what i sees of j: the observation graph is full then, the state graph is not.
+        state_graph         its part that is not about other agents (`BatchedEnvironment.substate`) differs, or `alive` does
+        reward_graph        agent i's individual reward of this step differs
+    With full observation every move of j changes what i observes of j: the observation graph is full then, the state graph is
+    not.
 
-    Costs 1 + N (A - 1) steps of the simulator for one, at most. The random stream is that of the step to come: where an
-    action changes how many numbers a step draws, later draws of that step differ too.
+    Costs at most 1 + N (A - 1) simulator steps per step. The random stream is that of the coming step: where an action changes
+    how many numbers a step draws, later draws of that step differ too.
     """
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class OracleGraph(Probe):
         return dict(zip(PROBES["oracle_graph"].fills, graphs, strict=True))
 
     def _copies(self, environment: BatchedEnvironment) -> BatchedEnvironment:
-        """An environment of the same game: room for all copies of a step, or for those of SCRATCH_BYTES; for R in any case."""
+        """An environment of the same game, with rows for all copies of a step or for SCRATCH_BYTES, and at least R rows."""
         if self._scratch is None:
             rows, agents, actions = environment.available.shape
             bytes_per_row = sum(getattr(environment, name).nbytes for name in environment.PUBLIC) // rows
@@ -97,36 +97,36 @@ class OracleGraph(Probe):
 
 class DistanceGraph(Probe):
     """Edges to the k nearest: j -> i if i is one of the NEAREST agents nearest to j, both alive, and within `reach` where the
-    environment has one. The authors' stand-in for an oracle; it says nothing of causes.
+    environment has one. The authors use it in place of an oracle; it is not causal.
 
-    Distances are those before the step, Euclidean, or along both axes added up where there is a reach; of two agents at
-    the same distance the one of the lower number is nearer.
+    Distances are those before the step: Euclidean, or Manhattan where the environment has a `reach`. Of two agents at the same
+    distance the one with the lower number is nearer.
     """
 
     def look(self, environment: BatchedEnvironment, actions: NDArray[np.int64], rows: NDArray[np.int64]) -> Graphs:
-        places, alive, reach = environment.agent_positions()[rows], environment.alive[rows], environment.reach
+        positions, alive, reach = environment.agent_positions()[rows], environment.alive[rows], environment.reach
         agents = alive.shape[1]
-        apart = np.abs(places[:, :, None] - places[:, None])
-        distance = (apart**2).sum(-1) if reach is None else apart.sum(-1)
-        myself = np.eye(agents, dtype=np.bool_)
-        distance[np.broadcast_to(myself, distance.shape) | ~alive[:, None]] = np.inf
+        difference = np.abs(positions[:, :, None] - positions[:, None])
+        distance = (difference**2).sum(-1) if reach is None else difference.sum(-1)
+        self_loops = np.eye(agents, dtype=np.bool_)
+        distance[np.broadcast_to(self_loops, distance.shape) | ~alive[:, None]] = np.inf
         nearest = np.argsort(distance, axis=-1, kind="stable")[..., :NEAREST]
         graph = np.zeros(distance.shape, np.bool_)
         np.put_along_axis(graph, nearest, True, axis=-1)
         graph &= alive[:, :, None] & (np.isfinite(distance) if reach is None else distance <= reach)
-        return {"distance_graph": graph | myself}
+        return {"distance_graph": graph | self_loops}
 
 
 def _interventions(
     available: NDArray[np.bool_], actions: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Every copy to step: the place of its row among the K [M], the agent that acts otherwise [M], and the actions of all
-    [M, N]. The first K take the actions chosen, and nobody (agent -1) acts otherwise."""
+    """The M copies to step: index of the row among the K [M], the agent with another action [M], and the actions of all agents
+    [M, N]. The first K copies take the chosen actions; their agent is -1."""
     rows = len(actions)
     others = available.copy()
     np.put_along_axis(others, actions[:, :, None], False, axis=2)
-    place, agent, action = np.nonzero(others)
-    origin = np.concatenate([np.arange(rows), place])
+    index, agent, action = np.nonzero(others)
+    origin = np.concatenate([np.arange(rows), index])
     joint = actions[origin]
     joint[np.arange(rows, len(joint)), agent] = action
     return origin, np.concatenate([np.full(rows, -1), agent]), joint
@@ -140,9 +140,9 @@ def _outcome(
 
 @njit(cache=True)
 def _compare(origin, actor, substate, chosen, otherwise, graphs):
-    """Adds to graphs [3, K, N, N] (of observation, state, reward) the edges that copies 0..len(origin)-1 show.
+    """Adds the edges of the copies 0..len(origin)-1 to graphs [3, K, N, N] (of observation, state, reward).
 
-    `chosen`: the outcome of the actions chosen, by place in K; `otherwise`: that of the copies.
+    `chosen`: the outcome of the chosen actions, by index among the K; `otherwise`: that of the copies.
     """
     chosen_observation, chosen_alive, chosen_reward = chosen
     observation, alive, reward = otherwise

@@ -1,4 +1,14 @@
-"""The contract of every environment: B independent episodes stepped at once through shared arrays."""
+"""The contract of every environment: B independent episodes of one team, stepped at once in shared arrays.
+
+Shapes: B rows (episodes), N agents, O observation size, S state size, A actions. A caller resets with one seed per episode,
+then steps with actions [B, N] until no row is running; `BatchedEnvironment` lists the arrays to read after each call.
+
+* An episode is a function of its seed and its actions: not of B, of other rows, or of wall-clock time. (`deterministic` is
+  False for packages that do not keep this promise.)
+* Rewards are `team_reward` [B] and `individual_reward` [B, N], undiscounted, in the units of the game.
+* Two backends have this contract: "native", our simulators, whose complete state can be copied; and "reference", adapters of
+  the original packages, which cannot be copied.
+"""
 
 from __future__ import annotations
 
@@ -15,36 +25,37 @@ Backend = Literal["native", "reference"]
 
 
 class UnavailableAction(ValueError):
-    """An action outside 0..A-1, or one that its agent could not take now. The message names row, agent, action, allowed."""
+    """An action outside 0..A-1 or not available to its agent. The message names row, agent, action and what is allowed."""
 
 
 class BatchedEnvironment(ABC):
-    """Steps B independent episodes; results lie in preallocated arrays that `torch.from_numpy` may share.
+    """Steps B independent episodes. Results are in preallocated arrays, which `torch.from_numpy` may share.
 
-    A caller that keeps values across steps copies them: the arrays are overwritten in place.
-    Each row depends only on its own seed and actions, never on B or on its neighbours.
+    The arrays are overwritten in place: a caller that keeps values across steps copies them.
+    Each row depends only on its own seed and actions, never on B or on other rows.
 
     After `reset` and `step`:
         observation [B, N, O] float32   padded with zeros
         state [B, S] float32
-        available [B, N, A] bool        what each agent can do next
+        available [B, N, A] bool        the actions that each agent can take next
         alive [B, N] bool
-        running [B] bool                the episode goes on
+        running [B] bool                the episode has not ended
     After `step` also (all zero / false after `reset`):
         team_reward [B] float64
-        individual_reward [B, N] float64  (`individual_sums_to_team` says whether the two agree)
-        terminated [B] bool             ended truly
+        individual_reward [B, N] float64  (sums to `team_reward` if `individual_sums_to_team`)
+        terminated [B] bool             ended in a terminal state
         truncated [B] bool              ended by the time limit alone, also where the package merges the two
         success [B] bool                as the task defines it; false while running
 
-    An episode that has ended is frozen: observation and state keep the final values, terminated, truncated and success
-    stay, rewards are 0, and it costs nothing. In frozen, dead and padded places action 0 is the one available;
-    a caller must send it there.
-    Identities and last actions are appended by algorithms, never here.
+    A row whose episode has ended is frozen: observation and state keep their final values, terminated, truncated and
+    success stay, rewards are 0, and stepping it costs nothing. For frozen rows and dead agents action 0 is the only one
+    available, and a caller must send it. Actions beyond an agent's own number of actions are never available.
+    Environments append no agent ids and no last actions to observations; algorithms do.
 
-    Constants of the game, which are no part of any row:
-        substate [N, O] bool            where an observation is not about another agent: itself, food, doors, enemies …
-                                        (all true unless the simulator says more; adapters of packages do not)
+    Constants of the game, equal in all rows:
+        substate [N, O] bool            the entries of an observation that are not about another agent: the agent itself,
+                                        food, doors, enemies … (all true where the simulator does not distinguish them, as in
+                                        adapters of packages)
     """
 
     team: TeamShape
@@ -54,7 +65,7 @@ class BatchedEnvironment(ABC):
     deterministic: bool
     """Whether the same seeds and actions always give the same episodes, bit for bit."""
     reach: float | None = None
-    """The distance along both axes added up (in units of `places`) beyond which agents are never near; None: no limit."""
+    """The Manhattan distance (in units of `agent_positions`) beyond which agents are never neighbours; None: no limit."""
 
     substate: NDArray[np.bool_]
     observation: NDArray[np.float32]
@@ -69,7 +80,7 @@ class BatchedEnvironment(ABC):
     success: NDArray[np.bool_]
 
     def allocate(self, batch_size: int, team: TeamShape) -> None:
-        """Creates the public arrays; every row starts frozen (no episode)."""
+        """Allocates the public arrays. Every row is frozen (without an episode) at first."""
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         n, o, a, s = team.n_agents, team.observation_size, team.action_size, team.state_size
@@ -103,56 +114,57 @@ class BatchedEnvironment(ABC):
 
     @abstractmethod
     def reset(self, seeds: NDArray[np.uint64]) -> None:
-        """Starts one new episode per seed, in rows 0..len(seeds)-1; further rows are left frozen.
+        """Starts one new episode per seed, in rows 0..len(seeds)-1; further rows are frozen.
 
         Raises ValueError if there are more seeds than rows, or none.
         """
 
     @abstractmethod
     def step(self, actions: NDArray[np.int64]) -> None:
-        """Advances every running row by actions [B, N]. Raises UnavailableAction; nothing has moved then."""
+        """Advances every running row by actions [B, N]. Raises UnavailableAction, with no row advanced."""
 
     def fork(self, rows: NDArray[np.int64]) -> Self:
-        """A new environment whose row k is a whole copy of row rows[k], random state included; repeats allowed."""
+        """A new environment whose row k is a complete copy of row rows[k], random state included; rows may repeat."""
         raise NotForkable(f"{type(self).__name__} cannot copy simulator states; use the task's native backend")
 
     def copy_rows(self, source: Self, rows: NDArray[np.int64]) -> None:
-        """Makes row k a whole copy of row rows[k] of `source`, as in `fork` but without a new environment; further rows are
-        left frozen, and what they show means nothing.
+        """Makes row k a complete copy of row rows[k] of `source`: `fork` without allocating an environment. Further rows are
+        frozen, and their observations and states are undefined.
 
-        Raises ValueError for rows that do not exist, more than there is room for, and a source that simulates another game.
+        Raises ValueError for rows that do not exist, for more rows than this environment has, and for a source of another
+        game.
         """
         raise NotForkable(f"{type(self).__name__} cannot copy simulator states; use the task's native backend")
 
     def rekey(self, keys: NDArray[np.uint64]) -> None:
-        """Replaces the random stream of every row by the one of keys [B]; nothing else changes."""
+        """Replaces the random stream of row b by that of keys[b]; nothing else changes."""
         raise NotForkable(f"{type(self).__name__} cannot replace its random streams; use the task's native backend")
 
     def fingerprint(self) -> NDArray[np.uint64]:
-        """[B] a hash of each row's complete state, random state included: equal rows behave equally ever after."""
+        """[B] a hash of each row's complete state, random state included: equal hashes mean equal futures."""
         raise NotForkable(f"{type(self).__name__} cannot see its complete state; use the task's native backend")
 
     def agent_positions(self) -> NDArray[np.float64]:
-        """[B, N, 2] where each agent stands, dead ones where they fell, in the units of the game; a copy.
+        """[B, N, 2] the position of each agent in the units of the game, of a dead agent the last one; a copy.
 
-        Raises NoPlaces in a game without space, and where the simulator does not say.
+        Raises NoPositions in a game without space, and where the simulator does not give positions.
         """
-        raise NoPlaces(f"{type(self).__name__} does not say where agents stand")
+        raise NoPositions(f"{type(self).__name__} does not give the positions of agents")
 
     def scene(self, row: int) -> Scene:
-        """What the row looks like now, for people. Raises NothingToShow where nobody has drawn it."""
+        """The row's current state as shapes for a picture. Raises NothingToShow where the environment draws none."""
         raise NothingToShow(f"{type(self).__name__} has nothing to show; use the task's native backend")
 
     def close(self) -> None:  # noqa: B027 - most simulators hold nothing to free
-        """Ends worker processes and frees what the environment holds. Safe to call twice."""
+        """Ends worker processes and frees resources. Safe to call twice."""
 
 
 class NothingToShow(RuntimeError):
-    """This environment has no picture of itself."""
+    """This environment draws no pictures."""
 
 
-class NoPlaces(RuntimeError):
-    """The agents of this environment stand nowhere, or nobody can see where."""
+class NoPositions(RuntimeError):
+    """The agents of this environment have no positions, or the simulator does not give them."""
 
 
 class NotForkable(RuntimeError):

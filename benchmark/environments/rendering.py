@@ -1,4 +1,4 @@
-"""Draws what a simulator shows: one frame as a figure, an episode as an animated GIF."""
+"""Draws scenes: one as a figure, an episode as an animated GIF."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def draw_frame(scene: Scene, caption: str = "", *, inches: float = 4.0, dots_per
 
 
 def episode_gif(frames: Sequence[tuple[Scene, str]], *, milliseconds: int = 200) -> bytes:
-    """Scenes and captions as a GIF that loops; the last frame stays for two seconds. Raises ValueError without a frame."""
+    """Scenes and captions as a looping GIF whose last frame lasts two seconds. Raises ValueError without a frame."""
     if not frames:
         raise ValueError("an episode needs at least one frame")
     images = [_image(draw_frame(scene, caption)) for scene, caption in frames]

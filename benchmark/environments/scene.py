@@ -1,4 +1,4 @@
-"""What one row of a simulator looks like: a few shapes, drawn by rendering.py. Simulators know no colours."""
+"""The picture of one row of a simulator, as shapes with roles; rendering.py draws them and chooses the colours."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Role = Literal["agent", "enemy", "goal", "item", "wall", "mark"]
-"""What a shape stands for: one of the team, its opponents, what the team is after, what it can use, what blocks, a hint."""
+"""Agents of the team; opponents; goals; items to use; obstacles; marks without effect on the game."""
 
 
 @dataclass(frozen=True)

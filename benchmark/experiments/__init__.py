@@ -1,1 +1,1 @@
-"""What is run and what came of it: suites, run specifications, records, study results. Free of torch and numba."""
+"""Suites, run specifications, records and study results. Imports neither torch nor numba."""

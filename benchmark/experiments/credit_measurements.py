@@ -1,43 +1,41 @@
-"""Measurements of credit as they stand in a record's `outcome.credit`. Strict: they come from strangers too."""
+"""Measurements of credit in a record's `outcome.credit`. Strictly checked: a record may come from an untrusted source."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from benchmark.experiments.validation import Strict
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 
 MAXIMUM_AGENTS_SHOWN = 32
-"""Agents of a team whose mean graphs and drawn episode are kept."""
+"""The largest team whose mean graphs and drawn episode are kept."""
 MAXIMUM_STEPS_DRAWN = 200
 MAXIMUM_EDGES_DRAWN = 4000
-"""Claimed and true ones together. With these limits a measurement takes at most 37,000 bytes of a record."""
+"""Claimed and true edges together. With these limits a measurement takes at most 37,000 bytes of a record."""
 
 Matrix = Annotated[tuple[tuple[Share, ...], ...], Field(max_length=MAXIMUM_AGENTS_SHOWN)]
 Edges = Annotated[tuple[tuple[Count, ...], ...], Field(max_length=MAXIMUM_STEPS_DRAWN)]
 
 OracleName = Literal["observation", "state", "reward", "state and reward"]
-"""What an intervention is seen in: the influenced agent's whole next observation; that part of it which is not about other
-agents (its substate); its own reward of that step; either of the last two."""
+"""Where an intervention's effect on an agent is looked for: its whole next observation; the part of it that is not about other
+agents (its substate); its individual reward of that step; either of the last two."""
 
 ORACLES: tuple[OracleName, ...] = ("observation", "state", "reward", "state and reward")
 CHIEF_ORACLE: OracleName = "state and reward"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+class GraphAgreement(Strict):
+    """Agreement of a claimed graph with one oracle, over all ordered pairs of different agents of which the first acted.
 
-
-class GraphAgreement(_Strict):
-    """A claimed graph beside one oracle, over all pairs of different agents of which the first acted.
-
-    `density`: the share of these pairs that truly have an edge. `precision`, `recall`, `f1`: of the claimed edges (None where
-    they are undefined: nothing claimed, nothing true). `auroc`: of the score that the claim rests on, over the pairs that have
-    one: not those whose actor was too sure of its action or whose receiver died (None without a score, or where all pairs are
-    alike).
+    `density`: the share of these pairs with an edge in the oracle. `precision`, `recall`, `f1`: of the claimed edges (None
+    where undefined: no claimed or no true edges). `auroc`: area under the ROC curve of the score behind the claim, over the
+    pairs with a score: not those whose actor was nearly deterministic or whose receiver died (None without a score, or where
+    all pairs have, or none has, an edge).
     """
 
     oracle: OracleName
@@ -48,8 +46,8 @@ class GraphAgreement(_Strict):
     auroc: Share | None
 
 
-class DrawnGraph(_Strict):
-    """One episode's edges between different agents: for each of T steps the numbers j * N + i of the edges j -> i, in order.
+class DrawnGraph(Strict):
+    """One episode's edges between different agents: for each of T steps the numbers j * N + i of the edges j -> i, ascending.
 
     `claimed`: by the method; `true`: by the oracle "state and reward".
     """
@@ -68,13 +66,13 @@ class DrawnGraph(_Strict):
         return self
 
 
-class GraphMeasurement(_Strict):
-    """Who influences whom, as a method claims it and as interventions show it, on some fresh episodes.
+class GraphMeasurement(Strict):
+    """A method's influence graph compared with that of interventions in the simulator, on fresh episodes.
 
-    `step`: when the evaluation was due; `episodes`: how many were looked at. `density`: the share of pairs of different agents
+    `step`: when the evaluation was due; `episodes`: how many were compared. `density`: the share of pairs of different agents
     with a claimed edge. `mean_claimed`, `mean_true` [N][N]: the share of the steps at which j acted that have an edge j -> i
     (row j, column i; 1 on the diagonal), the latter by the oracle "state and reward"; only in the last measurement of a run,
-    as is `drawn`, and only for teams and episodes small enough to be looked at.
+    as is `drawn`, and only within the limits above.
     """
 
     kind: Literal["graph"]
@@ -111,9 +109,9 @@ class GraphMeasurement(_Strict):
 
     @property
     def agents_shown(self) -> int | None:
-        """N of the mean graphs and of the drawn one; None without them."""
+        """N of the mean graphs and of the drawn graph; None without them."""
         return None if self.mean_claimed is None else len(self.mean_claimed)
 
     def without_pictures(self) -> GraphMeasurement:
-        """The same numbers without mean graphs and drawn graph, which take most of the room."""
+        """The same measurement without mean graphs and drawn graph, which take most of the space."""
         return self.model_copy(update={"mean_claimed": None, "mean_true": None, "drawn": None})

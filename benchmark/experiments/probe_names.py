@@ -1,4 +1,4 @@
-"""Probes by name: what each fills and what it needs. Free of torch and numba, for planning; the probes are in probes.py."""
+"""The registry of probes (benchmark/credit/probes.py). Imports neither torch nor numba, so that planning is fast."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ProbeEntry:
-    """One probe, by the name that an algorithm's `requires` holds.
+    """One probe. `name`: as in an algorithm's `requires`.
 
-    `fills`: the names of what it puts into `Episodes.privileged`. `factory` ("module:callable") is called without
-    arguments. `needs_positions`: whether the agents must stand somewhere (`Task.has_positions`).
+    `fills`: the names of its graphs in `Episodes.privileged`. `factory` ("module:callable") is called without arguments.
+    `needs_positions`: whether the agents must have positions (`Task.has_positions`).
     """
 
     name: str

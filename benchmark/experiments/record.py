@@ -1,8 +1,17 @@
-"""The result file of a run: its format, and reading and writing it.
+"""The record of a run: the format of `record.json`, and reading and writing it.
 
-`record.json` is written once, atomically, and holds no clock reading outside `execution`. `outcome_sha256`, over the
-canonical form of `outcome`, is what every claim of equality is about. Records come from strangers too: they are
-size-limited and checked against the schema before anything is believed.
+    fingerprint      sha256 of the canonical JSON of `spec` (run_spec.py): which run it is
+    spec, origin     what was run, and where its settings come from
+    outcome          what the run computed: evaluations, training curves, monitors, measurements of credit
+    outcome_sha256   sha256 of the canonical JSON of `outcome`: two runs are equal if their outcomes have equal hashes
+    execution        how it was computed: seconds, memory, resumes, versions, processor; covered by no hash
+
+The contract:
+* A record is written once, atomically, when the run has ended. Nothing outside `execution` depends on wall-clock time.
+* A diverged run has a record too, of status "failed", with the points that it reached.
+* Steps are environment steps, a step of the team counting once; returns are undiscounted team returns per episode.
+* A record may come from an untrusted source. `read_record` limits its size, checks it against the schema
+  (schemas/record.schema.json), recomputes both hashes and checks that the run described by `spec` can have given `outcome`.
 """
 
 from __future__ import annotations
@@ -14,36 +23,34 @@ import stat
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from algorithms.plugins import UnknownName
+from algorithms.plugins import UnknownName, UserError
+from benchmark.environments.input_files import problem_lines
 from benchmark.environments.tasks.registry import get_task
 from benchmark.experiments.atomic_write import write_atomically
 from benchmark.experiments.credit_measurements import GraphMeasurement
 from benchmark.experiments.run_spec import RunSpec, canonical_json
+from benchmark.experiments.validation import Strict
 
 SCHEMA_VERSION: Literal[1] = 1
 MAXIMUM_BYTES = 150_000
 BYTES_BESIDE_THE_OUTCOME = 10_000
-"""What is kept free for the rest of a record: its specification and how it was carried out."""
+"""Reserved for the rest of a record: specification, origin and execution."""
 
 
-class CorruptRecord(ValueError):
-    """A record that cannot be believed. The message says which file and what is wrong with it."""
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+class CorruptRecord(UserError):
+    """An invalid record or study result. The message names the file and the problem."""
 
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
 """A whole number that floating-point numbers hold exactly."""
 Measure = Annotated[float, Field(ge=-1e100, le=1e100)]
-"""A number whose square is a number too: what float32 rewards sum to lies far within."""
+"""A number whose square does not overflow; sums of float32 rewards are far smaller."""
 
 
-class EvaluationPoint(_Strict):
-    """One evaluation, per episode. `step`: when it was due; `steps_done`: when it was taken."""
+class EvaluationPoint(Strict):
+    """One evaluation, with one entry per episode. `step`: when it was due; `steps_done`: when it was taken."""
 
     step: Count
     steps_done: Count
@@ -66,8 +73,8 @@ class EvaluationPoint(_Strict):
         return sum(self.successes) / len(self.successes)
 
 
-class TrainingInterval(_Strict):
-    """Training episodes between two evaluation points: means over those that ended in it (None if there was none)."""
+class TrainingInterval(Strict):
+    """Training between two evaluation points, up to the one due at `step`: means over its episodes, None without any."""
 
     step: Count
     episodes: Count
@@ -76,14 +83,14 @@ class TrainingInterval(_Strict):
     mean_length: float | None
 
 
-class Outcome(_Strict):
+class Outcome(Strict):
     """What the run computed. Equal runs have equal outcomes, bit for bit, on one machine type.
 
     `reason`: why a failed run failed. `evaluations`: one per point of the schedule, as far as the run came. `absolute`: the
     best policy by evaluation mean (the earliest of equals), on fresh episodes; its steps are those of that evaluation;
     None if the run failed. `training`: one entry per interval between two evaluation points; `monitors`: the algorithm's,
-    means over the updates of the same intervals (None where there was none). `credit`: how right the method was about who
-    influences whom, at some of the evaluations; nothing for methods that do not say.
+    means over the updates of the same intervals (None where there was none). `credit`: agreement of the method's influence
+    graph with interventions in the simulator, at some of the evaluations; empty for methods without such a graph.
     """
 
     status: Literal["ok", "failed"]
@@ -97,46 +104,46 @@ class Outcome(_Strict):
 
     @property
     def canonical(self) -> str:
-        """The text that is hashed."""
+        """The canonical JSON, which is hashed."""
         return canonical_json(self.model_dump(mode="json"))
 
     @property
     def sha256(self) -> str:
-        """Over the canonical form."""
+        """The hash of the canonical JSON, in hexadecimal."""
         return hashlib.sha256(self.canonical.encode()).hexdigest()
 
     def fitting_a_record(self) -> Outcome:
-        """The same, without the pictures in its measurements of credit where a record could not hold them."""
+        """The same outcome; without the pictures in its measurements of credit if it is too large for a record with them."""
         if not self.credit or len(self.canonical) <= MAXIMUM_BYTES - BYTES_BESIDE_THE_OUTCOME:
             return self
-        return self.model_copy(update={"credit": tuple(found.without_pictures() for found in self.credit)})
+        return self.model_copy(update={"credit": tuple(measurement.without_pictures() for measurement in self.credit)})
 
 
-class Tuning(_Strict):
-    """What it cost to find the settings."""
+class Tuning(Strict):
+    """The cost of tuning the settings."""
 
     trials: Count
     steps: Count
-    seeds: tuple[Count, ...]
+    seeds: tuple[Count, ...] = Field(strict=False)
 
 
-class SettingsOrigin(_Strict):
-    """Where the settings come from, and the tuning that went into them (None: not tuned by us)."""
+class SettingsOrigin(Strict):
+    """Where the settings come from, and the cost of tuning them (None: not tuned by us)."""
 
     source: str
     tuning: Tuning | None = None
 
     @property
     def in_words(self) -> str:
-        """The source, and what the tuning has cost."""
+        """The source and the cost of tuning, as text."""
         if self.tuning is None:
             return self.source
         seeds = ", ".join(map(str, self.tuning.seeds))
         return f"{self.source}; found in {self.tuning.trials} trials of {self.tuning.steps:,} steps in all, on seeds {seeds}"
 
 
-class Provenance(_Strict):
-    """With what it was computed; no host or user names."""
+class Provenance(Strict):
+    """Versions and hardware; no host or user names."""
 
     commit: str | None
     dirty: bool | None
@@ -149,8 +156,8 @@ class Provenance(_Strict):
     device: str
 
 
-class Execution(_Strict):
-    """How the run was carried out. Nothing here takes part in `outcome_sha256`."""
+class Execution(Strict):
+    """How the run was computed. No hash covers it."""
 
     seconds: dict[str, Measure]
     steps_per_second: Measure
@@ -159,8 +166,8 @@ class Execution(_Strict):
     provenance: Provenance
 
 
-class Record(_Strict):
-    """A run's result."""
+class Record(Strict):
+    """The record of a run."""
 
     schema_version: Literal[1]
     fingerprint: str = Field(pattern="^[0-9a-f]{64}$")
@@ -180,7 +187,7 @@ class Record(_Strict):
 
 
 def make_record(spec: RunSpec, origin: SettingsOrigin, outcome: Outcome, execution: Execution) -> Record:
-    """The record of a run, with its hashes."""
+    """Makes the record of a run, with its hashes."""
     return Record(
         schema_version=SCHEMA_VERSION,
         fingerprint=spec.fingerprint,
@@ -193,7 +200,7 @@ def make_record(spec: RunSpec, origin: SettingsOrigin, outcome: Outcome, executi
 
 
 def write_record(path: Path, record: Record) -> None:
-    """Writes atomically. Raises ValueError if it is larger than a record may be."""
+    """Writes a record atomically. Raises ValueError if it is larger than MAXIMUM_BYTES."""
     text = json.dumps(record.model_dump(mode="json"), sort_keys=True, indent=None, separators=(",", ":"), allow_nan=False)
     if len(text) > MAXIMUM_BYTES:
         raise ValueError(f"a record may have {MAXIMUM_BYTES} bytes, this one has {len(text)}")
@@ -201,22 +208,22 @@ def write_record(path: Path, record: Record) -> None:
 
 
 def read_record(path: Path) -> Record:
-    """A checked record. Raises CorruptRecord (too large, not of the schema, hashes or evaluations that do not fit)."""
+    """A checked record. Raises CorruptRecord: too large, not of the schema, wrong hashes, or impossible for its spec."""
     try:
         record = Record.model_validate_json(read_limited(path))
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'record'}: {e['msg']}" for e in error.errors()[:5])
-        raise CorruptRecord(f"{path}: {printable(problems)}") from error
+        problems = printable("; ".join(problem_lines(error, root="record", limit=5)))
+        raise CorruptRecord(f"{path}: {problems}") from error
     except RecursionError as error:
         raise CorruptRecord(f"{path}: nested too deeply") from error
-    misfit = _misfit(record)
-    if misfit is not None:
-        raise CorruptRecord(f"{path}: {misfit}")
+    contradiction = _contradiction(record)
+    if contradiction is not None:
+        raise CorruptRecord(f"{path}: {contradiction}")
     return record
 
 
 def read_limited(path: Path) -> bytes:
-    """The content of a file that may be a record. Raises CorruptRecord: no regular file, too large, or not to be read."""
+    """The content of a file of at most MAXIMUM_BYTES. Raises CorruptRecord: no regular file, too large, or unreadable."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise CorruptRecord(f"{path}: not a file")
@@ -230,13 +237,13 @@ def read_limited(path: Path) -> bytes:
 
 
 def printable(text: str, most: int = 500) -> str:
-    """Words of strangers, for a line on a terminal or a page: without control characters, and not too many."""
+    """Untrusted text, made safe for one line of a terminal or a page: no control characters, at most `most` characters."""
     shown = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:most])
     return shown if len(text) <= most else f"{shown} …"
 
 
-def _misfit(record: Record) -> str | None:
-    """What no run of this specification can have given, if there is such a thing."""
+def _contradiction(record: Record) -> str | None:
+    """What of the outcome no run of the spec can have given; None if there is nothing."""
     outcome, schedule = record.outcome, record.spec.evaluation
     points = outcome.evaluations
     if any(before.step >= after.step or before.steps_done > after.steps_done for before, after in itertools.pairwise(points)):
@@ -249,17 +256,18 @@ def _misfit(record: Record) -> str | None:
         return f"the absolute evaluation has not the {schedule.absolute_episodes} episodes of the schedule"
     if outcome.status == "ok" and outcome.steps_done < record.spec.budget:
         return f"it is said to be finished after {outcome.steps_done} of {record.spec.budget} steps"
-    return _misfit_of_credit(record)
+    return _credit_contradiction(record)
 
 
-def _misfit_of_credit(record: Record) -> str | None:
-    """The same of its measurements of credit."""
-    found, taken = record.outcome.credit, {(point.step, point.steps_done) for point in record.outcome.evaluations}
-    if any(before.step >= after.step for before, after in itertools.pairwise(found)):
+def _credit_contradiction(record: Record) -> str | None:
+    """The same for its measurements of credit."""
+    measurements = record.outcome.credit
+    taken = {(point.step, point.steps_done) for point in record.outcome.evaluations}
+    if any(before.step >= after.step for before, after in itertools.pairwise(measurements)):
         return "its measurements of credit are out of order"
-    if any((measurement.step, measurement.steps_done) not in taken for measurement in found):
+    if any((measurement.step, measurement.steps_done) not in taken for measurement in measurements):
         return "a measurement of credit was taken when there was no evaluation"
-    shown = {measurement.agents_shown for measurement in found} - {None}
+    shown = {measurement.agents_shown for measurement in measurements} - {None}
     agents = _team_size(record.spec) if shown else None
     if agents is not None and shown != {agents}:
         return f"a mean graph is not of the {agents} agents of {printable(record.spec.task)}"
@@ -267,7 +275,7 @@ def _misfit_of_credit(record: Record) -> str | None:
 
 
 def _team_size(spec: RunSpec) -> int | None:
-    """The number of agents of the run's task; None where that is not known here, or of another version."""
+    """The number of agents of the run's task; None if the task is unknown here or has another version."""
     try:
         task = get_task(spec.task)
     except UnknownName:

@@ -1,6 +1,19 @@
-"""One run, resolved and fingerprinted: what is trained on what, without a word on where or how fast.
+"""RunSpec: the complete specification of one run, and its fingerprint.
 
-Suite and variant names, device, threads and paths are not part of a run. Neither torch nor numba is imported.
+    task, task_version, backend, package         what is simulated, with exact versions
+    algorithm, algorithm_version, settings       what learns; `settings` holds only those that differ from the defaults
+    regime                                       which rewards it learns from: team, individual or episodic
+    seed, budget, parallel_episodes, time_limit, evaluation, protocol_version
+
+The contract:
+* A RunSpec holds everything that decides what a run computes, and nothing else: names of suite and variant, device, threads,
+  paths and time are no part of it.
+* `fingerprint` is the sha256 of its canonical JSON. Equal fingerprints mean equal runs; two suites that name the same run
+  share its files. A change of any field, or of a version, is another run.
+* `budget` counts environment steps, a step of the team counting once.
+* `resolve` is the only way from names to a spec: it checks that task, algorithm, settings, regime and backend fit together.
+
+Neither torch nor numba is imported, so that planning is fast.
 """
 
 from __future__ import annotations
@@ -11,15 +24,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from algorithms.plugins import unknown
+from algorithms.plugins import UserError, unknown
 from algorithms.registry import AlgorithmEntry, algorithms
 from algorithms.settings.base import Settings
 from algorithms.team import REGIMES, Regime
+from benchmark.environments.input_files import problem_lines
 from benchmark.environments.interface import Backend
 from benchmark.environments.tasks.registry import Task, get_task, package_version
 from benchmark.experiments.probe_names import PROBES
+from benchmark.experiments.validation import Strict
 
 PROTOCOL_VERSION = 1
 """Version of trainer and evaluator together: raised when either changes what a run measures."""
@@ -30,18 +45,14 @@ MAXIMUM_BUDGET = 2**53
 """Beyond it, floating-point numbers do not count steps exactly."""
 
 MAXIMUM_EVALUATION_EPISODES = 3300
-"""Each takes up to 36 bytes of a record, which must not turn out too large when the training has been paid for."""
+"""Each takes up to 36 bytes of a record; a schedule that does not fit is refused before training."""
 
 
-class ImpossibleRun(ValueError):
-    """A run that cannot be: the message says why and what is allowed."""
+class ImpossibleRun(UserError):
+    """A combination that cannot be run. The message says why and what is allowed."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class EvaluationSchedule(_Frozen):
+class EvaluationSchedule(Strict):
     """When and how the policy is evaluated (Gorsane et al. 2022 by default).
 
     Point k = 0 … points-1 is taken at the first update boundary at or after k * budget / (points - 1).
@@ -67,14 +78,14 @@ class EvaluationSchedule(_Frozen):
         return -(-point * budget // (self.points - 1))
 
 
-class Package(_Frozen):
-    """A real package that a run simulates with, and its exact version."""
+class Package(Strict):
+    """The package that simulates a run on the reference backend, and its exact version."""
 
     name: str
     version: str
 
 
-class RunSpec(_Frozen):
+class RunSpec(Strict):
     """Everything that decides what a run computes. `settings`: only those that differ from the algorithm's defaults."""
 
     task: str
@@ -118,38 +129,35 @@ def canonical_json(value: Any) -> str:
 
 def get_algorithm(name: str) -> AlgorithmEntry:
     """The registry entry of that name. Raises UnknownName with the nearest names."""
-    found = algorithms().get(name)
-    if found is None:
+    entry = algorithms().get(name)
+    if entry is None:
         raise unknown("algorithm", name, algorithms())
-    return found
+    return entry
 
 
 def validated_settings(entry: AlgorithmEntry, values: dict[str, Any]) -> Settings:
     """Settings of an algorithm from a plain dictionary. Raises ImpossibleRun naming each wrong field."""
     try:
-        found = entry.settings(**values)
+        settings = entry.settings(**values)
     except ValidationError as error:
         known = ", ".join(_names(entry.settings))
-        raise ImpossibleRun(f"settings of {entry.name}: {_problems(error)}. Known settings: {known}.") from error
+        problems = "; ".join(problem_lines(error, root="settings"))
+        raise ImpossibleRun(f"settings of {entry.name}: {problems}. Known settings: {known}.") from error
     try:
-        json.dumps(found.model_dump(), allow_nan=False, default=str)
+        json.dumps(settings.model_dump(), allow_nan=False, default=str)
     except ValueError as error:
         # JSON has no infinity: the record would not say what was run.
         raise ImpossibleRun(f"settings of {entry.name}: every number must be finite") from error
-    return found
+    return settings
 
 
 def _names(settings: type[Settings]) -> Iterator[str]:
-    """Of all fields, those of settings within settings with a dot."""
+    """The names of all fields; those of nested settings as `outer.inner`."""
     for name, field in settings.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
             yield from (f"{name}.{inner}" for inner in _names(field.annotation))
         else:
             yield name
-
-
-def _problems(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
 
 
 def resolve(
@@ -165,27 +173,27 @@ def resolve(
     time_limit: Literal["terminal", "bootstrap"] = "terminal",
     evaluation: EvaluationSchedule | None = None,
 ) -> RunSpec:
-    """The run of these names, checked: task and algorithm exist, settings are valid, the pair can run.
+    """The spec of a run, checked: task and algorithm exist, settings are valid, the two can be combined.
 
     Raises UnknownName, ImpossibleRun or NoSimulator (no such backend, package missing).
     """
-    found = get_task(task)
+    resolved_task = get_task(task)
     entry = get_algorithm(algorithm)
-    values = validated_settings(entry, settings or {})
-    chosen, simulator = found.simulator(backend)
-    validate_combination(found, entry, values, regime, chosen)
+    resolved_settings = validated_settings(entry, settings or {})
+    resolved_backend, simulator = resolved_task.simulator(backend)
+    validate_combination(resolved_task, entry, resolved_settings, regime, resolved_backend)
     package = None
     if simulator.package is not None:
         package = Package(name=simulator.package, version=package_version(simulator.package))
     try:
         return RunSpec(
-            task=found.id,
-            task_version=found.version,
-            backend=chosen,
+            task=resolved_task.id,
+            task_version=resolved_task.version,
+            backend=resolved_backend,
             package=package,
             algorithm=entry.name,
             algorithm_version=entry.version,
-            settings=values.changed(),
+            settings=resolved_settings.changed(),
             regime=regime,
             seed=seed,
             budget=budget,
@@ -195,7 +203,7 @@ def resolve(
             protocol_version=PROTOCOL_VERSION,
         )
     except ValidationError as error:
-        raise ImpossibleRun(_problems(error)) from error
+        raise ImpossibleRun("; ".join(problem_lines(error, root="run"))) from error
 
 
 def validate_combination(task: Task, entry: AlgorithmEntry, settings: Settings, regime: Regime, backend: Backend) -> None:
@@ -224,8 +232,8 @@ def _validate_probes(task: Task, entry: AlgorithmEntry, backend: Backend) -> Non
             raise ImpossibleRun(f"{entry.name} requires {name}, which no probe provides; there are: {', '.join(PROBES)}.")
         if backend != "native":
             raise ImpossibleRun(
-                f"{entry.name} requires {name}, for which the simulator must be copied and looked into: that needs the native "
-                f"backend, and {task.id} would be simulated by its {backend} backend."
+                f"{entry.name} requires {name}, which needs copies of the simulator's state: only the native backend has them, "
+                f"and {task.id} would be simulated by its {backend} backend."
             )
         if PROBES[name].needs_positions and not task.has_positions:
-            raise ImpossibleRun(f"{entry.name} requires {name}, but the agents of {task.id} have no places to measure from.")
+            raise ImpossibleRun(f"{entry.name} requires {name}, but the agents of {task.id} have no positions.")

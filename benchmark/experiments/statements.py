@@ -1,23 +1,19 @@
-"""What a suite says of its variants: claims, each with a test, and ablations, each with what is expected."""
+"""Statements of a suite about its variants: claims, each with a test, and ablations, each with an expectation."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from benchmark.experiments.validation import Strict
 
 Measure = Literal["final", "area"]
-"""What of a run is compared: its final score, or the area under its learning curve (the mean over its evaluation points)."""
-
-
-class Strict(BaseModel):
-    """Base of all parts of a suite file: an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+"""What is compared: the final score, or the area under the learning curve (the mean over the evaluation points)."""
 
 
 class Claim(Strict):
-    """A published statement with its test. `kind` decides which fields are read (see benchmark.analysis.claims)."""
+    """A published statement and its test. `kind` decides which fields are needed (see benchmark.analysis.claims)."""
 
     id: str
     statement: str
@@ -41,16 +37,16 @@ class Claim(Strict):
 
 
 class Ablation(Strict):
-    """One thing is changed at a time: `variants` beside the `base` they differ from, on `task` or on every task.
+    """Compares `variants` with the `base` from which each differs in one thing, on `task` or on every task.
 
-    `expected`: what `source`, a paper or a specification, predicts. `measure`: what they are compared by.
+    `expected`: the prediction of `source`, a paper or a specification. `measure`: what is compared.
     """
 
     id: str
     title: str
     question: str
     base: str
-    variants: tuple[str, ...] = Field(min_length=1)
+    variants: tuple[str, ...] = Field(min_length=1, strict=False)
     expected: str
     source: str
     measure: Measure = "final"

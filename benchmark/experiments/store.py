@@ -1,4 +1,4 @@
-"""Where the files of runs lie, and what is there of a run: a committed record, an own one, a failure, or nothing."""
+"""Where the files of runs lie, and which of them exist: a committed record, an own one, a crash note, or nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Store:
         return self.root / "checkpoints" / spec.path
 
     def crash_note(self, spec: RunSpec) -> Path:
-        """What the supervisor writes when a run dies: {"reason": …}. Removed by the next successful attempt."""
+        """Written by the supervisor when the training process dies: {"reason": …}. Removed by the next successful attempt."""
         return self.checkpoints(spec) / "crash.json"
 
     def studies(self) -> list[Path]:
@@ -40,7 +40,7 @@ class Store:
         return sorted((self.root / "results" / "reference" / "studies").glob("*.json"))
 
     def find(self, spec: RunSpec, *, reference: bool = True) -> Found:
-        """What is there of a run: the committed record first (unless `reference` is False), then the own one."""
+        """The state of a run's files: the committed record first (unless `reference` is False), then the own one."""
         candidates: list[tuple[Presence, Path]] = [("own", self.own(spec))]
         if reference:
             candidates.insert(0, ("reference", self.reference(spec)))
@@ -62,7 +62,7 @@ class Store:
 
 @dataclass(frozen=True)
 class Found:
-    """What is there of a run. `record` is None unless presence is reference or own; `reason`: of a failure or crash."""
+    """The state of a run's files. `record` is None unless presence is reference or own; `reason`: of a failure or crash."""
 
     presence: Presence
     path: Path | None

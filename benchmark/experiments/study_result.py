@@ -1,8 +1,8 @@
 """The result file of a study: its format, and reading and writing it.
 
-A study answers one question by measurement without training the runs of a suite. Its result says what was expected before
-it was looked at, what was found (computed from the numbers) and whether the one supports the other. Committed results lie
-in results/reference/studies. They come from strangers too: size-limited, and checked before anything is believed.
+A study answers one question by measurements other than the runs of a suite. Its result holds predictions, each written
+before the measurement, with a finding computed from the numbers and a verdict. Committed results lie in
+results/reference/studies. A result may come from an untrusted source: its size is limited, and it is checked on reading.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     StrictFloat,
     StrictInt,
@@ -27,16 +25,18 @@ from pydantic import (
     model_validator,
 )
 
+from benchmark.environments.input_files import problem_lines
 from benchmark.experiments.atomic_write import write_atomically
 from benchmark.experiments.record import MAXIMUM_BYTES, CorruptRecord, Measure, Provenance, printable, read_limited
 from benchmark.experiments.run_spec import canonical_json
+from benchmark.experiments.validation import Strict
 
 SCHEMA_VERSION: Literal[2] = 2
 
 Verdict = Literal["supported", "not supported", "undecided"]
 
 Progress = Callable[[int, int, str], None]
-"""Told by a study how many of how many parts are done, and what comes next."""
+"""Called by a study with the parts done, the number of parts, and the name of the next part."""
 
 
 def _no_control_characters(text: str) -> str:
@@ -48,15 +48,11 @@ def _no_control_characters(text: str) -> str:
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4000), AfterValidator(_no_control_characters)]
 Word = Annotated[StrictStr, StringConstraints(max_length=500), AfterValidator(_no_control_characters)]
 Cell = Annotated[StrictInt, Field(ge=-(2**53), le=2**53)] | Annotated[StrictFloat, Field(ge=-1e100, le=1e100)] | Word | None
-"""What stands in a place of a table: a number, words, or None where there is nothing."""
+"""A cell of a table: a number, text, or None for an empty cell."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Table(_Strict):
-    """Numbers with the names of their columns; every row has one cell a column."""
+class Table(Strict):
+    """A table of a study; every row has one cell per column."""
 
     caption: Text
     columns: Annotated[tuple[Word, ...], Field(min_length=1, max_length=30)]
@@ -72,7 +68,7 @@ class Table(_Strict):
 
     @staticmethod
     def of(caption: str, columns: Iterable[str], rows: Iterable[Iterable[Cell]]) -> Table:
-        """A table with its numbers rounded: beyond `DIGITS` significant digits processors differ."""
+        """A table with its numbers rounded to `DIGITS` significant digits, beyond which processors differ."""
         return Table(caption=caption, columns=tuple(columns), rows=tuple(tuple(_rounded(cell) for cell in row) for row in rows))
 
 
@@ -83,21 +79,21 @@ def _rounded(cell: Cell) -> Cell:
     return float(f"{cell:.{DIGITS}g}") if isinstance(cell, float) else cell
 
 
-class Prediction(_Strict):
-    """One thing that was expected, what was found, and whether that supports it."""
+class Prediction(Strict):
+    """One prediction: what was expected, what was found, and whether the finding supports it."""
 
     expected: Text
     found: Text
     verdict: Verdict
 
 
-class StudyResult(_Strict):
-    """What a study found.
+class StudyResult(Strict):
+    """The result of a study.
 
-    `id`: its name, and that of its file. `design`: what was measured on what, with the sizes. `verdict`: of all `predictions`
-    together. `quick`: whether it was made small for a try, so that its
-    numbers mean little. `seconds`: of the whole study. All but `seconds` and `provenance` are the same on one machine, bit
-    for bit, unless the study is about time (its registry entry says so).
+    `id`: the study's name and that of the file. `design`: what was measured, with the sizes. `verdict`: of all `predictions`
+    together. `quick`: a small trial, whose numbers mean little. `seconds`: of the whole study. All fields but `seconds` and
+    `provenance` are equal in every repetition on one machine, bit for bit, unless the study measures time (see its registry
+    entry).
     """
 
     schema_version: Literal[2]
@@ -122,14 +118,14 @@ class StudyResult(_Strict):
 
     @property
     def sha256(self) -> str:
-        """Over the canonical form of all that a clock and a machine's name have no part in."""
+        """The hash of the canonical JSON without `seconds` and `provenance`."""
         content = self.model_dump(mode="json", exclude={"seconds", "provenance"})
         return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What a study's function gives: how it was done, with the sizes, and what came of it."""
+    """What a study's function returns: its design, with the sizes, its predictions and its tables."""
 
     design: str
     predictions: tuple[Prediction, ...]
@@ -137,11 +133,11 @@ class Findings:
 
 
 def together(verdicts: Iterable[Verdict]) -> Verdict:
-    """Supported if all are; not supported if any is not; else undecided."""
-    found = set(verdicts)
-    if "not supported" in found:
+    """Not supported if any is not; else undecided if any is; else supported."""
+    distinct = set(verdicts)
+    if "not supported" in distinct:
         return "not supported"
-    return "undecided" if "undecided" in found else "supported"
+    return "undecided" if "undecided" in distinct else "supported"
 
 
 def overall(predictions: Iterable[Prediction]) -> Verdict:
@@ -150,7 +146,7 @@ def overall(predictions: Iterable[Prediction]) -> Verdict:
 
 
 def write_study(path: Path, result: StudyResult) -> None:
-    """Writes atomically. Raises ValueError if it is larger than a record may be."""
+    """Writes a result atomically. Raises ValueError if it is larger than MAXIMUM_BYTES."""
     text = json.dumps(result.model_dump(mode="json"), indent=1, sort_keys=True, allow_nan=False) + "\n"
     content = text.encode()
     if len(content) > MAXIMUM_BYTES:
@@ -159,12 +155,12 @@ def write_study(path: Path, result: StudyResult) -> None:
 
 
 def read_study(path: Path) -> StudyResult:
-    """A checked result. Raises CorruptRecord: no file, too large, not of the schema, or not named by its study."""
+    """A checked result. Raises CorruptRecord: no file, too large, not of the schema, or not named after its study."""
     try:
         result = StudyResult.model_validate_json(read_limited(path))
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'study'}: {e['msg']}" for e in error.errors()[:5])
-        raise CorruptRecord(f"{path}: {printable(problems)}") from error
+        problems = printable("; ".join(problem_lines(error, root="study", limit=5)))
+        raise CorruptRecord(f"{path}: {problems}") from error
     except RecursionError as error:
         raise CorruptRecord(f"{path}: nested too deeply") from error
     if path.stem != result.id:

@@ -11,24 +11,24 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from algorithms.plugins import unknown
+from algorithms.plugins import UserError, did_you_mean, unknown
 from algorithms.team import Regime
+from benchmark.environments.input_files import InvalidYaml, problem_lines, read_yaml
 from benchmark.environments.interface import Backend
 from benchmark.experiments.record import SettingsOrigin, Tuning
 from benchmark.experiments.run_spec import MAXIMUM_BUDGET, EvaluationSchedule, RunSpec, get_algorithm, resolve
 from benchmark.experiments.settings_layers import merged
-from benchmark.experiments.statements import Ablation, Claim, Strict
-from benchmark.experiments.validation import nearest, problems, read_yaml
+from benchmark.experiments.statements import Ablation, Claim
+from benchmark.experiments.validation import Strict
 
 _BENCHMARK = Path(__file__).parents[1]
 SUITE_FOLDER = _BENCHMARK / "suites"
 
 
-class SuiteError(ValueError):
-    """A suite file that cannot be used. The message names file, place and what is allowed."""
+class SuiteError(UserError):
+    """A suite file that cannot be used. The message names the file, the field and what is allowed."""
 
 
 class SuiteTask(Strict):
@@ -38,7 +38,7 @@ class SuiteTask(Strict):
     budget: int = Field(ge=1, le=MAXIMUM_BUDGET)
     backend: Backend | None = None
     published: dict[str, float] = Field(default_factory=dict)
-    """Published final mean return by variant name, shown beside what is found."""
+    """Published final mean return by variant name, shown beside ours."""
     published_source: str = ""
 
 
@@ -50,7 +50,7 @@ class Variant(Strict):
     settings: dict[str, Any] = Field(default_factory=dict)
     title: str = ""
     published_iqm: float | None = None
-    """Published interquartile mean of normalised scores over the tasks of the suite, shown beside what is found."""
+    """Published interquartile mean of normalised scores over the tasks of the suite, shown beside ours."""
 
 
 class Override(Strict):
@@ -62,34 +62,34 @@ class Override(Strict):
 
 
 class Suite(Strict):
-    """What is run and compared together."""
+    """Tasks, variants and seeds that are run and compared together."""
 
     name: str
     title: str
     description: str
     smoke: bool = False
-    """Shown as 'smoke, not evidence', never ranked."""
+    """A smoke test: shown as 'smoke, not evidence', never ranked."""
     always_train: bool = False
     """Committed reference records are not used: the pipeline trains."""
-    tasks: tuple[SuiteTask, ...] = Field(min_length=1)
+    tasks: tuple[SuiteTask, ...] = Field(min_length=1, strict=False)
     variants: dict[str, Variant] = Field(min_length=1)
     preset: str = ""
-    """The algorithms' preset of this name lies below the settings of their variants; one without it has its defaults."""
-    overrides: tuple[Override, ...] = ()
-    seeds: tuple[int, ...] = Field(min_length=1)
+    """A preset of the algorithms, applied below the settings of their variants. Algorithms without it use their defaults."""
+    overrides: tuple[Override, ...] = Field(default=(), strict=False)
+    seeds: tuple[int, ...] = Field(min_length=1, strict=False)
     evaluation: EvaluationSchedule = EvaluationSchedule()
     time_limit: Literal["terminal", "bootstrap"] = "terminal"
     parallel_episodes: int = Field(default=128, ge=1, le=4096)
     settings_source: str = ""
     """Where the settings come from: defaults, a publication, tuning (with trials, steps and seeds)."""
     published_source: str = ""
-    """Where the `published_iqm` of its variants stand."""
+    """The source of the `published_iqm` of its variants."""
     tuning: Tuning | None = None
-    """What finding the settings, defaults included, has cost on the tasks of this suite; None: they were not tuned on them."""
+    """The cost of tuning the settings, defaults included, on the tasks of this suite; None: not tuned on them."""
     core_hours: float | None = Field(default=None, ge=0)
-    """What training all its runs takes, by measurement or by estimate."""
-    claims: tuple[Claim, ...] = ()
-    ablations: tuple[Ablation, ...] = ()
+    """Core-hours of training all its runs, measured or estimated."""
+    claims: tuple[Claim, ...] = Field(default=(), strict=False)
+    ablations: tuple[Ablation, ...] = Field(default=(), strict=False)
 
     @field_validator("seeds")
     @classmethod
@@ -108,7 +108,7 @@ class Suite(Strict):
 
     @model_validator(mode="after")
     def _names_exist(self) -> Suite:
-        """Every task and variant that is spoken of is one of the suite."""
+        """Every task and variant that is named is one of the suite."""
         tasks = [entry.task for entry in self.tasks]
         if len(set(tasks)) != len(tasks):
             raise ValueError("tasks must be distinct")
@@ -118,27 +118,27 @@ class Suite(Strict):
         for override in self.overrides:
             for kind, pattern, names in (("task", override.task, tasks), ("variant", override.variant, list(self.variants))):
                 if not any(fnmatchcase(name, pattern) for name in names):
-                    raise ValueError(f"overrides: no {kind} of the suite matches '{pattern}'.{nearest(pattern, names)}")
+                    raise ValueError(f"overrides: no {kind} of the suite matches '{pattern}'.{did_you_mean(pattern, names)}")
         for claim in self.claims:
-            place = f"claim {claim.id}"
-            _must_be("variant", claim.variant, self.variants, place)
+            location = f"claim {claim.id}"
+            _must_be("variant", claim.variant, self.variants, location)
             if claim.than is not None:
-                _must_be("variant", claim.than, self.variants, place)
+                _must_be("variant", claim.than, self.variants, location)
             if claim.task is not None:
-                _must_be("task", claim.task, tasks, place)
+                _must_be("task", claim.task, tasks, location)
         for ablation in self.ablations:
-            place = f"ablation {ablation.id}"
+            location = f"ablation {ablation.id}"
             for name in (ablation.base, *ablation.variants):
-                _must_be("variant", name, self.variants, place)
+                _must_be("variant", name, self.variants, location)
             if ablation.task is not None:
-                _must_be("task", ablation.task, tasks, place)
+                _must_be("task", ablation.task, tasks, location)
         for kind, ids in (("claims", [c.id for c in self.claims]), ("ablations", [a.id for a in self.ablations])):
             if len(set(ids)) != len(ids):
                 raise ValueError(f"the ids of {kind} must be distinct")
         return self
 
     def runs(self) -> Iterator[PlannedRun]:
-        """Every run of the suite. Raises SuiteError, which says what of the suite cannot be, before any is yielded."""
+        """Every run of the suite. Raises SuiteError for an impossible run before any is yielded."""
         planned = []
         for task in self.tasks:
             for name, variant in self.variants.items():
@@ -153,19 +153,19 @@ class Suite(Strict):
 
     @property
     def origin(self) -> SettingsOrigin:
-        """Where the settings of the suite's runs come from: part of every record."""
+        """Where the settings of the suite's runs come from; part of every record."""
         return SettingsOrigin(source=self.settings_source or "defaults", tuning=self.tuning)
 
     def run(self, task: str, variant: str, seed: int) -> PlannedRun:
-        """One run by its names. Raises SuiteError with what there is, UnknownName or ImpossibleRun."""
-        chosen = {entry.task: entry for entry in self.tasks}
-        for kind, name, names in (("task", task, chosen), ("variant", variant, self.variants)):
+        """One run by its names. Raises SuiteError with the names of the suite, UnknownName or ImpossibleRun."""
+        tasks = {entry.task: entry for entry in self.tasks}
+        for kind, name, names in (("task", task, tasks), ("variant", variant, self.variants)):
             if name not in names:
-                known = f"{nearest(name, names)} It has {', '.join(names)}."
+                known = f"{did_you_mean(name, names)} It has {', '.join(names)}."
                 raise SuiteError(f"suite {self.name} has no {kind} '{name}'.{known}")
-        found = PlannedRun(self.name, variant, self._spec(chosen[task], variant, self.variants[variant], seed))
+        spec = self._spec(tasks[task], variant, self.variants[variant], seed)
         self._validate_preset()
-        return found
+        return PlannedRun(self.name, variant, spec)
 
     def _spec(self, task: SuiteTask, name: str, variant: Variant, seed: int) -> RunSpec:
         preset = get_algorithm(variant.algorithm).presets.get(self.preset, {})
@@ -188,27 +188,27 @@ class Suite(Strict):
         )
 
     def _validate_preset(self) -> None:
-        """An algorithm may lack the preset, but not all of them."""
+        """Raises SuiteError if no algorithm of the suite has the preset."""
         entries = [get_algorithm(variant.algorithm) for variant in self.variants.values()]
         offered = sorted({preset for entry in entries for preset in entry.presets})
         if self.preset and self.preset not in offered:
             known = f"They offer {', '.join(offered)}." if offered else "They offer none."
-            hint = nearest(self.preset, offered)
+            hint = did_you_mean(self.preset, offered)
             raise SuiteError(f"suite {self.name}: none of its algorithms offers the preset '{self.preset}'.{hint} {known}")
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run under the names that a suite gives it. Two suites that name the same run share its spec and its files."""
+    """A run and its names in a suite. Two suites with the same run share its spec and its files."""
 
     suite: str
     variant: str
     spec: RunSpec
 
 
-def _must_be(kind: str, name: str, names: Iterable[str], place: str) -> None:
+def _must_be(kind: str, name: str, names: Iterable[str], location: str) -> None:
     if name not in names:
-        raise ValueError(f"{place}: the suite has no {kind} '{name}'.{nearest(name, names)}")
+        raise ValueError(f"{location}: the suite has no {kind} '{name}'.{did_you_mean(name, names)}")
 
 
 def _suite_files() -> dict[str, Path]:
@@ -222,7 +222,7 @@ def suite_names() -> list[str]:
 
 
 def load_suite(name: str) -> Suite:
-    """A suite by name, or by the path of a YAML file. Raises UnknownName or SuiteError (file, place, allowed)."""
+    """A suite by name, or by the path of a YAML file. Raises UnknownName or SuiteError."""
     if name.endswith((".yaml", ".yml")):
         path = Path(name)
         if not path.is_file():
@@ -234,23 +234,23 @@ def load_suite(name: str) -> Suite:
         path = files[name]
     try:
         suite = Suite.model_validate(read_yaml(path))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+    except InvalidYaml as error:
         raise SuiteError(f"{path} cannot be read as YAML: {error}") from error
     except ValidationError as error:
-        found = problems(error, Suite, SuiteTask, Variant, Override, Claim, Ablation, EvaluationSchedule)
-        raise SuiteError(f"{path}:\n{found}") from error
+        models = (Suite, SuiteTask, Variant, Override, Claim, Ablation, EvaluationSchedule)
+        raise SuiteError("\n  ".join([f"{path}:", *problem_lines(error, *models)])) from error
     if suite.name != path.stem:
         raise SuiteError(f"{path}: name is '{suite.name}', but must be '{path.stem}' as the file is called")
     return suite
 
 
 def load_suites(names: Iterable[str]) -> dict[str, Suite]:
-    """Suites by what they were asked for as, each once. Raises as `load_suite`, and SuiteError for two of one name."""
-    found: dict[str, Suite] = {}
+    """Suites by the given names or paths, each once. Raises as `load_suite`, and SuiteError for two of one name."""
+    suites: dict[str, Suite] = {}
     for name in dict.fromkeys(names):
         suite = load_suite(name)
-        twin = next((other for other, loaded in found.items() if loaded.name == suite.name), None)
+        twin = next((other for other, loaded in suites.items() if loaded.name == suite.name), None)
         if twin is not None:
-            raise SuiteError(f"{twin} and {name} are both called {suite.name}: their results could not be told apart")
-        found[name] = suite
-    return found
+            raise SuiteError(f"{twin} and {name} are both called {suite.name}: their results would have the same names")
+        suites[name] = suite
+    return suites

@@ -10,7 +10,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from algorithms.plugins import UserError
 from benchmark.analysis.schema import Aggregate, Manifest
+from benchmark.environments.input_files import problem_lines
 from benchmark.report.context import HERE, ReportContext
 from benchmark.report.figure_style import rc_style
 from benchmark.report.freshness import MARKER, site_inputs
@@ -46,7 +48,7 @@ PAGES = {
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class ReportError(ValueError):
+class ReportError(UserError):
     """The report cannot be made. The message says of which file, and why."""
 
 
@@ -92,7 +94,7 @@ def _read(path: Path, model: type[Model]) -> Model:
     except OSError as error:
         raise ReportError(f"{path}: {error.strerror}; `creditbench aggregate` makes it") from error
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()[:3])
+        problems = "; ".join(problem_lines(error, limit=3))
         raise ReportError(f"{path}: {problems}; make it again with `creditbench aggregate`") from error
 
 

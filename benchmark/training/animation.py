@@ -1,4 +1,4 @@
-"""One episode of a trained policy as an animation, for people."""
+"""One episode of a trained policy as an animated GIF."""
 
 from __future__ import annotations
 
@@ -13,17 +13,14 @@ from algorithms.seeds import derive, episode_seeds
 from benchmark.environments.interface import BatchedEnvironment, NothingToShow
 from benchmark.environments.rendering import episode_gif
 from benchmark.environments.scene import Scene
-from benchmark.environments.tasks.registry import get_task
 from benchmark.experiments.atomic_write import write_atomically
-from benchmark.experiments.record import read_record
 from benchmark.experiments.run_spec import ImpossibleRun
-from benchmark.training.components import build_algorithm, validate_versions
-from benchmark.training.policy_files import BEST_POLICY, read_policy
 from benchmark.training.rollout import Choice, play
+from benchmark.training.trained_policy import load_trained
 
 
 class SceneRecorder:
-    """Keeps what row 0 looks like before every step and at the end, with step and return so far as the caption."""
+    """Keeps the scene of row 0 at the start and after every step, with step and return so far as the caption."""
 
     def begin(self, environment: BatchedEnvironment, count: int, memory: Memory) -> None:
         self.total = 0.0
@@ -42,23 +39,20 @@ class SceneRecorder:
 
 
 def watch_run(run_dir: Path, out: Path, *, seed: int = 0) -> float:
-    """Plays one episode with the best policy of a finished run, acting as the run was evaluated, and writes it as a GIF.
+    """Plays one episode with the best policy of a finished run, in the mode of its evaluations, and writes it as a GIF.
 
     Returns the episode's team return. Raises CorruptRecord, CorruptPolicy, ValueError for another ending than .gif, or
-    ImpossibleRun where task or algorithm are of another version now, or where the simulator has nothing to show.
+    ImpossibleRun where task or algorithm have another version now, or where the simulator draws no scenes.
     """
-    record = read_record(run_dir / "record.json")
-    spec = record.spec
-    validate_versions(spec)
-    environment = get_task(spec.task).build(1, spec.backend)
+    trained = load_trained(run_dir)
+    environment = trained.task.build(1, trained.spec.backend)
     try:
         device = torch.device("cpu")
-        algorithm = build_algorithm(spec, environment.team, device)
-        algorithm.load_policy_state(read_policy(run_dir / BEST_POLICY, algorithm.policy_state(), spec.fingerprint))
+        algorithm = trained.algorithm(environment.team, device)
         generator = torch.Generator(device).manual_seed(derive(seed, "watch", "acting"))
         recorder = SceneRecorder()
-        episode = episode_seeds(derive(seed, "watch", "environment"), 0, 1)
-        play(environment, algorithm, episode, spec.evaluation.policy, generator, recorder)
+        seeds = episode_seeds(derive(seed, "watch", "environment"), 0, 1)
+        play(environment, algorithm, seeds, trained.spec.evaluation.policy, generator, recorder)
     except NothingToShow as error:
         raise ImpossibleRun(str(error)) from error
     finally:

@@ -1,14 +1,13 @@
-"""Checkpoints of a run: one file with everything that the rest of the run depends on, written between whole episodes.
+"""Checkpoints of a run: one file with everything that the rest of the run depends on, written between updates.
 
-A file is a torch archive (read without pickle's code) and its SHA-256. It is written beside and renamed; the one before it
-is kept until the next, so a torn or corrupt file costs a minute of work, never the run. One writer at a time.
+A file is a torch archive (read with `weights_only`, which executes no code) followed by its SHA-256. It is written
+atomically, and the one before is kept: a corrupt file costs the work since the one before. A lock admits one writer.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import os
 import pickle
 import time
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from typing import IO, Any, cast
 import torch
 from filelock import FileLock, Timeout
 
-from benchmark.experiments.atomic_write import remove_leftovers, unwritten
+from benchmark.experiments.atomic_write import atomic_file, remove_leftovers
 
 FORMAT = 2
 NAME = "checkpoint.pt"
@@ -27,13 +26,14 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 class RefusedCheckpoint(RuntimeError):
-    """An intact checkpoint that must not be continued here. The message says why and what can be done."""
+    """An intact checkpoint that must not be continued here. The message gives the reason and the remedy."""
 
 
 class Checkpoints:
     """The checkpoint folder of one run.
 
-    `conditions`: what else must be equal for the bits to be (versions, threads, device), by name.
+    `conditions`: by name, what else decides the bits of the outcome (versions, threads, device); must be equal on resuming.
+    `say`: prints a message to the user.
     """
 
     def __init__(self, folder: Path, fingerprint: str, conditions: dict[str, Any], say: Callable[[str], None]) -> None:
@@ -43,10 +43,10 @@ class Checkpoints:
         self._say = say
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(folder / "lock")
-        self._proved = False
+        self._verified = False
 
     def acquire(self, give_up: Callable[[], bool]) -> None:
-        """Waits until no other process works on this run, saying so once. Returns without the lock when `give_up()`."""
+        """Waits until no other process trains this run, with one message. Returns without the lock once `give_up()`."""
         waiting = False
         while not give_up():
             try:
@@ -59,11 +59,11 @@ class Checkpoints:
                 time.sleep(0.2)
 
     def release(self) -> None:
-        """Lets the next writer in."""
+        """Releases the lock."""
         self._lock.release()
 
     def save(self, state: dict[str, Any], *, finished: bool = False) -> None:
-        """Writes a checkpoint; the file before becomes the previous one. What was there stays whole if this fails."""
+        """Writes a checkpoint and keeps the one before as the previous one. Raises OSError, with both unchanged."""
         content = {
             "format": FORMAT,
             "fingerprint": self._fingerprint,
@@ -71,37 +71,26 @@ class Checkpoints:
             "finished": finished,
             "state": state,
         }
-        path, beside = self._folder / NAME, self._folder / f".{NAME}.new"
-        try:
-            with beside.open("wb") as file:
-                writer = _HashingWriter(file)
-                torch.save(content, cast(IO[bytes], writer))
-                file.write(writer.digest())
+        with atomic_file(self._folder / NAME, previous=self._folder / PREVIOUS) as file:
+            writer = _HashingWriter(file)
+            torch.save(content, cast(IO[bytes], writer))
+            file.write(writer.digest())
+            if not self._verified:
                 file.flush()
-                os.fsync(file.fileno())
-            if not self._proved:
-                self._prove(beside)
-            if path.exists():
-                os.replace(path, self._folder / PREVIOUS)
-            os.replace(beside, path)
-        except BaseException as error:
-            beside.unlink(missing_ok=True)
-            if isinstance(error, OSError):
-                raise unwritten(error, path) from error
-            raise
+                self._verify(Path(file.name))
         if finished:
             (self._folder / PREVIOUS).unlink(missing_ok=True)
 
-    def _prove(self, path: Path) -> None:
-        """Reads the first checkpoint back, so that a method whose state cannot be read is found now, not after a kill."""
+    def _verify(self, path: Path) -> None:
+        """Reads the first checkpoint back: a method whose state cannot be read fails now instead of after a kill."""
         try:
             _read(path)
         except _Unreadable as error:
             raise TypeError(f"state_dict gave more than tensors, numbers, strings, lists and dictionaries: {error}") from error
-        self._proved = True
+        self._verified = True
 
     def load(self) -> dict[str, Any] | None:
-        """The state of the newest intact checkpoint; None, with a said reason if there was any, to start from scratch.
+        """The state of the newest intact checkpoint. None to start from scratch, with a message if there were damaged ones.
 
         Raises RefusedCheckpoint for an intact one of another run, format or (unless the run is finished) other conditions.
         """
@@ -148,17 +137,17 @@ class Checkpoints:
 
 
 class _Damaged(ValueError):
-    """A file that is not a whole checkpoint."""
+    """A file whose checksum is wrong."""
 
 
 class _Unreadable(ValueError):
-    """A whole file that torch does not read as plain data."""
+    """An intact file that torch refuses to read as plain data."""
 
 
 class _HashingWriter:
-    """Passes bytes on to a file and hashes them on the way."""
+    """Writes to a file and hashes what it writes."""
 
-    def __init__(self, file: io.BufferedWriter) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._hash = hashlib.sha256()
 

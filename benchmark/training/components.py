@@ -1,4 +1,4 @@
-"""From a RunSpec to the parts that carry it out, provided that they are still the ones it names."""
+"""From a RunSpec to its algorithm, and the check that the installed versions are those that the spec names."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from benchmark.experiments.run_spec import PROTOCOL_VERSION, ImpossibleRun, RunS
 
 
 def build_algorithm(spec: RunSpec, team: TeamShape, device: torch.device) -> Algorithm:
-    """The run's algorithm for the team, before any learning."""
-    problem = LearnerContext(
+    """The run's algorithm for the team, untrained."""
+    context = LearnerContext(
         team=team,
         regime=spec.regime,
         budget=spec.budget,
@@ -20,11 +20,11 @@ def build_algorithm(spec: RunSpec, team: TeamShape, device: torch.device) -> Alg
         time_limit=spec.time_limit,
         device=device,
     )
-    return spec.entry().build(spec.resolved_settings(), problem)
+    return spec.entry().build(spec.resolved_settings(), context)
 
 
 def validate_versions(spec: RunSpec) -> None:
-    """Raises ImpossibleRun where task, algorithm, package or protocol are not of the version that the run names."""
+    """Raises ImpossibleRun where task, algorithm, package or protocol have another version than the run names."""
     task, entry = get_task(spec.task), spec.entry()
     parts: list[tuple[str, str, int | str, int | str]] = [
         ("task", spec.task, spec.task_version, task.version),
@@ -33,6 +33,6 @@ def validate_versions(spec: RunSpec) -> None:
     ]
     if spec.package is not None:
         parts.append(("package", spec.package.name, spec.package.version, package_version(spec.package.name)))
-    for kind, name, wanted, here in parts:
-        if wanted != here:
-            raise ImpossibleRun(f"The run names version {wanted} of the {kind} {name}; here it has version {here}.")
+    for kind, name, required, installed in parts:
+        if required != installed:
+            raise ImpossibleRun(f"The run names version {required} of the {kind} {name}; here it has version {installed}.")

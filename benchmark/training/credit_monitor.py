@@ -1,6 +1,6 @@
-"""Looks at what a method claims about credit while it is trained, on episodes of its own.
+"""Measures a method's influence graph during training: its agreement with interventions in the simulator.
 
-Environment, seeds and random numbers are nobody else's, so a run is the same, bit for bit, whether it is looked at or not.
+The measurement has its own environment, seeds and random numbers: a run is the same, bit for bit, with and without it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ ORACLE = "oracle_graph"
 
 
 def measuring_points(spec: RunSpec) -> frozenset[int]:
-    """The numbers of the evaluations at which the run is looked at: the first, each at or after a quarter, the last.
+    """The numbers of the evaluations with a measurement: the first, those at or after each quarter, and the last.
 
-    None for a method that claims no influence, and none on real packages, whose states cannot be copied.
+    Empty for methods without an influence graph, and on real packages, whose states cannot be copied.
     """
     if spec.backend != "native" or not spec.entry().claims_influence:
         return frozenset()
@@ -34,11 +34,11 @@ def measuring_points(spec: RunSpec) -> frozenset[int]:
 def measure_influence(
     spec: RunSpec, algorithm: Algorithm, number: int, steps_done: int, device: torch.device
 ) -> GraphMeasurement | None:
-    """What `algorithm` claims at evaluation `number` beside what interventions show; None if it says nothing after all, or if
-    the simulator (a plug-in's, say) cannot be copied.
+    """The agreement of the algorithm's influence graph with interventions, at evaluation `number`.
 
-    The episodes are played as in training, exploration included: these are what credit is given on. (A greedy team that blocks
-    itself stands still, and has another graph.) The last measurement of a run has the pictures.
+    None if the algorithm returns no graph, or if the simulator (a plug-in's, say) cannot be copied. The episodes are sampled as
+    in training, because credit is assigned on such episodes; a greedy policy that is stuck has another graph. The last
+    measurement of a run includes mean graphs and a drawn episode.
     """
     schedule = spec.evaluation
     probes = tuple(dict.fromkeys((ORACLE, *spec.entry().requires)))
@@ -62,7 +62,7 @@ def measure_influence(
 def observed_episodes(
     task: Task, algorithm: Algorithm, mode: Mode, probes: tuple[str, ...], seed: int, device: torch.device
 ) -> Episodes:
-    """Fresh episodes, which depend on the policy and on `seed` alone, with what the probes saw in `privileged`."""
+    """Fresh episodes with the results of the probes in `privileged`. They depend on the policy and on `seed` alone."""
     environment = task.build(EPISODES, "native")
     try:
         seeds = episode_seeds(derive(seed, "environment"), 0, EPISODES)

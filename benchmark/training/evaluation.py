@@ -1,6 +1,6 @@
-"""One evaluator for all algorithms: plays episodes of its own, on an environment, generator and seeds of its own.
+"""One evaluator for all algorithms, with its own environment, random generator and seeds.
 
-Nothing here touches what training depends on, so a training curve is the same with evaluation on or off.
+Training depends on none of them: a training curve is the same with evaluation on or off.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from algorithms.interface import Algorithm, Memory
 from algorithms.seeds import derive, episode_seeds
 from benchmark.environments.interface import Backend, BatchedEnvironment
-from benchmark.environments.tasks.registry import Task, get_task
-from benchmark.experiments.record import EvaluationPoint, read_record
-from benchmark.training.components import build_algorithm, validate_versions
-from benchmark.training.policy_files import BEST_POLICY, read_policy
+from benchmark.environments.tasks.registry import Task
+from benchmark.experiments.record import EvaluationPoint
 from benchmark.training.rollout import Choice, play
+from benchmark.training.trained_policy import load_trained
 
 MAXIMUM_ROWS = 128
 
@@ -75,19 +74,16 @@ class Evaluator:
 def evaluate_run(
     run_dir: Path, episodes: int, seed: int, policy: Literal["greedy", "sample"] | None = None, device: str = "cpu"
 ) -> EvaluationPoint:
-    """Plays `episodes` fresh episodes with the best policy of a finished run; without a `policy`, acting as the run did.
+    """Plays `episodes` fresh episodes with the best policy of a finished run. `policy`: None as in the run's evaluations.
 
     `run_dir` holds record.json and policy.safetensors. Raises CorruptRecord, CorruptPolicy, or ImpossibleRun where the
     task or the algorithm is of another version now.
     """
-    record = read_record(run_dir / "record.json")
-    spec = record.spec
-    validate_versions(spec)
-    evaluator = Evaluator(get_task(spec.task), spec.backend, episodes, torch.device(device))
+    trained = load_trained(run_dir)
+    evaluator = Evaluator(trained.task, trained.spec.backend, episodes, torch.device(device))
     try:
-        algorithm = build_algorithm(spec, evaluator.team, torch.device(device))
-        algorithm.load_policy_state(read_policy(run_dir / BEST_POLICY, algorithm.policy_state(), spec.fingerprint))
-        steps = record.outcome.steps_done
-        return evaluator.evaluate(algorithm, policy or spec.evaluation.policy, derive(seed, "evaluate"), steps, steps)
+        algorithm = trained.algorithm(evaluator.team, torch.device(device))
+        mode, steps = policy or trained.spec.evaluation.policy, trained.record.outcome.steps_done
+        return evaluator.evaluate(algorithm, mode, derive(seed, "evaluate"), steps, steps)
     finally:
         evaluator.close()

@@ -1,7 +1,21 @@
-"""One run: collect, update, evaluate, checkpoint, resume, record. Nothing that a clock says decides anything in the outcome.
+"""The training loop of one run: collect, update, evaluate, checkpoint, resume, record.
 
-Kill it wherever you like: what is written in the end equals an uninterrupted run bit for bit. To see it for yourself:
-`pytest tests/training/test_resuming.py -m slow -k killed`.
+    until the budget of environment steps is spent:
+        evaluate                        whenever an evaluation point is due (RunSpec.evaluation)
+        episodes = collect(policy)      whole episodes, as many as the algorithm requests
+        monitors = update(episodes)     the algorithm learns; its monitors go to metrics.jsonl and to the record
+    evaluate the best policy on fresh episodes; write the policies, then the record
+
+The contract:
+* A run is a function of its RunSpec: all random numbers come from seeds that are derived from `spec.seed`
+  (algorithms.seeds), each purpose having its own stream. Equal specs give equal outcomes, bit for bit, on one type of machine
+  with equal versions, device and number of threads.
+* Outcomes do not depend on wall-clock time. Time decides only when checkpoints are written, and is reported in
+  `Record.execution`, which no hash covers.
+* A run can be killed at any moment. It resumes from its last checkpoint, and its record has the same outcome as that of an
+  uninterrupted run: `pytest tests/training/test_resuming.py -m slow -k killed`.
+* Checkpoints, evaluations and interruptions happen between updates only, never within an episode ("boundary" below).
+* A diverged run (a NaN or an infinity in monitors or policy) ends with a record of status "failed".
 """
 
 from __future__ import annotations
@@ -43,13 +57,16 @@ def train(
     progress: Progress | None = None,
     checkpoint_seconds: float = 60.0,
 ) -> Record:
-    """Carries out the run, from its checkpoint where there is one, and writes policy.safetensors, final.safetensors and,
-    last, the record beside each other. A run that is finished already writes the same again.
+    """Trains the run, from its checkpoint where there is one, and returns its record.
 
-    `progress`: None for a bar on a terminal and lines elsewhere. `checkpoint_seconds`: how much work a kill may cost.
-    Waits where another process works on the same run. A diverged run gives a normal record of status "failed".
-    Raises Interrupted (a SystemExit) after SIGINT or SIGTERM, with a checkpoint and no record; ImpossibleRun or
-    RefusedCheckpoint where it must not start; OSError, with nothing half-written, where the disk is full.
+    Writes policy.safetensors (best policy by evaluation mean), final.safetensors and, last, the record, all in one folder.
+    A run that is finished already writes the same files again. Waits while another process trains the same run.
+    `origin`: where the settings come from, for the record. `progress`: None for a bar on a terminal and lines elsewhere.
+    `checkpoint_seconds`: time between checkpoints, the most work that a kill may cost.
+
+    Raises Interrupted (a SystemExit) after SIGINT or SIGTERM, with a checkpoint and no record; ImpossibleRun where the
+    versions named by the spec are not installed; RefusedCheckpoint for a checkpoint of another run or of other conditions;
+    OSError, with no partial file, where the disk is full.
     """
     progress = progress or choose_progress()
     chosen = set_up_torch(device, threads)
@@ -63,7 +80,7 @@ def train(
     }
     checkpoints = Checkpoints(checkpoint_folder, spec.fingerprint, conditions, progress.say)
     with StopRequest() as stop:
-        checkpoints.acquire(lambda: stop.asked)
+        checkpoints.acquire(lambda: stop.requested)
         try:
             stop.raise_if_requested()
             state = checkpoints.load()
@@ -79,7 +96,7 @@ def train(
                         run.load_state_dict(state["run"])
                     metrics.open(state["metrics_bytes"] if state else 0, run.steps_done)
                     progress.begin(spec, run.steps_done)
-                    _carry_out(run, metrics, boundary, progress)
+                    _train(run, metrics, boundary, progress)
                 finally:
                     metrics.close()
                     run.close()
@@ -92,7 +109,7 @@ def train(
 
 
 def _write_outputs(state: dict[str, Any], fingerprint: str, record_path: Path) -> Record:
-    """Writes the files of a finished run, the record last: where it is, the others are."""
+    """Writes the files of a finished run. The record is the last: where it exists, the policies do too."""
     record = Record.model_validate_json(state["record"])
     best, final = (record_path.with_name(name) for name in (BEST_POLICY, FINAL_POLICY))
     for path in (best, final, record_path):
@@ -104,9 +121,9 @@ def _write_outputs(state: dict[str, Any], fingerprint: str, record_path: Path) -
 
 
 def set_up_torch(device: str, threads: int) -> torch.device:
-    """The only global settings a run makes: threads, and deterministic algorithms where torch has them.
+    """Sets the number of threads and deterministic algorithms (where torch has them), the only global settings of a run.
 
-    Raises ValueError for a device that is not there.
+    Raises ValueError for fewer than 1 thread and for a device other than cpu and an available cuda.
     """
     if threads < 1:
         raise ValueError(f"threads must be at least 1, got {threads}")
@@ -115,20 +132,20 @@ def set_up_torch(device: str, threads: int) -> torch.device:
         raise ValueError(f"device must be cpu or cuda, got {device}")
     if chosen.type == "cuda":
         if not torch.cuda.is_available():
-            raise ValueError("device cuda was asked for, but torch finds none here")
+            raise ValueError("device is cuda, but torch finds no GPU here")
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
-    # torch lets it be set once, before any parallel work; whoever set it before us has decided.
+    # torch accepts this once per process and before any parallel work; a later call raises RuntimeError.
     with contextlib.suppress(RuntimeError):
         torch.set_num_interop_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    # Filling every fresh tensor would only hide reads of uninitialised memory, at a cost per allocation.
+    # Deterministic mode would fill every new tensor: a cost per allocation, and it hides reads of uninitialised memory.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return chosen
 
 
 class _Boundary:
-    """What happens between whole-episode batches: a checkpoint if it is time or if a stop is asked for, which then follows."""
+    """The boundary between two updates: writes a checkpoint when one is due, and stops the run when a stop is requested."""
 
     def __init__(
         self,
@@ -148,8 +165,8 @@ class _Boundary:
         self._taken = time.perf_counter()
 
     def checkpoint_if_due(self) -> None:
-        """Raises Interrupted where a stop has been asked for."""
-        if self._stop.asked or time.perf_counter() - self._taken >= self._every:
+        """Writes a checkpoint after `checkpoint_seconds` or before a stop. Raises Interrupted where a stop is requested."""
+        if self._stop.requested or time.perf_counter() - self._taken >= self._every:
             with self._run.clock("checkpoint"):
                 state = {"run": self._run.state_dict(), "metrics_bytes": self._metrics.sync()}
                 self._checkpoints.save({**state, "provenance": self._made_with.model_dump(mode="json")})
@@ -157,8 +174,8 @@ class _Boundary:
         self._stop.raise_if_requested()
 
 
-def _carry_out(run: Run, metrics: MetricsLog, boundary: _Boundary, progress: Progress) -> None:
-    """The loop: whatever evaluation is due, then the next update, until the budget is spent or the run has failed."""
+def _train(run: Run, metrics: MetricsLog, boundary: _Boundary, progress: Progress) -> None:
+    """Evaluations that are due, then the next update, until the budget is spent or the run has failed."""
     phase = ""
     while True:
         while run.evaluation_due():
@@ -173,7 +190,7 @@ def _carry_out(run: Run, metrics: MetricsLog, boundary: _Boundary, progress: Pro
         metrics.update(update)
         progress.advanced(run.steps_done, run.steps_per_second, update.mean_return)
         if run.failure is not None:
-            progress.say(f"the run has failed for good: {run.failure}")
+            progress.say(f"the run has failed: {run.failure}")
             return
         boundary.checkpoint_if_due()
     if phase == "warm-up":

@@ -1,4 +1,4 @@
-"""What a run did while training: means per evaluation interval for the record, and every update for metrics.jsonl."""
+"""Training metrics: means per evaluation interval for the record, and every update for metrics.jsonl."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmark.experiments.record import EvaluationPoint, TrainingInterval
 
 @dataclass(frozen=True)
 class Update:
-    """One collection and the update made of it. `step`: environment steps done after it; sums are over its episodes."""
+    """One collection and the update on it. `step`: environment steps after it. Sums are over its episodes."""
 
     step: int
     phase: str
@@ -29,7 +29,7 @@ class Update:
 
     @staticmethod
     def of(episodes: Episodes, step: int, phase: str, monitors: dict[str, float]) -> Update:
-        """Of the episodes that were learned from."""
+        """The update on `episodes`."""
         return Update(
             step=step,
             phase=phase,
@@ -51,7 +51,7 @@ class Update:
 
 
 class IntervalMeans:
-    """Means of updates between evaluation points. Every monitor has one entry per interval, None where it was not given."""
+    """Means over the updates between two evaluation points. A monitor has one entry per interval, None without a value."""
 
     def __init__(self) -> None:
         self.training: list[TrainingInterval] = []
@@ -63,7 +63,7 @@ class IntervalMeans:
         self._monitor_sums: dict[str, list[float]] = {}
 
     def add(self, update: Update) -> None:
-        """Counts an update to the present interval."""
+        """Adds an update to the current interval."""
         self._sums["episodes"] += update.episodes
         self._sums["steps"] += update.steps
         self._sums["return"] += update.return_sum
@@ -74,7 +74,7 @@ class IntervalMeans:
             total[1] += 1
 
     def close(self, step: int) -> None:
-        """Ends the present interval, at the evaluation due at `step`; the next begins."""
+        """Ends the current interval at the evaluation that is due at `step`, and begins the next."""
         count = int(self._sums["episodes"])
         self.training.append(
             TrainingInterval(
@@ -93,7 +93,7 @@ class IntervalMeans:
         self._reset()
 
     def state_dict(self) -> dict[str, Any]:
-        """Closed intervals and the sums of the present one."""
+        """The closed intervals, and the sums of the current one."""
         return {
             "training": [interval.model_dump() for interval in self.training],
             "monitors": {name: list(values) for name, values in self.monitors.items()},
@@ -102,7 +102,7 @@ class IntervalMeans:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over what `state_dict` gave."""
+        """Restores what `state_dict` returned."""
         self.training = [TrainingInterval(**interval) for interval in state["training"]]
         self.monitors = state["monitors"]
         self._sums = state["sums"]
@@ -110,9 +110,9 @@ class IntervalMeans:
 
 
 class MetricsLog:
-    """Appends one JSON object per update and evaluation to a file; and to TensorBoard where a folder is given.
+    """Appends one JSON object per update and evaluation to a file, and writes to TensorBoard where a folder is given.
 
-    Raises ModuleNotFoundError that says how to get TensorBoard.
+    `open` raises ModuleNotFoundError where TensorBoard is not installed.
     """
 
     def __init__(self, path: Path, tensorboard: Path | None) -> None:
@@ -122,7 +122,7 @@ class MetricsLog:
         self._file: Any = None
 
     def open(self, length: int, step: int) -> None:
-        """Starts, or goes on after a checkpoint: what was logged after its `length` bytes and `step` is dropped."""
+        """Opens the log. After a checkpoint, what was logged beyond its `length` bytes and its `step` is dropped."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._path.open("ab")
         if self._file.tell() > length:
@@ -158,30 +158,30 @@ class MetricsLog:
 
     def _write(self, head: dict[str, Any], numbers: dict[str, float], group: str) -> None:
         finite = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
-        with self._named():
+        with self._errors_name_the_file():
             self._file.write((json.dumps({**head, **finite}) + "\n").encode())
         if self._writer is not None:
             for name, value in numbers.items():
                 self._writer.add_scalar(f"{group}/{name}", value, head["step"])
 
     def sync(self) -> int:
-        """Brings everything to the disk; returns the file's length for the checkpoint."""
-        with self._named():
+        """Flushes to the disk. Returns the file's length in bytes, for the checkpoint."""
+        with self._errors_name_the_file():
             self._file.flush()
             os.fsync(self._file.fileno())
         return int(self._file.tell())
 
     def close(self) -> None:
-        """Ends the log. Safe to call twice."""
+        """Closes the log. Safe to call twice."""
         if self._writer is not None:
             self._writer.close()
         if self._file is not None:
-            with self._named():
+            with self._errors_name_the_file():
                 self._file.close()
 
     @contextlib.contextmanager
-    def _named(self) -> Iterator[None]:
-        """Says in the error of a write (a full disk, say) which file it was."""
+    def _errors_name_the_file(self) -> Iterator[None]:
+        """Adds the file name to the error of a write (a full disk, say)."""
         try:
             yield
         except OSError as error:

@@ -1,7 +1,7 @@
-"""The policy files of a run: everything that acting needs, as safetensors, with the run's fingerprint; never pickle.
+"""The policy files of a run: everything that acting needs, as safetensors (no pickle), with the run's fingerprint.
 
-They come from strangers too: size, names, shapes and types are checked against what the algorithm expects before
-anything is taken over.
+Files may come from untrusted sources: size, names, shapes and types are checked against what the algorithm expects before
+anything is loaded.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from algorithms.plugins import UserError
 from benchmark.experiments.atomic_write import write_atomically
 
 BEST_POLICY = "policy.safetensors"
@@ -20,12 +21,12 @@ FINAL_POLICY = "final.safetensors"
 HEADER_ALLOWANCE = 1_000_000
 
 
-class CorruptPolicy(ValueError):
-    """A policy file that cannot be believed. The message says which file and what is wrong with it."""
+class CorruptPolicy(UserError):
+    """An invalid policy file. The message names the file and the problem."""
 
 
 def detached(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Copies on the CPU, which further learning does not change."""
+    """Copies on the CPU, independent of further learning."""
     return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
 
 
@@ -35,7 +36,7 @@ def all_finite(tensors: dict[str, Tensor]) -> bool:
 
 
 def write_policy(path: Path, tensors: dict[str, Tensor], fingerprint: str) -> None:
-    """Writes atomically what `policy_state` gave."""
+    """Writes the tensors of `Algorithm.policy_state` atomically."""
     # A single metadata entry: safetensors writes several in no fixed order.
     write_atomically(path, save(detached(tensors), metadata={"fingerprint": fingerprint}))
 
@@ -50,9 +51,9 @@ def read_policy(path: Path, expected: dict[str, Tensor], fingerprint: str) -> di
         if path.stat().st_size > allowed:
             raise CorruptPolicy(f"{path}: {path.stat().st_size} bytes, where this policy takes {allowed} at most")
         with safe_open(path, framework="pt") as file:
-            found = (file.metadata() or {}).get("fingerprint")
-            if found != fingerprint:
-                raise CorruptPolicy(f"{path}: the policy of another run ({str(found)[:12]}, not {fingerprint[:12]})")
+            owner = (file.metadata() or {}).get("fingerprint")
+            if owner != fingerprint:
+                raise CorruptPolicy(f"{path}: the policy of another run ({str(owner)[:12]}, not {fingerprint[:12]})")
             missing, surplus = sorted(expected.keys() - file.keys()), sorted(set(file.keys()) - expected.keys())
             if missing or surplus:
                 raise CorruptPolicy(f"{path}: missing tensors {missing[:5]}, unknown tensors {surplus[:5]}")
@@ -62,10 +63,10 @@ def read_policy(path: Path, expected: dict[str, Tensor], fingerprint: str) -> di
     except OSError as error:
         raise CorruptPolicy(f"{path}: {error.strerror or error}") from error
     for name, tensor in tensors.items():
-        wanted = expected[name]
-        if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:
+        like = expected[name]
+        if tensor.shape != like.shape or tensor.dtype != like.dtype:
             raise CorruptPolicy(
-                f"{path}: {name} is {tensor.dtype} {list(tensor.shape)}, but must be {wanted.dtype} {list(wanted.shape)}"
+                f"{path}: {name} is {tensor.dtype} {list(tensor.shape)}, but must be {like.dtype} {list(like.shape)}"
             )
     if not all_finite(tensors):
         raise CorruptPolicy(f"{path}: not all of its numbers are finite")

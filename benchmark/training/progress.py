@@ -1,4 +1,4 @@
-"""What a person sees of a run while it goes on: a bar on a terminal, else one line per evaluation for the log."""
+"""Progress of a run: a bar on a terminal, one line per evaluation elsewhere."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from benchmark.experiments.run_spec import RunSpec
 
 
 class Progress:
-    """Shows nothing; the others extend it."""
+    """Shows nothing; base of the others."""
 
     def begin(self, spec: RunSpec, steps_done: int) -> None:
-        """Training starts, or goes on at `steps_done`."""
+        """Training starts, or resumes at `steps_done`."""
 
     def advanced(self, steps_done: int, steps_per_second: float, mean_return: float) -> None:
         """An update has been made; `mean_return` of its episodes."""
@@ -25,7 +25,7 @@ class Progress:
         """Evaluation `number` has been taken."""
 
     def say(self, message: str) -> None:
-        """Something that the user should know."""
+        """A message to the user."""
 
     def close(self) -> None:
         """The run is over or interrupted."""

@@ -1,4 +1,4 @@
-"""With what a run is computed: versions, commit, processor. No host or user names, no paths."""
+"""Provenance of a run: versions, commit, processor. No host or user names, no paths."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def provenance(device: torch.device, threads: int) -> Provenance:
-    """Of this process."""
+    """The provenance of this process."""
     commit, dirty = commit_of(CHECKOUT)
     return Provenance(
         commit=commit,
@@ -35,14 +35,14 @@ def provenance(device: torch.device, threads: int) -> Provenance:
 
 
 def continued(before: Provenance, now: Provenance) -> Provenance:
-    """Of a run that was begun with one and went on with the other: dirty unless both were clean and at one commit."""
+    """The provenance of a run that was resumed: dirty unless both parts were clean and at the same commit."""
     if before.commit is None or now.commit is None:
         return now
     return now.model_copy(update={"dirty": bool(before.dirty or now.dirty or before.commit != now.commit)})
 
 
 def commit_of(folder: Path) -> tuple[str | None, bool | None]:
-    """The commit that a checkout is at and whether anything in it differs; (None, None) where it is none, or without git."""
+    """The checkout's commit and whether files differ from it; (None, None) outside a checkout or without git."""
 
     def git(*arguments: str) -> str:
         return subprocess.run(
@@ -63,7 +63,7 @@ def lock_sha256(folder: Path) -> str:
     try:
         pins = tomllib.loads((folder / "pyproject.toml").read_text())["tool"]["uv"]["constraint-dependencies"]
     except (OSError, KeyError):
-        pins = {f"{found.metadata['Name'].lower()}=={found.version}" for found in distributions()}
+        pins = {f"{package.metadata['Name'].lower()}=={package.version}" for package in distributions()}
     return hashlib.sha256("\n".join(sorted(pins)).encode()).hexdigest()
 
 

@@ -1,7 +1,18 @@
-"""Playing whole episodes with an algorithm: the begin / act / step loop, and recording it as `Episodes`.
+"""Rollouts: plays whole episodes with an algorithm and records them as `Episodes`.
 
-The loop is shared by training and evaluation; what is kept of it is the recorder's affair. Shape letters as in
-algorithms.interface; R rows of the environment, of which the first B play.
+    play              the loop begin / act / step, shared by training, evaluation and animation
+    Recorder          what is kept of each step; EpisodeRecorder keeps everything, for learning
+    Collector         training episodes, in batches of at most `parallel_episodes`
+
+The contract:
+* Episodes start at reset and end by termination or by the horizon; none is cut or restarted, and each row is one episode.
+* An episode's randomness in the environment comes from its own seed alone. What acting draws comes from `generator`, in one
+  order: it depends on how many episodes are played at once, so `parallel_episodes` is part of a run's identity.
+* Nothing depends on wall-clock time.
+
+Shapes, with the letters of algorithms.interface: observation [B, N, O], available actions [B, N, A], actions [B, N], rewards
+[B, T] (team) and [B, T, N] (individual). R is the number of rows of the environment, of which the first B play; K ≤ B of
+them are still acting. `Episodes` are zero after an episode's end.
 """
 
 from __future__ import annotations
@@ -24,21 +35,21 @@ from benchmark.experiments.probe_names import PROBES
 
 
 class Recorder(Protocol):
-    """What is kept of a batch of episodes. Called in this order: begin, then before and after each step."""
+    """Keeps what its user needs of a batch of episodes. Calls: `begin` once, then `before` and `after` each step."""
 
     def begin(self, environment: BatchedEnvironment, count: int, memory: Memory) -> None:
         """Episodes start in rows 0..count-1."""
 
     def before(self, time: int, environment: BatchedEnvironment, actions: NDArray[np.int64], choice: Choice) -> None:
-        """The environment shows what `choice` was made on, and is about to take `actions` [R, N]."""
+        """Before step `time`: the environment holds the observations of `choice`, and will take `actions` [R, N]."""
 
     def after(self, time: int, environment: BatchedEnvironment) -> None:
-        """The environment shows what came of it."""
+        """After step `time`: the environment holds its rewards and next observations."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A decision and the rows [K] that it was made for, in order; rows that are not among them have ended."""
+    """What the algorithm chose, for rows [K] in ascending order; the episodes of all other rows have ended."""
 
     rows: NDArray[np.int64]
     step: Step
@@ -53,10 +64,10 @@ def play(
     generator: torch.Generator,
     recorder: Recorder,
 ) -> int:
-    """Plays one episode per seed, at most R, all at once. Returns the length of the longest.
+    """Plays one episode per seed [B], B ≤ R, all at once. Returns the length of the longest.
 
-    Acting is asked for fewer rows whenever half of those it was asked for have ended. Raises RuntimeError if the
-    environment goes on past its team's horizon.
+    Whenever at least half of the rows that act have ended, the ended ones are dropped from the batch that `act` gets.
+    Raises RuntimeError if an episode is longer than its team's horizon.
     """
     team, device = environment.team, generator.device
     actions = np.zeros((environment.batch_size, team.n_agents), np.int64)
@@ -64,10 +75,10 @@ def play(
     memory = algorithm.begin(len(seeds), mode, generator)
     recorder.begin(environment, len(seeds), memory)
     rows = np.arange(len(seeds))
-    shown = [environment.observation, environment.available, environment.alive]
-    whole = [torch.from_numpy(array[: len(seeds)]) for array in shown]
+    arrays = [environment.observation, environment.available, environment.alive]
+    all_rows = [torch.from_numpy(array[: len(seeds)]) for array in arrays]
     for time in range(team.horizon):
-        inputs = whole if len(rows) == len(seeds) else [torch.from_numpy(array[rows]) for array in shown]
+        inputs = all_rows if len(rows) == len(seeds) else [torch.from_numpy(array[rows]) for array in arrays]
         if device.type != "cpu":
             inputs = [tensor.to(device) for tensor in inputs]
         observation, available, alive = inputs
@@ -77,22 +88,22 @@ def play(
         recorder.before(time, environment, actions, Choice(rows, step))
         environment.step(actions)
         recorder.after(time, environment)
-        going_on = environment.running[rows]
-        left = np.count_nonzero(going_on)
-        if left == 0:
+        running = environment.running[rows]
+        count = np.count_nonzero(running)
+        if count == 0:
             return time + 1
-        if 2 * left <= len(rows):
+        if 2 * count <= len(rows):
             actions[rows] = 0
-            rows = rows[going_on]
-            kept = torch.from_numpy(np.flatnonzero(going_on)).to(device)
+            rows = rows[running]
+            kept = torch.from_numpy(np.flatnonzero(running)).to(device)
             memory = {name: value[kept] for name, value in memory.items()}
     raise RuntimeError(f"{type(environment).__name__} goes on past its horizon of {team.horizon} steps")
 
 
 class EpisodeRecorder:
-    """Records everything of up to R episodes at once, in arrays that are allocated once; `episodes` copies them out.
+    """Records all fields of `Episodes` for up to R episodes at once, in arrays allocated once; `episodes` returns copies.
 
-    `probes`: names of those (benchmark/experiments/probe_names.py) that look at every step, for `Episodes.privileged`.
+    `probes`: names (benchmark/experiments/probe_names.py) of the probes that fill `Episodes.privileged` at every step.
     """
 
     def __init__(self, rows: int, team: TeamShape, probes: Sequence[str] = ()) -> None:
@@ -134,7 +145,7 @@ class EpisodeRecorder:
                 self._privileged[name][rows_left, time] = graph
         decision = self._decision(choice.step)
         if time == 0:
-            self._chosen = {name: self._room(value) for name, value in decision}
+            self._chosen = {name: self._zeros(value) for name, value in decision}
         if len(choice.rows) == self._count:
             for name, value in decision:
                 self._chosen[name][:, time] = value
@@ -148,7 +159,7 @@ class EpisodeRecorder:
             values[:, time] = getattr(environment, name)
 
     def episodes(self, environment: BatchedEnvironment, length: int, seeds: NDArray[np.uint64]) -> Episodes:
-        """The episodes that have just been played, of `length` steps at most, as copies."""
+        """The episodes that were played last, as copies. `length`: of the longest, T of the result."""
         self._look(length, environment)
         count = self._count
         recorded: dict[str, Any] = {name: _copied(values[:count, : length + 1]) for name, values in self._before.items()}
@@ -176,7 +187,7 @@ class EpisodeRecorder:
         for name, values in self._before.items():
             values[:, time] = getattr(environment, name)
 
-    def _room(self, value: Tensor) -> Tensor:
+    def _zeros(self, value: Tensor) -> Tensor:
         return value.new_zeros(value.shape[0], self._horizon, *value.shape[1:])
 
     @staticmethod
@@ -185,12 +196,12 @@ class EpisodeRecorder:
 
 
 _LOG_PROBABILITY = ""
-"""Stands for the log-probability among the extras; no extra has an empty name."""
+"""The key of the log-probability beside the extras; no extra has an empty name."""
 
 
-def _cleared(values: Tensor, places: Tensor) -> Tensor:
-    """Sets values [B, T, …] to 0 in places [B, T]; acting may still have been asked for rows that had just ended."""
-    return values.masked_fill_(places.to(values.device).view(*places.shape, *[1] * (values.dim() - 2)), 0)
+def _cleared(values: Tensor, mask: Tensor) -> Tensor:
+    """Sets values [B, T, …] to 0 where mask [B, T]: `act` also gets rows that ended since rows were last dropped."""
+    return values.masked_fill_(mask.to(values.device).view(*mask.shape, *[1] * (values.dim() - 2)), 0)
 
 
 def _copied(values: NDArray[Any]) -> Tensor:
@@ -198,9 +209,9 @@ def _copied(values: NDArray[Any]) -> Tensor:
 
 
 class Collector:
-    """Plays training episodes in batches of at most `parallel_episodes`, on an environment of its own.
+    """Plays training episodes in batches of at most `parallel_episodes`, on its own environment.
 
-    `probes`: names of those that look at every step, for `Episodes.privileged`.
+    `probes`: names of the probes that fill `Episodes.privileged`.
     """
 
     def __init__(self, task: Task, backend: Backend, parallel_episodes: int, probes: Sequence[str] = ()) -> None:
@@ -213,9 +224,9 @@ class Collector:
     def collect(
         self, algorithm: Algorithm, episodes: int, first: int, environment_seed: int, generator: torch.Generator
     ) -> Episodes:
-        """Episodes number first, first + 1, … of the run, on the generator's device.
+        """The run's episodes with the numbers first, …, first + episodes - 1, on the generator's device.
 
-        Each starts from its own seed, derived from `environment_seed` and its number; `generator` is what acting draws from.
+        The seed of each is derived from `environment_seed` and its number. `generator`: for sampling actions.
         """
         rows = min(episodes, self._parallel_episodes)
         environment = self._at_least(rows)
@@ -229,7 +240,7 @@ class Collector:
         return collected if generator.device.type == "cpu" else collected.to(generator.device)
 
     def _at_least(self, rows: int) -> BatchedEnvironment:
-        """The environment, rebuilt where it has fewer rows: no episode depends on how many there are."""
+        """The environment, rebuilt where it has fewer rows. Episodes do not depend on the number of rows."""
         if self._environment is None or self._environment.batch_size < rows:
             self.close()
             self._environment = self._task.build(rows, self._backend)

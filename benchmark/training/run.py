@@ -1,4 +1,4 @@
-"""One run between two updates: its parts, the two steps that move it on, and everything that must outlive a kill."""
+"""The state of a run between two updates: its parts, `advance` and `evaluate`, and what a checkpoint must hold."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ from benchmark.training.rollout import Collector
 
 
 class Run:
-    """Everything that a run is between two updates, and the two things that move it on: `advance` and `evaluate`."""
+    """A run between two updates. `advance` collects and updates; `evaluate` takes the evaluation point that is due.
+
+    `state_dict` holds everything that the rest of the run depends on: with it, a resumed run equals an uninterrupted one.
+    """
 
     def __init__(self, spec: RunSpec, device: torch.device) -> None:
         validate_versions(spec)
@@ -45,7 +48,7 @@ class Run:
         self.credit: list[GraphMeasurement] = []
         self._measured_at = measuring_points(spec)
         self.failure: str | None = None
-        self._curves = IntervalMeans()
+        self._means = IntervalMeans()
         self._best: dict[str, Tensor] = {}
         phases = ("collect", "update", "evaluate", *(("credit",) if self._measured_at else ()), "checkpoint", "total")
         self._seconds = dict.fromkeys(phases, 0.0)
@@ -55,7 +58,7 @@ class Run:
 
     @contextlib.contextmanager
     def clock(self, phase: str) -> Iterator[None]:
-        """Counts the time inside to a phase."""
+        """Adds the time spent in the block to a phase."""
         start = time.perf_counter()
         try:
             yield
@@ -69,14 +72,14 @@ class Run:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """By phase, and by part of the updates that the algorithm names, over all resumes up to their last checkpoints."""
+        """Seconds by phase, and by part of the updates that the algorithm names. Work lost by a kill is not counted."""
         return {**self._seconds, "total": self._seconds["total"] + time.perf_counter() - self._started}
 
     def advance(self) -> Update:
-        """Collects what the algorithm asks for and lets it learn. Sets `failure` where that gave a NaN or an infinity."""
+        """Collects the episodes that the algorithm requests and updates it. Sets `failure` after a NaN or an infinity."""
         collection = self.algorithm.next_collection()
         if collection.episodes < 1:
-            raise ValueError(f"{self.spec.algorithm} asked for {collection.episodes} episodes; at least 1 is needed")
+            raise ValueError(f"{self.spec.algorithm} requested {collection.episodes} episodes; at least 1 is needed")
         with self.clock("collect"):
             episodes = self._collector.collect(
                 self.algorithm, collection.episodes, self.episodes_done, self._environment_seed, self._exploration
@@ -94,7 +97,7 @@ class Run:
         elif not all_finite(self.algorithm.policy_state()):
             self.failure = f"diverged: policy parameters at step {self.steps_done}"
         else:
-            self._curves.add(update)
+            self._means.add(update)
         return update
 
     def evaluation_due(self) -> bool:
@@ -103,8 +106,10 @@ class Run:
         return number < schedule.points and schedule.due(number, self.spec.budget) <= self.steps_done
 
     def evaluate(self) -> EvaluationPoint:
-        """Takes the next evaluation point; keeps the policy if none before was better on average. At some points it also
-        measures how right the method is about who influences whom."""
+        """Takes the next evaluation point, and keeps the policy if its mean return is higher than that of all before.
+
+        At some points (`measuring_points`) also compares the method's influence graph with the simulator's.
+        """
         schedule, number = self.spec.evaluation, len(self.evaluations)
         due = schedule.due(number, self.spec.budget)
         with self.clock("evaluate"):
@@ -115,16 +120,16 @@ class Run:
             self._best = detached(self.algorithm.policy_state())
         self.evaluations.append(point)
         if number > 0:
-            self._curves.close(due)
+            self._means.close(due)
         if number in self._measured_at:
             with self.clock("credit"):
-                found = measure_influence(self.spec, self.algorithm, number, self.steps_done, self.device)
-            if found is not None:
-                self.credit.append(found)
+                measurement = measure_influence(self.spec, self.algorithm, number, self.steps_done, self.device)
+            if measurement is not None:
+                self.credit.append(measurement)
         return point
 
     def evaluate_best(self) -> None:
-        """Plays the absolute evaluation: the best policy on fresh episodes. The algorithm's policy is as before then."""
+        """The absolute evaluation: the best policy on fresh episodes. The algorithm's final policy is restored afterwards."""
         best = max(self.evaluations, key=lambda point: point.mean_return)
         schedule = self.spec.evaluation
         evaluator = Evaluator(get_task(self.spec.task), self.spec.backend, schedule.absolute_episodes, self.device)
@@ -140,7 +145,7 @@ class Run:
                 evaluator.close()
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the rest of the run depends on, and what it has measured so far."""
+        """Everything that the rest of the run depends on, and its measurements so far."""
         return {
             "algorithm": self.algorithm.state_dict(),
             "exploration": self._exploration.get_state(),
@@ -148,7 +153,7 @@ class Run:
             "episodes_done": self.episodes_done,
             "evaluations": [point.model_dump() for point in self.evaluations],
             "credit": [measurement.model_dump() for measurement in self.credit],
-            "curves": self._curves.state_dict(),
+            "curves": self._means.state_dict(),
             "best": self._best,
             "seconds": self.seconds,
             "resumes": self._resumes,
@@ -156,21 +161,21 @@ class Run:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on where `state_dict` was taken: the rest of the run is then the same, bit for bit."""
+        """Continues where `state_dict` was taken; the rest of the run is the same, bit for bit."""
         self.algorithm.load_state_dict(state["algorithm"])
         self._exploration.set_state(state["exploration"])
         self.steps_done = state["steps_done"]
         self.episodes_done = state["episodes_done"]
         self.evaluations = [EvaluationPoint(**point) for point in state["evaluations"]]
         self.credit = [GraphMeasurement(**measurement) for measurement in state["credit"]]
-        self._curves.load_state_dict(state["curves"])
+        self._means.load_state_dict(state["curves"])
         self._best = state["best"]
         self._seconds = state["seconds"]
         self._resumes = state["resumes"] + 1
         self._peak_memory = state["peak_memory"]
 
     def finished_state(self, record: Record) -> dict[str, Any]:
-        """What is kept of a finished run: enough to write its files again."""
+        """The checkpoint of a finished run: enough to write its files again."""
         return {
             "record": record.model_dump_json(),
             "best": self._best,
@@ -178,20 +183,20 @@ class Run:
         }
 
     def outcome(self) -> Outcome:
-        """What the run has computed."""
+        """What the run has computed: the hashed part of its record."""
         return Outcome(
             status="ok" if self.failure is None else "failed",
             reason=self.failure,
             steps_done=self.steps_done,
             evaluations=tuple(self.evaluations),
             absolute=self.absolute,
-            training=tuple(self._curves.training),
-            monitors={name: tuple(values) for name, values in self._curves.monitors.items()},
+            training=tuple(self._means.training),
+            monitors={name: tuple(values) for name, values in self._means.monitors.items()},
             credit=tuple(self.credit),
         ).fitting_a_record()
 
     def execution(self, made_with: Provenance) -> Execution:
-        """How it was carried out."""
+        """Time, memory, resumes and versions: the part of the record that no hash covers."""
         return Execution(
             seconds={phase: round(seconds, 3) for phase, seconds in self.seconds.items()},
             steps_per_second=round(self.steps_per_second, 1),

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a request to stop at the next boundary, instead of wherever the process happens to be."""
+"""SIGINT and SIGTERM as a request to stop at the next boundary between updates, instead of an immediate end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Interrupted(SystemExit):
 
 
 class StopRequest:
-    """While it is entered, the first SIGINT or SIGTERM only sets `signal`. Does nothing outside the main thread."""
+    """A context in which SIGINT and SIGTERM only set `signal`. Does nothing outside the main thread."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -26,22 +26,22 @@ class StopRequest:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._ask) for number in SIGNALS}
+            self._before = {number: signal.signal(number, self._request) for number in SIGNALS}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
+    def _request(self, number: int, frame: FrameType | None) -> None:
         self.signal = number
 
     @property
-    def asked(self) -> bool:
-        """Whether a stop has been asked for."""
+    def requested(self) -> bool:
+        """Whether a stop has been requested."""
         return self.signal is not None
 
     def raise_if_requested(self) -> None:
-        """Raises Interrupted if a stop has been asked for."""
+        """Raises Interrupted if a stop has been requested."""
         if self.signal is not None:
             raise Interrupted(self.signal)

@@ -1,6 +1,6 @@
-"""How fast tasks are simulated and trained here: environment steps per second, an episode's step counting once for its team.
+"""Speed of simulation and training, in environment steps per second; a step counts once for the whole team.
 
-`creditbench speed --task T [--algorithm A]`. The real package, where a task has one, is measured beside our simulator.
+`creditbench speed --task T [--algorithm A]`. Where a task has a real package, it is measured as well as our simulator.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def speed_lines(
     threads: int = 1,
     device: str = "cpu",
 ) -> Iterator[dict[str, Any]]:
-    """The task's simulators alone, one after the other, then training with `algorithm` if one is named.
+    """The speed of each of the task's simulators alone, then of training with `algorithm` if given.
 
-    A simulator whose package is not installed is left out.
+    A simulator whose package is not installed is skipped.
     """
     for backend in ("native", "reference"):
         if getattr(task, backend) is None:
@@ -60,13 +60,13 @@ def measure_speed(
     threads: int = 1,
     device: str = "cpu",
 ) -> dict[str, Any]:
-    """For about `seconds`: without an algorithm the simulator alone, with random available actions, resets, observations and
-    masks included; with one (and its `settings`, under the first of its regimes), collecting and updating from the start of
-    training, or from the end of its warm-up, evaluation off.
+    """Measures for about `seconds`. Without an algorithm: the simulator alone, with random available actions, including
+    resets, observations and masks. With an algorithm (with `settings`, under the first of its regimes): collecting and
+    updating at the start of training, after its warm-up, without evaluation.
 
-    {"task", "backend", "algorithm", "env_steps_per_s", "threads", "device", "rows", "seconds"}, for a simulator of our own
-    alone "bytes_per_episode", and "share", of all seconds, for each part of the updates that the algorithm names (its reward
-    model, say).
+    Returns {"task", "backend", "algorithm", "env_steps_per_s", "threads", "device", "rows", "seconds"}; for one of our
+    simulators alone also "bytes_per_episode"; and "share", the fraction of all seconds, for each part of the updates that the
+    algorithm names (its reward model, say).
     Raises ValueError where the package of a reference backend is missing.
     """
     chosen, _ = task.simulator(backend)

@@ -18,12 +18,13 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from algorithms.plugins import UserError
 from benchmark.analysis.inputs import aggregate_inputs, suite_inputs
+from benchmark.environments.input_files import problem_lines
 from benchmark.environments.tasks.registry import get_task
 from benchmark.experiments.run_spec import RunSpec
 from benchmark.experiments.store import Store
 from benchmark.experiments.suite import PlannedRun, Suite, load_suite, load_suites, suite_names
-from benchmark.experiments.validation import problems
 from benchmark.report.freshness import expected_inputs, is_prepared, report_made_of
 from benchmark.workflow.training_progress import TrainingProgress
 
@@ -31,7 +32,7 @@ EVIDENCE = "evidence"
 CACHE, AGGREGATE, REPORTS = Path("results/suites"), Path("results/aggregate"), Path("reports")
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError):
     """A `--config` that cannot be used."""
 
 
@@ -99,7 +100,7 @@ class Pipeline:
         try:
             self.config = PipelineConfig.model_validate(dict(config))
         except ValidationError as error:
-            raise ConfigError(f"--config:\n{problems(error, PipelineConfig)}") from error
+            raise ConfigError("\n  ".join(["--config:", *problem_lines(error, PipelineConfig)])) from error
         self.store = Store(root)
         loaded = load_suites(self._requested())
         self.suites: dict[str, Suite] = {suite.name: suite for suite in loaded.values()}

@@ -8,9 +8,7 @@ is imported here, so that the parent costs nothing while it waits.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -18,6 +16,7 @@ import threading
 from collections import deque
 from pathlib import Path
 
+from benchmark.experiments.atomic_write import write_atomically
 from benchmark.training.signals import SIGNALS
 
 CRASH_NOTE = "crash.json"
@@ -76,14 +75,9 @@ def _write_note(note: Path, exit_code: int, tail: list[str]) -> None:
     reason = reason_of(exit_code, tail)
     print(f"supervise: {reason}", file=sys.stderr)
     content = json.dumps({"reason": reason, "exit_code": exit_code, "stderr": "".join(tail)})
-    beside = note.with_name(f".{note.name}.new")
     try:
-        note.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(content)
-        os.replace(beside, note)
+        write_atomically(note, content.encode())
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
         print(f"supervise: the note cannot be written: {error.strerror}", file=sys.stderr)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.cli import app
-from benchmark.cli.arguments import layered, settings_of
+from benchmark.cli.arguments import layered_settings, parse_settings
 from benchmark.cli.errors import BadInput
 from benchmark.experiments.record import read_record
 from benchmark.experiments.suite import load_suite
@@ -104,6 +104,11 @@ def test_plan_prints_a_table(capsys: pytest.CaptureFixture[str], tmp_path: Path,
         ([*GUIDED, "--out", "x", "--set", "dependence.c=1"], "dependence.threshold"),
         ([*RUN, "--out", "x", "--set", "learning_rate"], "--set takes name=value"),
         ([*RUN, "--out", "x", "--set", "learning_rate=-1"], "learning_rate: Input should be greater than 0"),
+        ([*RUN, "--out", "x", "--set", "learning_rate=yes"], "learning_rate: Input should be a valid number, got 'yes'"),
+        ([*RUN, "--out", "x", "--set", "learning_rate=true"], "learning_rate: Input should be a valid number, got True"),
+        ([*RUN, "--out", "x", "--set", "epochs=1:30"], "epochs: Input should be a valid integer, got '1:30'"),
+        ([*RUN, "--out", "x", "--set", "recurrent=1"], "recurrent: Input should be a valid boolean, got 1"),
+        ([*RUN, "--out", "x", "--set", "advantage={a: 1, a: 2}"], "line 1, column 8: found duplicate key"),
         (
             [*RUN, "--out", "x", "--regime", "teem"],
             "regime must be team or individual or episodic, not 'teem'. Did you mean team?",
@@ -309,17 +314,17 @@ def test_readme_and_ci_give_the_same_two_commands() -> None:
 
 def test_settings_are_yaml_scalars_and_dots_reach_into_them() -> None:
     given = ["a=1", "b=0.5", "c=true", "d=null", "e=text", "f.g=[1, 2]", "f.h=x=y"]
-    assert settings_of(given) == {"a": 1, "b": 0.5, "c": True, "d": None, "e": "text", "f": {"g": [1, 2], "h": "x=y"}}
+    assert parse_settings(given) == {"a": 1, "b": 0.5, "c": True, "d": None, "e": "text", "f": {"g": [1, 2], "h": "x=y"}}
 
 
 def test_settings_given_by_hand_lie_above_those_of_a_preset() -> None:
-    settings = layered("ippo+stas", "screening", ["redistribution.width=32", "epochs=2"])
+    settings = layered_settings("ippo+stas", "screening", ["redistribution.width=32", "epochs=2"])
     assert settings["redistribution"]["width"] == 32
     assert settings["redistribution"]["batch_episodes"] == 64
     assert settings["epochs"] == 2
 
 
 @pytest.mark.parametrize("given", [["a=1", "a=2"], ["a=1", "a.b=2"], ["=1"], ["a=[1"], ["a=" + "[" * 5000], ["a={[b]: c}"]])
-def test_settings_that_cannot_be_meant_are_refused(given: list[str]) -> None:
+def test_invalid_assignments_are_refused(given: list[str]) -> None:
     with pytest.raises(BadInput, match="--set"):
-        settings_of(given)
+        parse_settings(given)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark.credit import probes
 from benchmark.credit.probes import DistanceGraph, Graphs, OracleGraph, build_probes
-from benchmark.environments.interface import BatchedEnvironment, NoPlaces, NotForkable
+from benchmark.environments.interface import BatchedEnvironment, NoPositions, NotForkable
 from benchmark.environments.native.alice_and_bob.environment import AliceAndBob
 from benchmark.environments.native.base import NativeEnvironment
 from benchmark.environments.native.diagnostics.beacon import Beacon
@@ -100,7 +100,7 @@ def test_the_oracle_sees_what_a_loop_over_single_copies_sees(case: Case, steps: 
 
 
 @pytest.mark.parametrize("task", ["synergy/3-b2", "dg/cycle-10", "smaclite/3m"])
-def test_copies_that_are_stepped_in_parts_show_the_same(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oracle_does_not_depend_on_the_number_of_copies_stepped_at_once(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = after_some_steps(Case(task, "native"), 8, 10)
     actions = random_actions(environment, 5)
     at_once = everything(environment, actions)
@@ -118,7 +118,7 @@ def test_copies_that_are_stepped_in_parts_show_the_same(task: str, monkeypatch: 
     [(case, OracleGraph) for case in NATIVE] + [(case, DistanceGraph) for case in NATIVE if get_task(case.task).has_positions],
     ids=lambda value: getattr(value, "task", None) or value.__name__,
 )
-def test_looking_changes_nothing_and_the_dead_have_no_edges(case: Case, probe: type[probes.Probe]) -> None:
+def test_probing_changes_nothing_and_dead_agents_have_no_edges(case: Case, probe: type[probes.Probe]) -> None:
     environment, look = case.build(4), probe()
     environment.reset(seeds(4))
     myself = np.eye(environment.team.n_agents, dtype=bool)
@@ -202,12 +202,12 @@ def test_two_players_that_move_into_one_cell_block_each_other() -> None:
     assert found["reward"] == set()
 
 
-def test_only_who_stands_beside_the_cell_could_block_a_move_into_it() -> None:
+def test_only_agents_beside_a_cell_influence_a_move_into_it() -> None:
     # Player 0 moves: player 1, who rests, could have been in its way; player 2 could not.
     assert seen(foraging([(1, 1), (1, 3), (7, 7)], [1, 1, 1], 2), RIGHT, NONE, NONE)["state"] == {(1, 0)}
 
 
-def test_far_players_see_each_other_move_and_that_is_all() -> None:
+def test_distant_players_influence_only_each_others_observations() -> None:
     found = seen(foraging([(1, 1), (6, 6)], [1, 1], 2), RIGHT, LEFT)
     assert found == {"observation": {(0, 1), (1, 0)}, "state": set(), "reward": set()}
     short_sighted = seen(foraging([(1, 1), (7, 7)], [1, 1], 2, sight=2), RIGHT, LEFT)
@@ -222,13 +222,13 @@ def test_a_joint_load_makes_edges_of_state_and_reward_both_ways() -> None:
     assert found["reward"] == found["state"] == {(0, 1), (1, 0)}
 
 
-def test_who_could_have_helped_to_load_had_influence() -> None:
+def test_an_agent_that_could_have_helped_to_load_had_influence() -> None:
     # Player 0 loads in vain. With player 1 it would have worked: for both, and the food would be gone for both.
     found = seen(foraging(BESIDE, [1, 1], 2), LOAD, NONE)
     assert found["reward"] == found["state"] == {(1, 0)}
 
 
-def test_food_that_one_alone_could_load_or_not_is_the_others_state() -> None:
+def test_a_food_that_either_agent_could_load_alone_makes_edges_of_reward_only() -> None:
     # Either suffices: while both load, neither decides whether the food is there, but each what the other's share is.
     found = seen(foraging(BESIDE, [1, 1], 1), LOAD, LOAD)
     assert found["state"] == set()
@@ -249,7 +249,7 @@ def test_if_the_winner_takes_all_only_help_for_the_winner_counts(levels: list[in
 
 
 @pytest.mark.parametrize(("place", "expected"), [((3, 6), {(1, 0)}), ((1, 7), set())])
-def test_a_key_within_reach_is_influence_on_whom_it_frees(place: tuple[int, int], expected: Edges) -> None:
+def test_a_key_within_reach_influences_the_agent_that_it_frees(place: tuple[int, int], expected: Edges) -> None:
     environment = AliceAndBob(1)
     environment.reset(seeds(1))
     environment.load_state(np.array([0]), np.array([[(1, 1), place]]), np.array([[False, False]]), 3)
@@ -259,14 +259,14 @@ def test_a_key_within_reach_is_influence_on_whom_it_frees(place: tuple[int, int]
     assert found["reward"] == set()
 
 
-def test_focus_fire_is_seen_by_who_sees_the_target(tmp_path: Path) -> None:
+def test_focus_fire_is_observed_by_agents_that_see_the_target(tmp_path: Path) -> None:
     allies = [("marine", 10, 10), ("marine", 10, 13), ("marine", 30, 30)]
     found = seen(arena(tmp_path, allies, [("dummy", 13, 11)]), ATTACK, ATTACK, STOP)
     assert found["state"] == {(0, 1), (1, 0)}
     assert found["reward"] == set(), "each is paid for its own damage"
 
 
-def test_who_decides_the_battle_decides_everybodys_reward(tmp_path: Path) -> None:
+def test_an_agent_that_decides_the_battle_influences_all_rewards(tmp_path: Path) -> None:
     allies = [("marine", 10, 10), ("walker", 10, 20), ("walker", 30, 30)]
     environment = arena(tmp_path, allies, [("dummy", 13, 11)], units={"dummy": dummy(hit_points=3), "walker": dummy(speed=3)})
     found = seen(environment, ATTACK, STOP, STOP)
@@ -303,7 +303,7 @@ class Trap(NativeEnvironment):
 
 
 @pytest.mark.parametrize("action", [0, 1])
-def test_a_death_that_nobody_sees_is_influence_and_a_rounding_error_is_none(action: int) -> None:
+def test_an_unobserved_death_is_influence_and_a_rounding_error_of_rewards_is_not(action: int) -> None:
     environment = Trap(1)
     environment.reset(seeds(1))
     assert seen(environment, action, 1) == {"observation": set(), "state": {(0, 1)}, "reward": set()}
@@ -326,7 +326,7 @@ def test_the_nearest_of_a_foraging_game_are_at_most_three_and_within_three_cells
 
 
 @pytest.mark.parametrize("task", ["dg/star-7", "dg/star-3", "mpe/simple_tag-3", "smaclite/MMM2"])
-def test_without_a_reach_everyone_living_has_three_neighbours_if_there_are_so_many(task: str) -> None:
+def test_without_a_reach_every_living_agent_has_up_to_three_neighbours(task: str) -> None:
     environment = after_some_steps(Case(task, "native"), 6, 20)
     found = everything(environment, random_actions(environment, 1), DistanceGraph())["distance_graph"]
     places, died = environment.agent_positions(), False
@@ -342,17 +342,17 @@ def test_without_a_reach_everyone_living_has_three_neighbours_if_there_are_so_ma
 
 
 @each_reference
-def test_a_package_cannot_be_looked_into(case: Case) -> None:
+def test_probes_are_refused_on_the_adapter_of_a_package(case: Case) -> None:
     environment = case.build(1)
     environment.reset(seeds(1))
     with pytest.raises(NotForkable):
         everything(environment, random_actions(environment, 1))
-    with pytest.raises(NoPlaces):
+    with pytest.raises(NoPositions):
         everything(environment, random_actions(environment, 1), DistanceGraph())
     environment.close()
 
 
-def test_each_probe_fills_what_its_name_promises() -> None:
+def test_each_probe_returns_the_graphs_of_its_registry_entry() -> None:
     environment = after_some_steps(Case("dg/star-3", "native"), 2, 1)
     for name, probe in zip(PROBES, build_probes(PROBES), strict=True):
         assert set(everything(environment, random_actions(environment, 1), probe)) == set(PROBES[name].fills)

@@ -200,7 +200,7 @@ def test_the_sampled_states_reach_every_branch_of_the_rules() -> None:
 
 
 @pytest.mark.parametrize("name", ["mpe/simple_spread-3", "mpe/simple_spread-6", "mpe/simple_spread-3-pettingzoo"])
-def test_both_backends_of_a_task_tell_the_same_story(name: str) -> None:
+def test_both_backends_of_a_task_have_equal_episodes(name: str) -> None:
     rows = 6
     task, generator = get_task(name), np.random.default_rng(4)
     native, reference = task.build(rows, "native"), task.build(rows, "reference")

@@ -93,7 +93,7 @@ def played_to_the_end(package: Any, horizon: int) -> tuple[Any, int]:
     return environment, steps
 
 
-def test_the_adapter_tells_an_end_from_the_time_limit(package: Any) -> None:
+def test_the_adapter_distinguishes_termination_and_time_limit(package: Any) -> None:
     unhurried, length = played_to_the_end(package, horizon=1000)
     assert unhurried.terminated[0]
     assert unhurried.success[0]
@@ -118,7 +118,7 @@ def test_the_adapter_gives_the_same_battles_in_workers(package: Any) -> None:
         one.close()
 
 
-def test_the_adapter_keeps_the_packages_chatter_to_itself(package: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_adapter_suppresses_the_output_of_the_package(package: Any, capsys: pytest.CaptureFixture[str]) -> None:
     package.make(1, map_name="2s3z", horizon=1).close()
     assert capsys.readouterr().out == ""
 
@@ -132,7 +132,7 @@ def test_attacking_the_nearest_wins_where_acting_at_random_loses() -> None:
     assert fought["return"].mean() > 5 * muddled["return"].mean()
 
 
-def test_starts_are_moved_in_every_battle_and_by_as_much_as_is_asked_for() -> None:
+def test_starts_are_moved_in_every_battle_by_the_given_distance() -> None:
     environment = SMAClite(50, map_name="3m")
     environment.reset(np.arange(50, dtype=np.uint64))
     before = environment.units[:, [X, Y]].copy()
@@ -188,7 +188,7 @@ def test_too_few_battles_for_an_interval_are_refused() -> None:
         episodes.play_both("3m", "random", 99, seed=0)
 
 
-def test_battles_agree_with_themselves_and_not_with_others() -> None:
+def test_the_comparison_accepts_equal_battles_and_rejects_different_ones() -> None:
     generator = np.random.default_rng(0)
     real, native, other = (
         {"success": (values := generator.normal(mean, 1, 300)) > 0, "return": values, "length": np.full(300, length)}

@@ -74,7 +74,7 @@ def test_the_known_graph_is_what_moving_one_agent_shows(shape: str, n: int) -> N
     assert (influence == reward_dependence(shape, n)).all()
 
 
-def test_a_star_pays_hub_and_leaves_by_their_formulas() -> None:
+def test_the_rewards_of_hub_and_leaves_of_a_star_are_their_formulas() -> None:
     environment = SpreadVariant(1, shape="star", n_agents=3, noise=0.0)
     environment.reset(SEEDS)
     environment.positions[0] = [[0.0, 0.0], [0.5, 0.0], [-1.0, 0.0]]
@@ -122,7 +122,7 @@ def test_the_door_opens_one_step_after_the_real_switch_is_held() -> None:
     assert not environment.open[0]
 
 
-def test_reaching_the_end_of_the_corridor_pays_once() -> None:
+def test_reaching_the_end_of_the_corridor_is_rewarded_once() -> None:
     environment = SwitchDoorRooms(1, n_agents=2, horizon=40)
     environment.reset(SEEDS)
     total = 0.0
@@ -170,7 +170,7 @@ def shapley_shares(ability: list[int], actions: list[int], exponent: float, cost
 
 
 @pytest.mark.parametrize("exponent", [1.0, 2.0, 4.0, math.inf])
-def test_synergy_pays_every_agent_its_shapley_share(exponent: float) -> None:
+def test_the_individual_rewards_of_synergy_are_shapley_values(exponent: float) -> None:
     environment = Synergy(1, n_agents=3, exponent=exponent)
     for ability, actions in product(product([0, 1], repeat=3), product([0, 1], repeat=3)):
         environment.reset(SEEDS)

@@ -76,7 +76,7 @@ def test_a_fork_of_rows_that_do_not_exist_is_refused(case: Case, rows: list) -> 
 
 
 @each_native
-def test_copied_rows_are_a_fork_in_an_environment_that_is_there(case: Case) -> None:
+def test_copy_rows_equals_fork(case: Case) -> None:
     environment, used = advanced(case, 6, 3), advanced(case, 5, 7)
     chosen = [4, 0, 4]
     marks = environment.fingerprint()

@@ -67,7 +67,7 @@ def test_a_move_over_the_border_is_unavailable() -> None:
         environment.step(np.array([[0, 0, 0, 1, 0, 0, 0]]))
 
 
-def test_only_the_first_agent_on_a_landmark_is_frozen_and_paid() -> None:
+def test_only_the_first_agent_on_a_landmark_is_frozen_and_rewarded() -> None:
     environment = started("navigation")
     environment.positions[0, :2] = (2, 5)
     environment.step(np.array([[2, 2, 0, 0, 0, 0, 0]]))

@@ -51,7 +51,7 @@ def test_each_agent_away_from_its_goal_costs_a_hundredth() -> None:
     assert environment.team_reward[0] == -0.02
 
 
-def test_standing_on_the_others_goal_counts_for_nobody() -> None:
+def test_standing_on_another_agents_goal_does_not_count() -> None:
     environment = placed(positions=[(0, 0), (4, 4)], goals=[(4, 4), (0, 0)])
     environment.step(np.array([[STAY, STAY]]))
     assert environment.team_reward[0] == -0.02

@@ -117,7 +117,7 @@ def test_players_on_one_cell_load_together() -> None:
     assert rewards(environment, [LOAD, LOAD]) == [1 / 3, 2 / 3]
 
 
-def test_a_neighbour_who_does_not_load_neither_helps_nor_is_paid() -> None:
+def test_a_neighbour_that_does_not_load_neither_helps_nor_gets_a_reward() -> None:
     environment = game([((3, 2), 1), ((3, 4), 2)], {(3, 3): 3})
     assert rewards(environment, [LOAD, REST]) == [0.0, 0.0]
     assert environment.fields[0, 3, 3] == 3
@@ -125,20 +125,20 @@ def test_a_neighbour_who_does_not_load_neither_helps_nor_is_paid() -> None:
     assert rewards(environment, [REST, LOAD]) == [0.0, 1.0]
 
 
-def test_who_only_arrives_beside_the_food_does_not_help() -> None:
+def test_an_agent_that_only_arrives_beside_the_food_does_not_help() -> None:
     environment = game([((3, 2), 1), ((3, 5), 2)], {(3, 3): 3})
     assert rewards(environment, [LOAD, WEST]) == [0.0, 0.0]
     assert rewards(environment, [LOAD, LOAD]) == [1 / 3, 2 / 3]
 
 
-def test_a_failed_load_costs_each_loader_the_penalty_and_nobody_else() -> None:
+def test_a_failed_load_costs_each_loader_the_penalty_and_no_other_agent() -> None:
     environment = game([((3, 2), 1), ((3, 4), 1), ((2, 3), 2)], {(3, 3): 3}, penalty=0.1)
     assert rewards(environment, [LOAD, LOAD, REST]) == [-0.1, -0.1, 0.0]
     assert environment.team_reward[0] == -0.2
     assert environment.fields[0, 3, 3] == 3
 
 
-def test_the_winner_is_paid_the_group_s_whole_reward() -> None:
+def test_the_winner_gets_the_whole_reward_of_the_group() -> None:
     environment = game([((3, 2), 1), ((3, 4), 2)], {(3, 3): 3, (6, 6): 3}, reward="winner")
     assert rewards(environment, [LOAD, LOAD]) == [0.0, 1 * 3 / (3 * 6) + 2 * 3 / (3 * 6)]
 
@@ -172,7 +172,7 @@ def test_the_time_limit_truncates_without_success() -> None:
     assert not environment.success[0]
 
 
-def test_the_last_food_loaded_in_the_last_step_is_a_true_end() -> None:
+def test_the_last_food_loaded_in_the_last_step_is_a_termination() -> None:
     environment = game([((3, 2), 1), ((3, 4), 2)], {(3, 3): 3}, step=49)
     environment.step(np.array([[LOAD, LOAD]]))
     assert environment.terminated[0]

@@ -146,7 +146,7 @@ def test_the_published_unit_is_twice_the_packages_minus_one_for_every_agent() ->
     np.testing.assert_allclose(one.individual_reward, 2 * other.individual_reward - 1, atol=1e-12)
 
 
-def test_spread_never_ends_truly_and_success_is_covering_every_landmark_at_the_end() -> None:
+def test_spread_never_terminates_and_success_is_covering_every_landmark_at_the_end() -> None:
     spread = SimpleSpread(2)
     spread.reset(seeds(2))
     landmarks = np.array([[(0, 0), (1, 0), (0, 1)]] * 2, float)
@@ -182,7 +182,7 @@ def test_near_landmarks_and_agents_are_shown_nearest_first() -> None:
     assert spread.observation[0, 1].tolist() == [0, 0, 0.5, 0, -0.25, 0, 0.5, 0, -0.5, 0]
 
 
-def test_others_are_shown_from_left_to_right_where_asked_for() -> None:
+def test_others_are_observed_from_left_to_right_with_that_order() -> None:
     spread = placed(
         SimpleSpread(1, agent_order="x", messages=False),
         [(0.0, 0.0), (0.5, 0.25), (-0.25, 0.75)],
@@ -234,7 +234,7 @@ def test_tag_rewards_are_the_formulas(reward: str) -> None:
     assert shared > 0
 
 
-def test_controlled_prey_pay_for_touches_and_for_leaving_the_screen() -> None:
+def test_controlled_prey_are_charged_for_touches_and_for_leaving_the_screen() -> None:
     tag = SimpleTag(1, prey="controlled", reward="pettingzoo")
     assert not tag.individual_sums_to_team
     assert tag.team.agent_types == (0, 0, 0, 1)
@@ -264,7 +264,7 @@ def test_a_capture_is_remembered_as_success_until_the_end() -> None:
     assert not tag.success.any()
 
 
-def test_the_first_capture_can_end_the_episode_and_is_paid_once() -> None:
+def test_the_first_capture_can_end_the_episode_and_is_rewarded_once() -> None:
     tag = SimpleTag(1, prey="controlled", reward="seca", end_on_capture=True, horizon=50)
     placed(tag, [(0, 0.1), (0, -0.1), (6, 6), (0, 0)], [(9, 9), (9, 8)])
     rest(tag)
@@ -275,7 +275,7 @@ def test_the_first_capture_can_end_the_episode_and_is_paid_once() -> None:
     assert tag.success[0]
 
 
-def test_a_capture_in_the_last_step_is_a_true_end() -> None:
+def test_a_capture_in_the_last_step_is_a_termination() -> None:
     tag = SimpleTag(1, prey="controlled", end_on_capture=True, horizon=1)
     placed(tag, [(0, 0.1), (5, 5), (6, 6), (0, 0)], [(9, 9), (9, 8)])
     rest(tag)

@@ -24,7 +24,7 @@ QUICK_EPISODES = 4096
 
 
 @pytest.mark.parametrize("name", FAMILY.names)
-def test_every_task_builds_what_it_says(name: str) -> None:
+def test_every_task_builds_the_environment_that_it_describes(name: str) -> None:
     task = get_task(name)
     environment = task.build(2)
     assert environment.team.n_agents == task.n_agents

@@ -77,7 +77,7 @@ def test_the_state_is_all_observations_one_after_the_other(one: RowEnvironment) 
     np.testing.assert_array_equal(one.state[0], np.concatenate(parts))
 
 
-def test_the_environments_own_state_is_taken_where_asked_for() -> None:
+def test_the_environments_own_state_is_used_on_request() -> None:
     environment = toy(1, state="environment")
     environment.reset(seeds(1))
     environment.step(np.array([[3, 0, int(environment.available[0, PORTER].argmax())]]))
@@ -134,7 +134,7 @@ def test_a_shared_reward_is_counted_once() -> None:
     environment.close()
 
 
-def test_a_dead_agent_is_silent_while_the_others_go_on() -> None:
+def test_a_dead_agent_has_zero_observations_while_the_others_continue() -> None:
     environment = toy(16)
     deaths = 0
     for step, now in enumerate(play(environment, seeds(16))):

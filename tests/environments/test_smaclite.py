@@ -86,7 +86,7 @@ def test_healing_spends_a_unit_of_energy_for_three_hit_points(tmp_path: Path) ->
     assert environment.team_reward[0] == 0
 
 
-def test_a_healer_that_turns_to_somebody_else_needs_five_energy(tmp_path: Path) -> None:
+def test_a_healer_that_changes_its_target_needs_five_energy(tmp_path: Path) -> None:
     environment = arena(tmp_path, [("medivac", 10, 10), ("marine", 12, 10)], [("dummy", 30, 30)])
     environment.units[0, c.HP, 1] = 20
     environment.units[0, c.ENERGY, 0] = 4
@@ -121,7 +121,7 @@ def test_an_exploding_unit_dies_and_hits_every_opponent_it_reaches(tmp_path: Pat
 
 
 @pytest.mark.parametrize(("attribution", "shares"), [("intended", [15, 15]), ("released", [30, 0])])
-def test_an_enemy_that_blows_itself_up_pays_its_hit_points_to_nobody_in_particular(
+def test_the_hit_points_of_an_enemy_that_explodes_are_credited_to_no_single_agent(
     tmp_path: Path, attribution: str, shares: list[float]
 ) -> None:
     allies, enemies = [("stalker", 20, 20), ("stalker", 10, 10)], [("dummy", 30, 30), ("baneling", 10.9, 10)]
@@ -276,7 +276,7 @@ def test_the_state_lists_allies_enemies_and_last_actions(tmp_path: Path) -> None
     assert [field.name for field in environment.team.state_fields[:9:4]] == ["ally0.health", "ally1.health", "enemy0.health"]
 
 
-def test_a_victory_pays_its_bonus_to_all_and_ends_the_episode(tmp_path: Path) -> None:
+def test_a_victory_gives_its_bonus_to_all_and_ends_the_episode(tmp_path: Path) -> None:
     environment = arena(tmp_path, [("marine", 10, 10), ("marine", 25, 25)], [("dummy", 12, 10)])
     environment.units[0, c.HP, 2] = 6
     step(environment, ATTACK, STOP)
@@ -329,7 +329,7 @@ def test_the_order_in_which_units_act_is_all_that_a_seed_decides() -> None:
     assert len(np.unique(environment.units[:, c.HP], axis=0)) > 1
 
 
-def test_a_state_that_was_put_in_goes_on_from_there() -> None:
+def test_an_injected_state_continues_like_an_episode_that_reached_it() -> None:
     environment, other = SMAClite(2, map_name="3m"), SMAClite(2, map_name="3m")
     for one in (environment, other):
         one.reset(np.arange(2, dtype=np.uint64))

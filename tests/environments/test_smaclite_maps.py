@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,7 +36,7 @@ FIGHT = map_content([("marine", 10, 10)], [("zealot", 20, 20)])
 
 def changed(path: str, value: Any) -> dict[str, Any]:
     """FIGHT with one field replaced, named as errors name it."""
-    content = yaml.safe_load(yaml.safe_dump(FIGHT))
+    content = copy.deepcopy(FIGHT)
     *parents, last = [int(key) if key.isdigit() else key for key in path.split(".")]
     place = content
     for key in parents:
@@ -223,7 +224,7 @@ def test_a_users_map_needs_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     content = map_content([("sniper", 10, 10), ("medivac", 8, 10)], [("zealot", 20, 20)], terrain="narrow")
     content["units"] = {"sniper": dummy(damage=25, range=8)}
     content["observed_types"] = ["medivac", "sniper", "zealot"]
-    (tmp_path / "ambush.yaml").write_text(yaml.safe_dump(content))
+    (tmp_path / "ambush.yaml").write_text(json.dumps(content))
     assert resolve("smaclite/ambush") is None
     by_path = resolve(f"smaclite/{tmp_path}/ambush.yaml")
     assert by_path is not None
@@ -244,7 +245,7 @@ def test_a_users_map_needs_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_users_map_cannot_leave_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "inside").mkdir()
-    (tmp_path / "secret.yaml").write_text(yaml.safe_dump(FIGHT))
+    (tmp_path / "secret.yaml").write_text(json.dumps(FIGHT))
     monkeypatch.setenv(MAPS_VARIABLE, str(tmp_path / "inside"))
     assert resolve("smaclite/../secret") is None
 

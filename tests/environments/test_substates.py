@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmark.environments.interface import BatchedEnvironment, NoPlaces
+from benchmark.environments.interface import BatchedEnvironment, NoPositions
 from benchmark.environments.native.alice_and_bob.environment import AliceAndBob
 from benchmark.environments.native.diagnostics.spread_variants import SpreadVariant
 from benchmark.environments.native.grids.individual_goals import IndividualGoals
@@ -169,11 +169,11 @@ def test_what_a_healer_can_aim_at_is_about_its_allies(tmp_path: Path) -> None:
 
 
 @each_native
-def test_places_are_copies_and_known_where_the_task_says_so(case: Case) -> None:
+def test_positions_are_copies_and_exist_where_the_task_says_so(case: Case) -> None:
     environment = case.build(3)
     environment.reset(seeds(3))
     if not get_task(case.task).has_positions:
-        with pytest.raises(NoPlaces, match=type(environment).__name__):
+        with pytest.raises(NoPositions, match=type(environment).__name__):
             environment.agent_positions()
         return
     places, marks = environment.agent_positions(), environment.fingerprint()
@@ -188,7 +188,7 @@ def distances(places: list[NDArray[np.float64]]) -> list[float]:
 
 
 @pytest.mark.parametrize("case", [case for case in NATIVE if get_task(case.task).has_positions], ids=lambda case: case.task)
-def test_places_are_as_far_apart_as_the_picture_shows(case: Case) -> None:
+def test_positions_have_the_distances_of_the_scene(case: Case) -> None:
     environment = case.build(2)
     play(environment, seeds(2), steps=6)
     for row in range(2):
@@ -203,13 +203,13 @@ def test_places_are_as_far_apart_as_the_picture_shows(case: Case) -> None:
         )
 
 
-def test_places_are_row_and_column_in_lbf() -> None:
+def test_positions_are_row_and_column_in_lbf() -> None:
     np.testing.assert_array_equal(lbf((6, 1), None).agent_positions(), [[(2, 3), (6, 1)]])
 
 
 @each_reference
 def test_a_package_does_not_say_where_agents_stand(case: Case) -> None:
     environment = case.build(1)
-    with pytest.raises(NoPlaces):
+    with pytest.raises(NoPositions):
         environment.agent_positions()
     environment.close()

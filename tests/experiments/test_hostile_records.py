@@ -190,7 +190,7 @@ def test_hostile_records_are_shown_with_their_reasons_and_break_nothing(store: S
     assert not found.to_train
 
 
-def test_measurements_that_a_run_can_have_given_are_believed(store: Store, suite: Suite) -> None:
+def test_measurements_that_a_run_can_have_produced_are_accepted(store: Store, suite: Suite) -> None:
     path = store.own(list(suite.runs())[-1].spec)
     measuring({}, {}, {"mean_claimed": None, "mean_true": None, "drawn": None})(path)
     assert [found.step for found in read_record(path).outcome.credit] == [0, 200, 400]

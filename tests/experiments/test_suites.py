@@ -107,6 +107,42 @@ def test_a_preset_that_no_algorithm_of_the_suite_offers_is_refused() -> None:
             suite.run(RETURNS, variants[0], 0)
 
 
+# Numbers
+
+
+def suite_file(folder: Path, budget: str = "10", seeds: str = "[0]", smoke: str = "false") -> str:
+    path = folder / "mine.yaml"
+    path.write_text(
+        f"{{name: mine, title: M, description: d, smoke: {smoke}, seeds: {seeds}, variants: {{ippo: {{algorithm: ippo}}}},"
+        f" tasks: [{{task: matrix/climbing, budget: {budget}}}]}}"
+    )
+    return str(path)
+
+
+@pytest.mark.parametrize(("text", "budget"), [("010", 10), ("1_000_000", 10**6), ("1e6", 10**6), ("+5", 5), ("0x10", 16)])
+def test_a_budget_is_a_yaml_1_2_number(text: str, budget: int, tmp_path: Path) -> None:
+    assert load_suite(suite_file(tmp_path, budget=text)).tasks[0].budget == budget
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"budget": "true"}, "tasks.0.budget: Input should be a valid integer, got True"),
+        ({"budget": "yes"}, "tasks.0.budget: Input should be a valid integer, got 'yes'"),
+        ({"budget": "1:30"}, "tasks.0.budget: Input should be a valid integer, got '1:30'"),
+        ({"budget": "'10'"}, "tasks.0.budget: Input should be a valid integer, got '10'"),
+        ({"budget": "1.5"}, "tasks.0.budget: Input should be a valid integer, got 1.5"),
+        ({"seeds": "[true, 2]"}, "seeds.0: Input should be a valid integer, got True"),
+        ({"smoke": "yes"}, "smoke: Input should be a valid boolean, got 'yes'"),
+    ],
+)
+def test_a_boolean_or_a_text_is_no_number_and_a_text_no_boolean(fields: dict[str, str], problem: str, tmp_path: Path) -> None:
+    path = suite_file(tmp_path, **fields)
+    with pytest.raises(SuiteError) as error:
+        load_suite(path)
+    assert str(error.value) == f"{path}:\n  {problem}"
+
+
 # What is declared
 
 

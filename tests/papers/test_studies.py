@@ -101,7 +101,9 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_result_that_is_too_large_is_not_written(tmp_path: Path) -> None:
     rows = [["x" * 500] for _ in range(400)]
-    result = StudyResult.model_validate(content(tables=({"caption": "c", "columns": ("a",), "rows": tuple(map(tuple, rows))},)))
+    result = StudyResult.model_validate_json(
+        json.dumps(content(tables=({"caption": "c", "columns": ("a",), "rows": tuple(map(tuple, rows))},)))
+    )
     with pytest.raises(ValueError, match=f"{MAXIMUM_BYTES} bytes"):
         write_study(tmp_path / "made-up.json", result)
     assert list(tmp_path.iterdir()) == []

@@ -98,7 +98,7 @@ def test_a_checkpoint_holding_code_is_not_run(tmp_path: Path, monkeypatch: pytes
             return (Path.touch, (tmp_path / "touched",))
 
     folder = Folder(tmp_path)
-    monkeypatch.setattr(Checkpoints, "_prove", lambda *arguments: None)
+    monkeypatch.setattr(Checkpoints, "_verify", lambda *arguments: None)
     folder.checkpoints.save({"evil": Evil()})
     with pytest.raises(RefusedCheckpoint, match="whole but cannot be read"):
         folder.number()

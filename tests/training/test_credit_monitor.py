@@ -62,12 +62,12 @@ def without_claims(monkeypatch: pytest.MonkeyPatch) -> None:
     ("points", "numbers"),
     [(2, {0, 1}), (3, {0, 1, 2}), (4, {0, 1, 2, 3}), (5, {0, 1, 2, 3, 4}), (7, {0, 2, 3, 5, 6}), (41, {0, 10, 20, 30, 40})],
 )
-def test_a_run_is_looked_at_first_at_each_quarter_and_last(points: int, numbers: set[int]) -> None:
+def test_a_run_is_measured_at_the_first_evaluation_each_quarter_and_the_last(points: int, numbers: set[int]) -> None:
     schedule = EvaluationSchedule(points=points, episodes=4, absolute_episodes=4)
     assert measuring_points(spec(evaluation=schedule)) == numbers
 
 
-def test_measurements_stand_in_the_record_with_the_evaluations_that_they_belong_to(tmp_path: Path) -> None:
+def test_measurements_are_recorded_with_their_evaluations(tmp_path: Path) -> None:
     trained(tmp_path, spec(evaluation=EvaluationSchedule(points=7, episodes=4, absolute_episodes=4)))
     record = read_record(tmp_path / "out" / "record.json")
     points, found = record.outcome.evaluations, record.outcome.credit
@@ -80,7 +80,7 @@ def test_measurements_stand_in_the_record_with_the_evaluations_that_they_belong_
     assert 0 < record.execution.seconds["credit"] < record.execution.seconds["total"]
 
 
-def test_a_run_that_is_looked_at_is_otherwise_the_same_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_measured_run_equals_an_unmeasured_one_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked_at = trained(tmp_path / "looked at", spec())
     without_claims(monkeypatch)
     left_alone = trained(tmp_path / "left alone", spec())
@@ -107,7 +107,7 @@ def test_a_resumed_run_has_measured_the_same_as_an_uninterrupted_one(tmp_path: P
 
 
 @pytest.mark.parametrize(("algorithm", "backend"), [("ippo", "native"), ("ippo+dg", "reference")])
-def test_who_claims_nothing_and_real_packages_pay_nothing(
+def test_methods_without_a_graph_and_reference_backends_are_not_measured(
     algorithm: str, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*arguments: object) -> None:
@@ -157,19 +157,19 @@ def test_every_edge_and_none_are_measured_as_such() -> None:
     assert chief(none) == (density, None, 0.0, 0.0, None)
 
 
-def test_a_graph_that_the_simulator_gave_is_found_right() -> None:
+def test_the_oracle_graph_as_a_claim_has_full_agreement() -> None:
     found = looked_at(run_of(spec("ippo+dg-oracle", {})))
     assert 0 < found.density < 1
     assert chief(found) == (found.density, 1.0, 1.0, 1.0, None)
     assert found.mean_claimed == found.mean_true
 
 
-def test_a_graph_of_neighbours_is_looked_at_too() -> None:
+def test_a_graph_of_neighbours_is_measured_too() -> None:
     found = looked_at(run_of(spec("ippo+dg-knn", {})))
     assert 0 < found.density < 1
 
 
-def test_what_is_looked_at_depends_on_the_policy_and_a_name_alone() -> None:
+def test_the_measured_episodes_depend_on_the_policy_and_the_seed_alone() -> None:
     run = run_of(spec())
     torch.manual_seed(1)
     before = torch.get_rng_state()
@@ -213,7 +213,7 @@ def test_a_simulator_that_cannot_be_copied_is_not_measured(monkeypatch: pytest.M
     assert run.credit == []
 
 
-def test_a_method_that_says_nothing_after_all_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_method_that_returns_no_influence_graph_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     run = run_of(spec())
     monkeypatch.setattr(run.algorithm, "influence", lambda episodes: None)
     run.evaluate()

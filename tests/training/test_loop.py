@@ -151,7 +151,7 @@ def test_an_exception_leaves_no_record(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_the_record_says_how_it_was_carried_out(tmp_path: Path) -> None:
+def test_the_record_holds_how_it_was_computed(tmp_path: Path) -> None:
     record = trained(tmp_path)
     seconds = record.execution.seconds
     assert set(seconds) == {"collect", "update", "evaluate", "checkpoint", "total"}
@@ -184,7 +184,7 @@ def test_runs_that_must_not_start_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("requires", "message"),
-    [("crystal_ball", "toy requires crystal_ball, which no probe provides"), ("distance_graph", "toy/signs have no places")],
+    [("crystal_ball", "toy requires crystal_ball, which no probe provides"), ("distance_graph", "toy/signs have no positions")],
 )
 def test_an_algorithm_that_requires_what_no_probe_sees_is_refused_when_planning(
     monkeypatch: pytest.MonkeyPatch, requires: str, message: str
@@ -216,7 +216,7 @@ def test_a_full_disk_ends_the_run_with_nothing_half_written(tmp_path: Path, monk
     assert files(tmp_path / "full") == files(tmp_path / "whole")
 
 
-def test_curves_go_to_tensorboard_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_curves_are_written_to_tensorboard_on_request(tmp_path: Path) -> None:
     accumulators = pytest.importorskip(
         "tensorboard.backend.event_processing.event_accumulator", reason="tensorboard is not installed"
     )

@@ -54,7 +54,7 @@ def collected(task: Task, probes: tuple[str, ...], episodes: int = 20, parallel:
 
 
 @pytest.mark.parametrize("task", ["lbf/8x8-2p-4f-coop-winner", "mpe/seca-predator-prey", "smaclite/3m"])
-def test_episodes_are_the_same_bit_for_bit_whether_probes_look_or_not(task: str) -> None:
+def test_episodes_are_the_same_bit_for_bit_with_and_without_probes(task: str) -> None:
     with_probes, without = collected(get_task(task), EVERY), collected(get_task(task), ())
     assert without.privileged == {}
     for entry in fields(Episodes):
@@ -79,7 +79,7 @@ def test_what_is_recorded_is_what_the_probes_see_in_a_replay(task: Task) -> None
             environment.step(actions)
 
 
-def test_nobody_influences_anybody_after_the_end_and_everybody_itself_before() -> None:
+def test_graphs_are_empty_after_the_end_and_have_all_self_loops_before() -> None:
     episodes = collected(get_task("smaclite/3m"), EVERY)
     assert (~episodes.running).any()
     for name, graph in episodes.privileged.items():
@@ -88,7 +88,7 @@ def test_nobody_influences_anybody_after_the_end_and_everybody_itself_before() -
         assert graph[episodes.running].diagonal(dim1=1, dim2=2).all(), name
 
 
-def test_what_was_seen_of_earlier_episodes_is_left_alone() -> None:
+def test_recorded_graphs_of_earlier_episodes_are_not_overwritten() -> None:
     task = get_task("lbf/8x8-2p-4f-coop-winner")
     method = build_algorithm(run_of(task.id, "ippo"), task.build(1).team, CPU)
     collector, generator = Collector(task, "native", 8, EVERY), torch.Generator().manual_seed(0)
@@ -98,7 +98,7 @@ def test_what_was_seen_of_earlier_episodes_is_left_alone() -> None:
     assert same(first.privileged, kept)
 
 
-def test_a_run_looks_with_the_probes_that_its_algorithm_requires(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_records_the_probes_that_its_algorithm_requires(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[dict] = []
     for algorithm in ("ippo+dg-oracle", "ippo+dg-knn", "ippo+dg"):
         run = Run(run_of("dg/star-3", algorithm), CPU)
@@ -128,7 +128,7 @@ def test_an_oracle_trains_from_start_to_record(tmp_path: Path, algorithm: str) -
         assert density == pytest.approx([1.0] * len(density))
 
 
-def test_the_graph_that_an_oracle_is_trained_with_is_the_one_that_it_watches() -> None:
+def test_an_oracle_method_is_measured_with_the_graph_that_it_is_trained_with() -> None:
     densities = {}
     for watched in ("state", "reward", "state and reward", "observation"):
         settings = {"episodes_per_update": 12, "hidden_size": 8, "dependence": {"watched": watched}}
@@ -142,11 +142,11 @@ def test_the_graph_that_an_oracle_is_trained_with_is_the_one_that_it_watches() -
 @pytest.mark.parametrize(
     ("task", "algorithm", "message"),
     [
-        ("dg/beacon-0.5", "ippo+dg-knn", "requires distance_graph, but the agents of dg/beacon-0.5 have no places"),
-        ("matrix/climbing", "mappo+dg-knn", "the agents of matrix/climbing have no places"),
+        ("dg/beacon-0.5", "ippo+dg-knn", "requires distance_graph, but the agents of dg/beacon-0.5 have no positions"),
+        ("matrix/climbing", "mappo+dg-knn", "the agents of matrix/climbing have no positions"),
     ],
 )
-def test_distances_without_places_are_refused_when_planning(task: str, algorithm: str, message: str) -> None:
+def test_the_distance_graph_is_refused_when_planning_a_task_without_positions(task: str, algorithm: str, message: str) -> None:
     with pytest.raises(ImpossibleRun, match=message):
         run_of(task, algorithm)
     run_of(task, algorithm.replace("knn", "oracle"))
@@ -156,7 +156,7 @@ def test_distances_without_places_are_refused_when_planning(task: str, algorithm
 def test_a_package_that_cannot_be_copied_is_refused_when_planning(algorithm: str) -> None:
     task, entry = get_task("lbf/5x5-2p-1f-coop"), algorithms()[algorithm]
     message = (
-        f"{entry.requires[0]}, for which the simulator must be copied .* native backend, and {task.id} .* reference backend"
+        f"{entry.requires[0]}, which needs copies of the simulator's state: .* native backend .* {task.id} .* reference backend"
     )
     with pytest.raises(ImpossibleRun, match=message):
         validate_combination(task, entry, entry.settings(), "individual", "reference")

@@ -73,7 +73,7 @@ def test_outside_a_checkout_the_lock_hash_is_of_what_is_installed(tmp_path: Path
     assert lock_sha256(tmp_path) == hashlib.sha256(b"arch==7\nnumpy==2").hexdigest()
 
 
-def test_a_run_that_went_on_at_another_commit_is_dirty() -> None:
+def test_a_run_resumed_at_another_commit_is_dirty() -> None:
     clean = PROVENANCE.model_copy(update={"commit": "a", "dirty": False})
     assert continued(clean, clean).dirty is False
     assert continued(clean.model_copy(update={"dirty": True}), clean).dirty is True

@@ -195,7 +195,7 @@ def test_a_run_killed_at_twenty_random_moments_equals_an_uninterrupted_one(tmp_p
 
 
 @pytest.mark.slow
-def test_a_second_process_waits_for_the_first_and_leaves_when_asked(tmp_path: Path) -> None:
+def test_a_second_process_waits_for_the_first_and_stops_on_a_signal(tmp_path: Path) -> None:
     first = start(tmp_path, 10**9)
     wait_for(tmp_path / "checkpoints" / "checkpoint.pt", first)
     second = start(tmp_path, 10**9)

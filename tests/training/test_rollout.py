@@ -85,7 +85,7 @@ def test_recorded_log_probabilities_are_those_of_the_policy() -> None:
     torch.testing.assert_close(episodes.log_probability[running], expected[running])
 
 
-def test_the_seeds_of_episodes_do_not_depend_on_waves_or_collections() -> None:
+def test_the_seeds_of_episodes_do_not_depend_on_batches_or_collections() -> None:
     together, apart = collected(30, parallel=30), collected(30, parallel=7)
     assert torch.equal(together.seed, apart.seed)
     assert torch.equal(together.length, apart.length)

@@ -1,8 +1,8 @@
-"""The real package lbforaging behind `BatchedEnvironment`: the twin's judge.
+"""The package lbforaging as a `BatchedEnvironment`: the reference that our simulator is tested against.
 
-Observations, rewards and available actions are the package's own. Its one `terminated` flag is split: a true end is an
-empty field, everything else is the time limit. A row's episode is a function of its seed alone: the positions of the last
-episode, which in the package still block cells while players are placed, are forgotten before each reset.
+Observations, rewards and available actions are the package's own. Its one `terminated` flag is split: an
+empty field is a termination, everything else the time limit. Player positions of the last episode, which in the package
+still block cells while new positions are drawn, are cleared before each reset: an episode depends on its seed alone.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Observations (Box) are flattened and padded to the largest, actions (Discrete) likewise. Action masks are taken from dict
 observations {"observation", "action_mask"} or from an agent's info. Agents that leave `agents` are dead from then on.
-Terminations and truncations stay apart: an episode is cut if some agent that was left ended by truncation alone.
+Terminations and truncations are kept apart: an episode is truncated if some remaining agent ended by truncation alone.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def make(
     `horizon`: the package's own limit, or an earlier one. `workers`: processes to step in (0: this one).
     The reward of every agent that acted is reward_scale * reward + reward_offset; the team's is their `team`: "sum", "mean"
     or "shared" (all must be equal, and it is that). `state`: "observations" one after the other, or the "environment"'s
-    own `state()`. `success`: "module:function" of (environment, infos by agent), asked when an episode has ended; without
-    one, none is a success. `agent_types` [N]: by default, agents with equal spaces are of one type.
+    own `state()`. `success`: "module:function" of (environment, infos by agent), called when an episode has ended; without
+    it, no episode is a success. `agent_types` [N]: by default, agents with equal spaces are of one type.
 
     Seeds are cut to their low 32 bits. Raises ValueError for spaces and settings that do not fit.
     """
@@ -112,14 +112,14 @@ class ParallelEnvRow(RowSimulator):
         acting = list(self.environment.agents)
         joint = {agent: actions[i] + self._first_actions[i] for i, agent in enumerate(self.agents) if agent in acting}
         observations, rewards, terminations, truncations, self._infos = self.environment.step(joint)
-        paid = [i for i, agent in enumerate(self.agents) if agent in acting]
-        for i in paid:
+        indices = [i for i, agent in enumerate(self.agents) if agent in acting]
+        for i in indices:
             row.individual_reward[i] = self._scale * float(rewards[self.agents[i]]) + self._offset
-        reward = self._team(row.individual_reward[paid])
+        reward = self._team(row.individual_reward[indices])
 
         cut = {agent for agent in acting if truncations.get(agent) and not terminations.get(agent)}
         left = {agent for agent in self.environment.agents if not (terminations.get(agent) or truncations.get(agent))}
-        # The last observation of an ended episode is of those who were there to the end.
+        # The last observation of an ended episode is that of the agents present until the end.
         self._write(observations, left or cut or set(acting), row)
         if left:
             return reward, None
@@ -141,7 +141,7 @@ class ParallelEnvRow(RowSimulator):
         return float(rewards[0])
 
     def _write(self, observations: dict[str, Any], present: set[str], row: Row) -> None:
-        """Writes what the agents that are present see and can do; nothing for the others."""
+        """Writes observations and available actions of the agents that are present; zeros for the others."""
         row.observation[:] = 0
         row.alive[:] = False
         row.available[:] = False

@@ -1,8 +1,8 @@
-"""Packages that play one episode per instance, behind `BatchedEnvironment`: row by row, here or in worker processes.
+"""Packages with one episode per instance as a `BatchedEnvironment`: stepped row by row, here or in worker processes.
 
-An adapter writes a `RowSimulator` (one instance, one row) and hands a picklable recipe of it to `RowEnvironment`, which
-does everything else: checks at the door, the time limit, freezing, the spread over workers. Rows are computed by the same
-code in every case, so results do not depend on the number of workers.
+An adapter implements `RowSimulator` (one instance, one row) and passes a picklable recipe of it to `RowEnvironment`, which
+does the rest: validation of actions, time limit, freezing, distribution over workers. The same code computes a row in every
+process, so results do not depend on the number of workers.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class RowSimulator(ABC):
 
     @abstractmethod
     def reset(self, seed: int, row: Row) -> None:
-        """Starts the episode of `seed` (0..2^32-1) and writes what agents see, who lives and what they can do."""
+        """Starts the episode of `seed` (0..2^32-1); writes observations, state, living agents and available actions."""
 
     @abstractmethod
     def step(self, actions: list[int], row: Row) -> tuple[float, Ending | None]:
-        """Makes the joint action [N], writes as `reset` does, and rewards; returns the team's reward and the end, if any."""
+        """Takes the joint action [N]; writes as `reset` does, and rewards. Returns the team reward and the ending, if any."""
 
     @abstractmethod
     def success(self) -> bool:
@@ -53,14 +53,14 @@ class RowSimulator(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Frees what the instance holds."""
+        """Frees the instance."""
 
 
 Recipe = Callable[[], RowSimulator]
 
 
 class RowBlock:
-    """The simulators of some neighbouring rows, in the process where they are stepped."""
+    """The simulators of consecutive rows, in the process that steps them."""
 
     def __init__(self, simulators: list[RowSimulator], arrays: dict[str, NDArray[Any]], first: int) -> None:
         self.simulators = simulators
@@ -72,7 +72,7 @@ class RowBlock:
         self._steps = [0] * len(simulators)
 
     def reset(self) -> None:
-        """Starts an episode in every row that runs; the arrays are cleared already."""
+        """Starts an episode in every running row. The arrays are cleared before."""
         for k, simulator in enumerate(self.simulators):
             if self._arrays["running"][self._first + k]:
                 self._steps[k] = 0
@@ -80,7 +80,7 @@ class RowBlock:
                 simulator.reset(int(self._arrays["seeds"][self._first + k]) & 0xFFFFFFFF, self._rows[k])
 
     def step(self) -> None:
-        """Steps every row that runs; rewards are cleared already."""
+        """Steps every running row. Rewards are cleared before."""
         arrays = self._arrays
         for k, simulator in enumerate(self.simulators):
             row = self._first + k
@@ -114,8 +114,8 @@ def build_block(recipe: Recipe, arrays: dict[str, NDArray[Any]], first: int, las
 class RowEnvironment(BatchedEnvironment):
     """B instances of a package; rows are spread evenly over `workers` processes (0: stepped in this process).
 
-    `recipe`: builds one simulator; picklable if there are workers. `individual_sums_to_team`, `deterministic`: as promised
-    by the adapter. Raises ValueError for sizes that make no sense.
+    `recipe`: builds one simulator; picklable if there are workers. `individual_sums_to_team`, `deterministic`: as declared
+    by the adapter. Raises ValueError for a batch size below 1 and a negative number of workers.
     """
 
     backend = "reference"

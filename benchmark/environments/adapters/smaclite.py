@@ -1,13 +1,13 @@
-"""The real package SMAClite behind `BatchedEnvironment`: the twin's judge, where it is installed.
+"""The package SMAClite, where installed, as a `BatchedEnvironment`: the reference that our simulator is tested against.
 
 It is not on the package index and has no licence file; it can be used, not shipped. By hand:
 `pip install gymnasium pygame-ce scikit-learn "Rtree>=1.3"`, then the package from its source repository with `--no-deps`
 (its own pin of Rtree fails at import).
 
-Observations, states, available actions and the team's reward are the package's own. It pays no individual rewards: each agent
-gets an equal share. Its last actions in the state outlive an episode; they are cleared here, so that a row depends on its
-seed alone. The order in which it looks at ground and air units follows Python's string hashes, so ties between them
-fall differently from process to process.
+Observations, states, available actions and the team's reward are the package's own. It has no individual rewards: each agent
+gets an equal share. The last actions in its state survive a reset; they are cleared here, so that a row depends on its seed
+alone. It iterates over ground and air units in the order of Python's string hashes, so ties between them are broken
+differently from process to process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Worker processes that step blocks of rows in shared memory. Knows nothing of environments.
+"""Worker processes that step blocks of rows in shared memory; independent of environments.
 
 Why not a library: gymnasium's AsyncVectorEnv takes single-agent environments only, and the vectorisers of other packages
 restart ended rows by themselves, where here they freeze.
@@ -26,23 +26,23 @@ _PATIENCE_S = 5.0
 
 
 class WorkerFailed(RuntimeError):
-    """A worker died, or raised: the message says which, which rows it had, and why if it could still tell."""
+    """A worker died or raised. The message names the worker, its rows and, if known, the reason."""
 
 
 class Block(Protocol):
-    """What a worker keeps: the commands are its methods without arguments."""
+    """The object in a worker, whose methods without arguments are the commands."""
 
     def close(self) -> None: ...
 
 
 class Memory:
-    """Arrays that several processes see: the shapes and types of `arrays`, all zero at first. Travels to spawned workers."""
+    """Shared arrays with the shapes and types of `arrays`, zero at first. Can be sent to spawned workers."""
 
     def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
-        self._places: dict[str, tuple[int, tuple[int, ...], str]] = {}
+        self._layout: dict[str, tuple[int, tuple[int, ...], str]] = {}
         size = 0
         for name, array in arrays.items():
-            self._places[name] = (size, array.shape, array.dtype.str)
+            self._layout[name] = (size, array.shape, array.dtype.str)
             size += -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT
         self._bytes = _SPAWN.RawArray("c", max(size, 1))
 
@@ -50,7 +50,7 @@ class Memory:
         """The arrays, all on the one memory."""
         return {
             name: np.ndarray(shape, dtype, buffer=self._bytes, offset=offset)
-            for name, (offset, shape, dtype) in self._places.items()
+            for name, (offset, shape, dtype) in self._layout.items()
         }
 
 
@@ -112,7 +112,7 @@ class Workers:
         return WorkerFailed(f"{self._name(k)} died with exit code {process.exitcode}; its episodes are lost")
 
     def close(self) -> None:
-        """Ends all workers, kindly first. Safe to call twice."""
+        """Ends all workers: closes their connections, then kills those that remain. Safe to call twice."""
         for connection in self._connections:
             connection.close()  # a worker that reads from it now leaves by itself
         for process in self._processes:
@@ -126,8 +126,8 @@ class Workers:
 
 
 def _work(connection: Connection, build: Build, recipe: Any, memory: Memory, first: int, last: int) -> None:
-    """What a worker does: builds its block, then obeys until nobody is at the other end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt from the keyboard is the trainer's business
+    """The main function of a worker: builds its block, then runs commands until the connection is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the trainer handles interrupts from the keyboard
     block: Block | None = None
     command: str | None = None
     while True:

@@ -1,8 +1,8 @@
-"""What all native simulators share: checks at the door, forking, re-keying, fingerprints.
+"""The base of all native simulators: validation of seeds and actions, forking, re-keying, fingerprints.
 
-A simulator subclasses `NativeEnvironment`, registers every private array of its state with `simulation_array` (first
-dimension B) and gives two kernels' worth of behaviour: `_reset_rows(count)` and `_step_rows(actions)`. Random numbers
-come from `self.streams[row]` (see random.py) and from nowhere else; then fork, rekey and fingerprint hold by construction.
+A simulator subclasses `NativeEnvironment`, allocates every array of its private state with `simulation_array` (first
+dimension B) and implements `_reset_rows(count)` and `_step_rows(actions)`. If all its random numbers come from
+`self.streams[row]` (see random.py), then fork, copy_rows, rekey and fingerprint are correct by construction.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class NativeEnvironment(BatchedEnvironment):
         self.steps = self.simulation_array("steps", (), np.int32)
 
     def simulation_array(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """Allocates zeros [B, *shape] that belong to the state of the simulation, and returns them."""
+        """Allocates and returns an array of zeros [B, *shape] that is part of the simulation's state."""
         array = np.zeros((self.batch_size, *shape), dtype)
         self._simulation[name] = array
         return array
 
     @abstractmethod
     def _reset_rows(self, count: int) -> None:
-        """Starts rows 0..count-1, whose streams are seeded and whose step counters are 0; fills the public arrays."""
+        """Starts rows 0..count-1 and fills the public arrays. Their streams are seeded and their step counters are 0."""
 
     @abstractmethod
     def _step_rows(self, actions: NDArray[np.int64]) -> None:
@@ -72,19 +72,19 @@ class NativeEnvironment(BatchedEnvironment):
         actions = np.ascontiguousarray(actions, np.int64)
         if actions.shape != (self.batch_size, self.team.n_agents):
             raise ValueError(f"actions must have shape {(self.batch_size, self.team.n_agents)}, got {actions.shape}")
-        place = _first_unavailable(actions, self.available)
-        if place >= 0:
-            self._raise_unavailable(*divmod(int(place), self.team.n_agents), actions)
+        index = _first_unavailable(actions, self.available)
+        if index >= 0:
+            self._raise_unavailable(*divmod(int(index), self.team.n_agents), actions)
         self._step_rows(actions)
 
     def _begin_step(self) -> None:
-        """For simulators whose kernels do no bookkeeping: clears all rewards and counts the step of every running row."""
+        """Clears all rewards and counts the step of every running row, for simulators whose kernels do neither."""
         self.team_reward[:] = 0
         self.individual_reward[:] = 0
         self.steps += self.running
 
     def _end_step(self) -> None:
-        """The other half: cuts episodes at the horizon, and freezes rows that have ended."""
+        """Truncates episodes at the horizon and freezes rows that have ended; the counterpart of `_begin_step`."""
         _freeze_ended(self.team.horizon, self.steps, self.running, self.terminated, self.truncated, self.available)
 
     def _raise_unavailable(self, row: int, agent: int, actions: NDArray[np.int64]) -> None:
@@ -92,7 +92,7 @@ class NativeEnvironment(BatchedEnvironment):
         raise UnavailableAction(f"row {row}, agent {agent}: action {actions[row, agent]} is not available; allowed: {allowed}")
 
     def _arrays(self) -> list[NDArray[Any]]:
-        """Every array that makes up the rows, always in the same order."""
+        """All arrays of the rows' state, public and private, in a fixed order."""
         return [getattr(self, name) for name in self.PUBLIC] + list(self._simulation.values())
 
     def fork(self, rows: NDArray[np.int64]) -> Self:
@@ -139,7 +139,7 @@ class NativeEnvironment(BatchedEnvironment):
         return hashes
 
     def bytes_per_row(self) -> int:
-        """Memory of one episode: public arrays and simulation state."""
+        """Bytes of one episode: public arrays and simulation state."""
         return sum(array.nbytes for array in self._arrays()) // self.batch_size
 
 

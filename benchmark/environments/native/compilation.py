@@ -1,8 +1,8 @@
-"""Numba's compiler with a cache that notices every edit.
+"""Numba's compiler with a cache that is invalidated by every edit of a native simulator.
 
-Numba's own cache looks at the file of the cached function alone: a kernel that calls another file's kernel would go on
-running the old one after an edit there. So the folder of the cache is named by all sources of the native simulators.
-Kernels import `njit` from here, never from numba.
+Numba's own cache checks the file of the cached function alone: a kernel would keep calling an old version of a kernel in
+another file. So the name of the cache folder is a hash of all sources of the native simulators. Kernels import `njit` from
+here, never from numba.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def sources_digest(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-# Who sets NUMBA_CACHE_DIR has decided; so has a read-only installation, where numba then finds a place of its own.
+# A NUMBA_CACHE_DIR set by the user has priority; in a read-only installation numba chooses a folder itself.
 if "NUMBA_CACHE_DIR" not in os.environ and os.access(_SOURCES, os.W_OK):
     _FOLDER = _SOURCES / "__pycache__" / f"numba-{sources_digest(_SOURCES)}"
     config.CACHE_DIR = str(_FOLDER)  # type: ignore[attr-defined]

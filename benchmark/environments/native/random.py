@@ -1,8 +1,8 @@
-"""The random numbers of native simulators: counter-based, one stream a row, 16 bytes of state.
+"""The random numbers of native simulators: counter-based, one stream per row, 16 bytes of state.
 
 A stream is `stream[2] uint64` = (key, counter). Draw number c of key k is the SplitMix64 finaliser of k + (c + 1) * golden
-ratio (Steele, Lea and Flood 2014): any draw can be named without making the ones before it, copying 16 bytes copies
-the stream, and no row can disturb another.
+ratio (Steele, Lea and Flood 2014): any draw can be computed without the ones before it, copying 16 bytes copies the
+stream, and rows are independent.
 """
 
 from __future__ import annotations

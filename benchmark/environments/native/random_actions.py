@@ -1,4 +1,4 @@
-"""Drives simulators by uniformly random available actions, fast enough not to be what a measurement measures."""
+"""Uniformly random available actions, compiled: fast enough not to dominate a measurement of a simulator's speed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmark.environments.native.random import next_below, seed_stream
 def action_streams(seeds):
     """The random streams [B, 2] uint64 of `seeds` [B] uint64 that `random_available_actions` draws from.
 
-    Give other seeds than the environment's reset: the same seeds are the same streams, so the actions would depend on
+    The seeds must differ from those of the environment's reset: equal seeds are equal streams, and the actions would depend on
     the start of the episode.
     """
     streams = np.empty((len(seeds), 2), np.uint64)

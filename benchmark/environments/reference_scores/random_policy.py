@@ -1,4 +1,4 @@
-"""What a uniformly random policy over the available actions scores: the lower anchor of a task's reference scores."""
+"""The score of the uniformly random policy over available actions: the lower anchor of a task's reference scores."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ ROWS: dict[Backend, int] = {"native": 1024, "reference": 16}
 
 
 def random_policy_returns(task: Task, episodes: int, seed: int, backend: Backend | None = None) -> dict[str, float]:
-    """Plays `episodes` whole episodes; without a backend the task's default one.
+    """Plays `episodes` whole episodes; `backend`: None for the task's default.
 
-    Gives `mean_return` (of the team reward, undiscounted), its `standard_error`, `success_rate` and `mean_length` (steps).
+    Returns `mean_return` (of the team reward, undiscounted), its `standard_error`, `success_rate` and `mean_length` (steps).
     Each episode is a function of `seed` and its number. Raises ValueError for fewer than two episodes.
     """
     if episodes < 2:

@@ -1,11 +1,11 @@
-"""What scripted policies with full sight score on spread and tag: upper anchors where no publication has one.
+"""Scores of scripted policies with full observation on spread and tag: upper anchors where none is published.
 
     python -m benchmark.environments.reference_scores.scripted_policy --task mpe/stas-spread-3 --episodes 2000 --seed 0
 
-Agents plan by themselves: each tries all sequences of three moves, followed by rest, on its own exact physics, and makes
-the first move of the best. In spread, landmarks are shared out at the start so that the sum of distances is least; touching
-somebody costs as much as a distance of 1. In tag, every predator goes for the nearest prey, which it expects to keep its
-velocity. Contacts are not planned for. A strong reference, not an optimum: a learner may beat it.
+Each agent plans alone: it simulates all sequences of three moves, followed by rest, with its own exact physics, and takes the
+first move of the best. In spread, landmarks are assigned at the start with the least sum of distances, and touching another
+agent costs as much as a distance of 1. In tag, every predator approaches the nearest prey, assumed to keep its velocity.
+Collisions are not simulated. A strong reference, not an optimum: a learned policy may score higher.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Worlds whose answer is known: matrix games, synergy, and the toys of the dependence-graph paper.
+"""Diagnostic tasks with known solutions: matrix games, synergy, and the toys of the dependence-graph paper.
 
     matrix/climbing, matrix/penalty-{k}, matrix/two-step     k 0, 25, 50, 75 or 100: the penalty game with -k
-    synergy/{n}-b{exponent}, synergy/{n}-and                 n agents; with -x{blocks}: paid at the end as a product
+    synergy/{n}-b{exponent}, synergy/{n}-and                 n agents; with -x{blocks}: episodic reward, a product
     dg/star-{N}, dg/line-{N}, dg/cycle-{N}                   particles with a known reward dependence
     dg/rooms-{n}                                             switch-door rooms
     dg/beacon-{gain}                                         influence by action (1) or by state (0)
@@ -40,7 +40,7 @@ def _matrix(name: str) -> Task | None:
     if name == "matrix/two-step":
         parameters: dict[str, object] = {"game": "two_step"}
         random, best, horizon = (7 + 2.5) / 2, 8.0, 2
-        text = "The first action chooses between a safe game that pays 7 and one that pays up to 8 if both agree."
+        text = "The first action chooses between a safe game with reward 7 and one with reward up to 8 if both agree."
     elif name == "matrix/climbing" or (game == "penalty" and number in map(str, PENALTIES)):
         k = -int(number or 0)
         payoff = PAYOFFS.get(game, ((k, 0, 10), (0, 2, 0), (10, 0, k)))
@@ -78,7 +78,7 @@ SYNERGY_HORIZON, SYNERGY_COST = 20, 0.05
 
 
 def _synergy_scores(n: int, exponent: float) -> tuple[float, float]:
-    """Expected return of the random policy, and of the best joint choice given everybody's ability, paid per step."""
+    """Expected return of the random policy, and of the best joint action given all abilities, with dense reward."""
 
     def payoff(effort: int) -> float:
         return float(effort == n) if math.isinf(exponent) else (effort / n) ** exponent
@@ -99,12 +99,12 @@ def _synergy(name: str) -> Task | None:
         return None
     n, exponent = int(match["n"]), float(match["exponent"] or math.inf)
     random, best = _synergy_scores(n, exponent)
-    paid = "after every step" if blocks == 1 else f"at the end, as a product over {blocks} blocks of time"
+    reward = "dense reward" if blocks == 1 else f"episodic reward, a product over {blocks} blocks of time"
     return Task(
         id=name,
         version=1,
         title=f"Synergy {name.removeprefix('synergy/')}",
-        description=f"{n} agents work or idle; joint work pays with synergy, {paid}. Shapley credit is known in closed form.",
+        description=f"{n} agents work or idle; joint work earns more, with {reward}. Shapley credit is known in closed form.",
         source="ours, after experiment E6 of the STAS specification",
         n_agents=n,
         n_agent_types=1,
@@ -135,9 +135,9 @@ def _beacon_scores(gain: float) -> tuple[float, float]:
     cells, moves = 6, (0, 1, -1)
     random, best = [0.0] * cells, [0.0] * cells
     for _ in range(BEACON_HORIZON):
-        paid = [[gain * (a == 1) + (1 - gain) * (cell % 3 == 1) - 0.1 * (a != 0) for a in range(3)] for cell in range(cells)]
+        rewards = [[gain * (a == 1) + (1 - gain) * (cell % 3 == 1) - 0.1 * (a != 0) for a in range(3)] for cell in range(cells)]
         random, best = (
-            [choose([paid[cell][a] + later[(cell + moves[a]) % cells] for a in range(3)]) for cell in range(cells)]
+            [choose([rewards[cell][a] + later[(cell + moves[a]) % cells] for a in range(3)]) for cell in range(cells)]
             for choose, later in ((lambda values: sum(values) / 3, random), (max, best))
         )
     return sum(random) / cells, sum(best) / cells
@@ -155,7 +155,7 @@ def _toy(name: str) -> Task | None:
             "benchmark.environments.native.diagnostics.spread_variants:SpreadVariant", {"shape": match["shape"], "n_agents": n}
         )
         horizon, best, best_source = 50, 0.0, "an upper bound: every landmark occupied from the start"
-        text = f"{n} particles spread over landmarks; who depends on whom is known ({match['shape']})."
+        text = f"{n} particles spread over landmarks; the reward dependence is known ({match['shape']})."
         success = "not defined (always 0)"
         note = "Rewards carry Gaussian noise of standard deviation 1. The best score is a bound, not reachable."
     elif match["rooms"]:

@@ -35,9 +35,14 @@ TASKS = {
     task.id: task
     for task in (
         _grid(
-            "navigation", 7, "Seven agents occupy seven landmarks; who arrives stays.", "all landmarks occupied", 1.59463, 7.0
+            "navigation",
+            7,
+            "Seven agents occupy seven landmarks; arrived agents stay.",
+            "all landmarks occupied",
+            1.59463,
+            7.0,
         ),
-        _grid("unlock", 7, "Seven agents each find their own lock; who arrives stays.", "all locks open", 0.40267, 7.0),
+        _grid("unlock", 7, "Seven agents each find their own lock; arrived agents stay.", "all locks open", 0.40267, 7.0),
         _grid(
             "shooting",
             3,

@@ -5,8 +5,8 @@
     F 1..9        foods                       -pen        a failed load costs each loader 0.1
     -exclusive    food levels below the upper bound, as in the versions that results of 2021 were published on; not with -coop,
                   which fixes the level in all versions
-    -winner       the game of Le and Ta (2026): the strongest loader is paid all, and a food's level is at most the two
-                  lowest player levels; with -coop, as they define it
+    -winner       the game of Le and Ta (2026): the strongest loader gets the whole reward, and a food's level is at most the
+                  sum of the two lowest player levels; with -coop, as they define it
 
 The package registers F 1..4 without the last three suffixes; more foods and -pen are parameters of it, -exclusive and
 -winner only our simulator knows.
@@ -65,7 +65,7 @@ error is below 0.001 everywhere. What a player sees changes nothing for such a p
 
 @dataclass(frozen=True)
 class _Game:
-    """What an id says. `rule`: "exclusive", "winner" or nothing."""
+    """The parts of an id. `rule`: "exclusive", "winner" or None."""
 
     size: int
     players: int
@@ -118,7 +118,7 @@ class _Game:
         if self.rule == "exclusive":
             parts.append(f"every food takes less than {strength}")
         if self.rule == "winner":
-            parts.append("the strongest loader is paid for all")
+            parts.append("the strongest loader gets the whole reward")
         if self.penalty:
             parts.append(f"a failed load costs each loader {self.penalty}")
         return ", ".join(parts) + "."

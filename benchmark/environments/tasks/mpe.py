@@ -30,7 +30,7 @@ EPYMARL_NOTE = (
     "the landmarks to their nearest agents and C counts ordered pairs of touching agents. It is twice mpe2's reward, minus N."
 )
 STAS_NOTE = (
-    "The paper pays every agent the team's reward and reports its sum over agents, N times ours. How we share it out is ours. "
+    "In the paper every agent gets the team's reward, and the sum over agents is reported: N times ours. The split is ours. "
     "Quirks of its code (one contact distance for all pairs, a charge for touching oneself) are left out."
 )
 SECA_NOTE = (
@@ -159,7 +159,7 @@ def _stas_tag(n: int, prey: int, obstacles: int, half_width: float, view: dict[s
     return _task(
         f"mpe/stas-tag-{n}",
         f"STAS predator-prey, {n} predators",
-        f"{n} predators hunt {prey} faster prey among {obstacles} obstacles; being near pays, touching pays more.",
+        f"{n} predators hunt {prey} faster prey among {obstacles} obstacles; being near is rewarded, touching more so.",
         STAS,
         CAUGHT,
         f"{STAS_NOTE} {PREY_NOTE}",
@@ -181,7 +181,7 @@ def _tasks() -> tuple[Task, ...]:
             3,
             "-nearest",
             "dependence_graph",
-            "Individual rewards as in the code of the dependence-graph paper: only the agent nearest to a landmark pays for "
+            "Individual rewards as in the code of the dependence-graph paper: only the agent nearest to a landmark bears "
             "its distance, N times. The team's reward is that of mpe/simple_spread-3 plus N per step.",
             None,
         ),
@@ -191,7 +191,7 @@ def _tasks() -> tuple[Task, ...]:
             "Three predators catch one faster prey among two obstacles.",
             f"mpe2 1.1.1; {PAPOUDAKIS}",
             CAUGHT,
-            "Every touching pair pays the team 10 per step, the unit of the 2021 tables; a predator's own reward is for what "
+            "Every touching pair earns the team 10 per step, the unit of the 2021 tables; a predator's own reward is for what "
             f"it touches itself. {PREY_NOTE}",
             Simulator(TAG, {"n_predators": 3, "reward": "epymarl", "prey": "evade", "horizon": 25}),
         ),
@@ -204,7 +204,7 @@ def _tasks() -> tuple[Task, ...]:
         _task(
             "mpe/seca-predator-prey",
             "SeCA predator-prey",
-            "Three predators catch one faster prey that moves at random among two obstacles; the first touch pays and ends it.",
+            "Three predators catch one faster prey that moves at random among two obstacles; the first touch ends it.",
             SECA,
             "the prey was caught",
             SECA_NOTE,

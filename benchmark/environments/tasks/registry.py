@@ -1,8 +1,8 @@
-"""Tasks: environment + scenario + horizon + version, with the fixed scores that returns are normalised by.
+"""The registry of tasks: environment, scenario, horizon and version, with the reference scores that normalise returns.
 
-A task is data; nothing is simulated here and neither torch nor numba is imported. Families of tasks live in
-`benchmark.environments.tasks`; other packages add theirs by the entry point group "creditbench.tasks", whose entries are
-`TaskFamily` objects.
+A task is data: nothing is simulated here, and neither torch nor numba is imported. Task families live in
+`benchmark.environments.tasks`; other packages add theirs as `TaskFamily` objects under the entry point group
+"creditbench.tasks".
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
-from algorithms.plugins import BrokenPlugin, entries, load, unknown
+from algorithms.plugins import BrokenPlugin, UserError, entries, load, unknown
 from benchmark.environments.interface import Backend, BatchedEnvironment
 
 FAMILIES = (
@@ -28,13 +28,13 @@ FAMILIES = (
 )
 
 
-class NoSimulator(ValueError):
-    """A backend that a task does not have, or whose package is not installed. The message says which."""
+class NoSimulator(UserError):
+    """A task lacks the backend, or the backend's package is not installed. The message names it."""
 
 
 @dataclass(frozen=True)
 class ReferenceScores:
-    """Fixed anchors of a task: a score is (value - random) / (best - random), never relative to the entrants.
+    """Fixed anchors of a task: a score is (value - random) / (best - random), independent of the methods compared.
 
     `random`: the uniformly random policy over available actions; `best`: the known optimum or a strong reference.
     Each comes with its source: a command of ours, or a publication.
@@ -65,9 +65,9 @@ class Simulator:
 class Task:
     """One task. `id` such as "lbf/8x8-2p-2f-coop"; any change of dynamics, observations or rewards raises `version`.
 
-    `n_agent_types`: how many kinds of agents (methods may support only one). `success`: what the success rate counts.
-    `score`: which measure is normalised and aggregated. `note`: what a reader must know beside every number. `has_positions`:
-    whether the native simulator knows where each agent stands (`BatchedEnvironment.agent_positions`).
+    `n_agent_types`: how many types of agents (methods may support only one). `success`: the event that the success rate
+    counts. `score`: the measure that is normalised and aggregated. `note`: shown beside every number. `has_positions`:
+    whether the native simulator gives positions (`BatchedEnvironment.agent_positions`).
     """
 
     id: str
@@ -91,7 +91,7 @@ class Task:
         return self.id.partition("/")[0]
 
     def simulator(self, backend: Backend | None = None) -> tuple[Backend, Simulator]:
-        """The simulator of a backend; without one: native where it exists, else reference.
+        """The simulator of a backend; None: native where it exists, else reference.
 
         Raises NoSimulator if the task has no such backend.
         """
@@ -101,7 +101,7 @@ class Task:
         raise NoSimulator(f"Task {self.id} has no {backend or 'native or reference'} backend.")
 
     def build(self, batch_size: int, backend: Backend | None = None) -> BatchedEnvironment:
-        """A fresh environment of `batch_size` rows. Raises NoSimulator if the real package is missing."""
+        """A new environment of `batch_size` rows. Raises NoSimulator if the backend's package is not installed."""
         _, simulator = self.simulator(backend)
         if simulator.package is not None:
             package_version(simulator.package)
@@ -116,10 +116,8 @@ class Task:
 
 @dataclass(frozen=True)
 class TaskFamily:
-    """Tasks of one environment. `names` are listed; `resolve` may know more (any registered LBF id, say).
-
-    `resolve(name) -> Task | None` takes the full id.
-    """
+    """The tasks of one environment. `names`: the listed ids. `resolve(id) -> Task | None` may accept more ids than these
+    (any registered LBF id, say)."""
 
     name: str
     title: str
@@ -129,13 +127,13 @@ class TaskFamily:
 
 @cache
 def families() -> dict[str, TaskFamily]:
-    """Every family by its name, those of other packages included. Raises BrokenPlugin, also if two share a name."""
-    found: dict[str, TaskFamily] = {}
+    """Every family by its name, those of other packages included. Raises BrokenPlugin, also for two of one name."""
+    by_name: dict[str, TaskFamily] = {}
     for family in (*map(load, FAMILIES), *entries("creditbench.tasks", TaskFamily)):
-        if family.name in found:
+        if family.name in by_name:
             raise BrokenPlugin(f"two families of tasks are called '{family.name}'")
-        found[family.name] = family
-    return found
+        by_name[family.name] = family
+    return by_name
 
 
 def task_names() -> list[str]:
@@ -154,7 +152,7 @@ def get_task(name: str) -> Task:
 
 
 def package_version(package: str) -> str:
-    """The installed version of a real package. Raises NoSimulator that says how to get it."""
+    """The installed version of a package. Raises NoSimulator, with where to read how to install it."""
     try:
         return version(package)
     except PackageNotFoundError as error:

@@ -1,7 +1,7 @@
 """SMAClite: ids `smaclite/{map}`, `smaclite/{map}-sparse` and `smaclite/{map}-released`.
 
     {map}        a map that comes with CreditBench, one of the user's folder, or the path of a map file (the data folder of
-                 the simulator has a README); damage, kills and the victory are paid, 20 an episode at most
+                 the simulator has a README); reward for damage, kills and the victory, 20 an episode at most
     -sparse      +1 for a victory, -1 for a defeat, nothing else: the task of influence scope (ISA)
     -released    individual rewards with the numbering defect of the code released with the dependence graphs; only where that
                  makes a difference: on maps that create enemies first
@@ -55,7 +55,7 @@ The standard error of a mean return is at most 0.065 (bane_vs_bane), below 0.015
 WON_BY_CHANCE = "2c_vs_64zg"
 NOTES = {
     "1c3s5z": "A map of our own after the SMAC map of that name: its units on the ground of SMAClite's mirror battles.",
-    WON_BY_CHANCE: "A random policy wins 96 % of these battles: the map does not tell methods apart and has no anchors.",
+    WON_BY_CHANCE: "A random policy wins 96 % of these battles: the map does not separate methods and has no anchors.",
 }
 
 
@@ -105,7 +105,7 @@ def _reference(map_name: str, variant: str, horizon: int) -> Simulator | None:
 
 
 def _description(battle: Map, variant: str) -> str:
-    reward = "+1 for a victory, -1 for a defeat" if variant == SPARSE else "damage, kills and the victory are paid"
+    reward = "+1 for a victory, -1 for a defeat" if variant == SPARSE else "reward for damage, kills and the victory"
     return f"{battle.description}; {reward}."
 
 

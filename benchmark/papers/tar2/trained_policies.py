@@ -13,8 +13,8 @@ from benchmark.experiments.record import CorruptRecord, Record
 from benchmark.experiments.run_spec import ImpossibleRun
 from benchmark.experiments.store import Store
 from benchmark.experiments.suite import PlannedRun
-from benchmark.training.components import build_algorithm, validate_versions
-from benchmark.training.policy_files import BEST_POLICY, read_policy
+from benchmark.training.policy_files import BEST_POLICY
+from benchmark.training.trained_policy import load_trained
 
 MOST_NAMED = 5
 """How many missing policies an error message names."""
@@ -43,7 +43,7 @@ def trained_policies(runs: Iterable[PlannedRun], store: Store, team: TeamShape) 
         if stored.path is None or stored.record is None or not (stored.path.parent / BEST_POLICY).is_file():
             missing.append(run)
         else:
-            finished.append((run, stored.record, stored.path.parent / BEST_POLICY))
+            finished.append((run, stored.path.parent))
     if missing:
         names = [f"{run.variant} seed {run.spec.seed} ({run.spec.path}/{BEST_POLICY})" for run in missing[:MOST_NAMED]]
         more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
@@ -53,9 +53,8 @@ def trained_policies(runs: Iterable[PlannedRun], store: Store, team: TeamShape) 
             "makes them."
         )
     trained = {}
-    for run, record, path in finished:
-        validate_versions(run.spec)
-        actor = build_algorithm(run.spec, team, torch.device("cpu"))
-        actor.load_policy_state(read_policy(path, actor.policy_state(), run.spec.fingerprint))
-        trained[run.variant, run.spec.seed] = Trained(actor, record)
+    for run, folder in finished:
+        finished_run = load_trained(folder)
+        actor = finished_run.algorithm(team, torch.device("cpu"))
+        trained[run.variant, run.spec.seed] = Trained(actor, finished_run.record)
     return trained

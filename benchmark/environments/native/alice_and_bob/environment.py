@@ -135,7 +135,7 @@ class AliceAndBob(NativeEnvironment):
 
     def load_state(self, rows: NDArray[np.int64], positions: NDArray[np.int64], taken: NDArray[np.bool_], step: int) -> None:
         """Puts running rows into a state, for tests: positions [R, 2, 2] (row, column), taken [R, K], steps done."""
-        for row, places, keys in zip(rows, positions, taken, strict=True):
+        for row, agent_cells, keys in zip(rows, positions, taken, strict=True):
             cells = self.plan.codes.copy()
             for start in self.plan.starts:
                 cells[tuple(start)] = EMPTY
@@ -143,9 +143,9 @@ class AliceAndBob(NativeEnvironment):
                 cells[tuple(self.plan.keys[key])] = EMPTY
                 cells[tuple(self.plan.doors[key])] = EMPTY
             for agent in range(2):
-                cells[tuple(places[agent])] = AGENT_CODES[agent]
+                cells[tuple(agent_cells[agent])] = AGENT_CODES[agent]
             self.cells[row] = cells
-            self.positions[row] = places
+            self.positions[row] = agent_cells
             self.taken[row] = keys
             self.events[row] = 0
             self.steps[row] = step
@@ -158,11 +158,11 @@ def _observe(row, keys, inside, cells, positions, taken, events, observation):
     n_keys = len(keys)
     for agent in range(2):
         i, j = positions[row, agent, 0], positions[row, agent, 1]
-        place = 0
+        index = 0
         for near_i in range(i - 1, i + 2):
             for near_j in range(j - 1, j + 2):
-                observation[row, agent, place] = cells[row, near_i, near_j]
-                place += 1
+                observation[row, agent, index] = cells[row, near_i, near_j]
+                index += 1
         for axis in range(2):
             own = positions[row, agent, axis]
             observation[row, agent, 9 + axis] = own

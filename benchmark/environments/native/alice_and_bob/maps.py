@@ -36,30 +36,30 @@ class LockedRooms:
         if sorted(self.drawing.translate(str.maketrans("", "", "#.\n"))) != things:
             raise ValueError(f"this map must show each of {' '.join(things)} once, and else only # and .")
 
-    def _places(self, marks: str) -> NDArray[np.int64]:
+    def _cells(self, marks: str) -> NDArray[np.int64]:
         lines = self.drawing.split("\n")
-        found = {mark: (i, j) for i, line in enumerate(lines) for j, mark in enumerate(line)}
-        return np.array([found[mark] for mark in marks], np.int64).reshape(-1, 2)
+        cell_of = {mark: (i, j) for i, line in enumerate(lines) for j, mark in enumerate(line)}
+        return np.array([cell_of[mark] for mark in marks], np.int64).reshape(-1, 2)
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
         """[2, 2] the agents' first cells, (row, column) as everywhere here."""
-        return self._places("AB")
+        return self._cells("AB")
 
     @cached_property
     def keys(self) -> NDArray[np.int64]:
         """[K, 2]."""
-        return self._places("".join(key for key in _KEYS if key in self.drawing))
+        return self._cells("".join(key for key in _KEYS if key in self.drawing))
 
     @cached_property
     def doors(self) -> NDArray[np.int64]:
         """[K, 2] the door of each key."""
-        return self._places(_DOORS[: len(self.keys)])
+        return self._cells(_DOORS[: len(self.keys)])
 
     @cached_property
     def treasure(self) -> NDArray[np.int64]:
         """[2]."""
-        return self._places("T").reshape(2)
+        return self._cells("T").reshape(2)
 
     @cached_property
     def codes(self) -> NDArray[np.int64]:

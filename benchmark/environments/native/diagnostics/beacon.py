@@ -2,7 +2,7 @@
 
 Agent 1, the keeper, walks a ring of six cells: 0 stay, 1 forward, 2 back. Agent 0, the ship, has a lamp with three colours:
 after each step it shows, with probability `action_gain`, the keeper's action, and otherwise the keeper's old cell modulo 3. The
-ship earns 1 when the lamp shows colour 1; its own actions (0, 1, 2) do nothing. The keeper pays 0.1 for every move.
+ship earns 1 when the lamp shows colour 1; its own actions (0, 1, 2) do nothing. Every move costs the keeper 0.1.
 `action_gain` = 1: influence is driven by actions alone; 0: by states alone.
 
 Observation [6]: the ship sees its lamp one-hot (3, then zeros), the keeper its cell one-hot (6). State [9]: both.

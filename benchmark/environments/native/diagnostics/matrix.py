@@ -2,7 +2,7 @@
 
 climbing and penalty: two agents choose one of three rows and columns, 25 times; everyone sees the constant 1. The best repeated
 joint action gives 275 (climbing) and 250 (penalty); the climbing game's safe ones give 175 and 125, penalty's safe one 50.
-two-step: agent 0's first action chooses between a game that always pays 7 and one that pays [[0, 1], [1, 8]]; optimum 8.
+two-step: agent 0's first action chooses between a constant payoff of 7 and the payoffs [[0, 1], [1, 8]]; optimum 8.
 The reward is shared; individual rewards are equal shares of it.
 """
 
@@ -22,7 +22,7 @@ TWO_STEP = (((0.0, 0.0), (0.0, 0.0)), ((7.0, 7.0), (7.0, 7.0)), ((0.0, 1.0), (1.
 
 
 def penalty_matrix(penalty: float) -> tuple[tuple[float, ...], ...]:
-    """The payoff of the penalty game; `penalty` <= 0 is paid for missing each other."""
+    """The payoff of the penalty game; `penalty` <= 0 is the reward for miscoordination."""
     return ((penalty, 0.0, 10.0), (0.0, 2.0, 0.0), (10.0, 0.0, penalty))
 
 

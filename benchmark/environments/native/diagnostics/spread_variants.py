@@ -11,7 +11,7 @@ nearer of agents j-1 and j; agent 0 has landmark 0 and itself alone. cycle: the 
 The landmarks of line and cycle stand in a shuffled order that is part of the task (the same in every episode).
 
 Observation [2 + 4N]: own position, all positions (zeros where hidden), all landmarks. State [4N]: positions, landmarks.
-Positions do not influence each other: influence goes through what is seen and what is paid.
+Positions do not influence each other: influence goes through observations and rewards.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MOVES = np.array([[0, 0], [0, 1], [0, -1], [-1, 0], [1, 0]], np.float64)
 
 
 def reward_dependence(shape: Shape, n_agents: int) -> NDArray[np.bool_]:
-    """The known graph [N, N], row = who influences, column = whose reward: self loops, and the edges of the shape."""
+    """The known graph [N, N], row = influencing agent, column = agent with the reward: self loops and the shape's edges."""
     graph = np.eye(n_agents, dtype=np.bool_)
     if shape == "star":
         graph[:, 0] = True

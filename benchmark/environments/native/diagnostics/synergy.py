@@ -1,4 +1,4 @@
-"""Synergy: work that pays more together, with credit in closed form (experiment E6 of the STAS specification; ours).
+"""Synergy: joint work earns more than separate work; credit is known in closed form (experiment E6 of the STAS specification).
 
 n agents, T steps. At each step every agent has a public ability bit z_i ~ Bernoulli(1/2) and chooses 0 idle or 1 work. Effort
 e_i = z_i a_i, k = sum of efforts; the team earns f(k) - cost * sum of a_i, f(k) = (k / n)^exponent, or 1[k = n] with
@@ -24,7 +24,7 @@ from benchmark.environments.native.random import next_below
 
 
 class Synergy(NativeEnvironment):
-    """B episodes. `exponent`: 1, 2, 4 … or math.inf (all must work); `blocks`: 1 for payment at every step."""
+    """B episodes. `exponent`: 1, 2, 4 … or math.inf (all must work); `blocks`: 1 for a reward at every step."""
 
     individual_sums_to_team = True
 

@@ -1,15 +1,15 @@
-"""Own goals: agents on a square grid, each of which must stand on its own goal, all at the same time (ours).
+"""Individual goals: agents on a square grid, each of which must stand on its own goal, all at the same time (ours).
 
 After experiment E-1 of the TAR2 specification, which has 5x5 cells, two agents and 25 steps. All starts and goals are drawn
 anew for every episode, 2 N different cells. Agents may share cells, and walk through each other.
 
 Actions: 0 stay, 1 y-1, 2 y+1, 3 x-1, 4 x+1; a move over the border is unavailable.
-Observation [4 N]: place (x, y) and goal minus place of the agent itself, then of the others in circular order.
+Observation [4 N]: position (x, y) and goal minus position of the agent itself, then of the others in circular order.
 State [4 N]: the same of agents 0..N-1. All divided by the side minus 1.
 Reward: each agent that does not stand on its goal after the step costs 0.01. When all stand on theirs the team earns 1, in
-equal shares, and the episode ends: that is success. With `positive`, each agent is paid 0.01 more for each of the T steps,
-those that a success saves included (at once, with the prize): every return is larger by the constant 0.01 N T, and none is
-negative. Nothing else differs, so that the two tell how a method depends on the sign of the return.
+equal shares, and the episode ends with success. With `positive`, each agent gets 0.01 more for each of the T steps; a success
+adds at once what the remaining steps would have given. Every return is larger by the constant 0.01 N T, and none is negative.
+Nothing else differs: comparing the two shows how a method depends on the sign of the return.
 """
 
 from __future__ import annotations
@@ -124,9 +124,9 @@ def _place(count, side, positions, goals, streams):
             while (taken[:thing] == cell).any():
                 cell = next_below(streams[row], side * side)
             taken[thing] = cell
-            places = positions if thing < n else goals
-            places[row, thing % n, 0] = cell % side
-            places[row, thing % n, 1] = cell // side
+            cells = positions if thing < n else goals
+            cells[row, thing % n, 0] = cell % side
+            cells[row, thing % n, 1] = cell // side
 
 
 @njit(cache=True)
@@ -139,13 +139,13 @@ def _publish(side, alive, running, positions, goals, observation, state, availab
         for agent in range(n):
             available[row, agent, 0] = True
             for axis in range(2):
-                place = positions[row, agent, axis]
-                offset = goals[row, agent, axis] - place
-                state[row, 4 * agent + axis] = place / (side - 1)
+                coordinate = positions[row, agent, axis]
+                offset = goals[row, agent, axis] - coordinate
+                state[row, 4 * agent + axis] = coordinate / (side - 1)
                 state[row, 4 * agent + 2 + axis] = offset / (side - 1)
                 back = 3 - 2 * axis
-                available[row, agent, back] = running[row] and place > 0
-                available[row, agent, back + 1] = running[row] and place < side - 1
+                available[row, agent, back] = running[row] and coordinate > 0
+                available[row, agent, back + 1] = running[row] and coordinate < side - 1
         for agent in range(n):
             for other in range(n):
                 source = 4 * ((agent + other) % n)

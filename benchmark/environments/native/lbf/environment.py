@@ -1,8 +1,8 @@
 """Level-Based Foraging: the native twin of the package lbforaging 2.0.0 (vector observations).
 
 N players on an S x S board collect F foods. A food of level k is loaded by neighbours whose levels sum to k or more;
-each loader is paid `level * k / (sum of the loaders' levels * sum of all food levels)`, so a solved episode returns 1 in
-all. Actions [6]: rest, north, south, west, east, load. Observation [3F + 3N]: triples (row, column, level) of the foods in
+each loader gets `level * k / (sum of the loaders' levels * sum of all food levels)`, so a solved episode has a return of 1.
+Actions [6]: rest, north, south, west, east, load. Observation [3F + 3N]: triples (row, column, level) of the foods in
 sight, of the viewer and of the players in sight. State: all observations, one after the other (EPyMARL's convention).
 
 Same rules, observations, rewards, ends and available actions as the package, bit for bit; same distribution of starts,
@@ -12,7 +12,7 @@ episode before it (in the package the players not yet placed still block the cel
 
 Beyond the package: `food_level="exclusive"` draws food levels below the upper bound, as releases before 2.0.0 did and
 published results of 2021 assume; `reward="winner"` with `food_cap=2` is the game of Le and Ta (arXiv 2601.21523), in which
-the loader of the highest level is paid the whole group's reward.
+the loader of the highest level gets the whole group's reward.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class LevelBasedForaging(NativeEnvironment):
 
     size: S, rows and columns of the board. n_players: N. n_foods: F; a crowded board may start with fewer.
     sight: how far a player sees food, None for the whole board. force_coop: every food has the highest level that its
-    rule allows. penalty: what each loader of a failed load pays. food_level: whether the highest level itself is drawn
+    rule allows. penalty: cost of a failed load for each loader. food_level: whether the highest level itself is drawn
     ("inclusive") or not. reward: "share" by level, or "winner" takes all. food_cap: the highest food level is the sum of that
     many lowest player levels. horizon: steps until the episode is truncated.
 

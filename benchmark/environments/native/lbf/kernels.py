@@ -63,10 +63,10 @@ class Rules(NamedTuple):
 @njit(cache=True)
 def player_on(positions, count, row, column):
     """Whether one of the first `count` players stands there."""
-    found = False
+    occupied = False
     for player in range(count):
-        found |= positions[player, 0] == row and positions[player, 1] == column
-    return found
+        occupied |= positions[player, 0] == row and positions[player, 1] == column
+    return occupied
 
 
 @njit(cache=True)
@@ -136,7 +136,7 @@ def highest_food_level(levels, food_cap):
 
 @njit(cache=True)
 def place_foods(stream, grid, positions, foods, highest, rules):
-    """Up to F foods by random trial, `PLACING_ATTEMPTS` in all. Returns how many found a place, and the sum of their levels."""
+    """Up to F foods by random trial, `PLACING_ATTEMPTS` in all. Returns how many were placed, and the sum of their levels."""
     size = grid.shape[0] - 2
     count = 0
     total = 0
@@ -181,35 +181,35 @@ def observe(positions, levels, foods, food_count, sight, observation):
         top = max(row - sight, 0)
         left = max(column - sight, 0)
         own = observation[viewer]
-        place = 0
+        offset = 0
         for food in range(food_count):
             if abs(foods[food, 0] - row) <= sight and abs(foods[food, 1] - column) <= sight:
-                own[place] = foods[food, 0] - top
-                own[place + 1] = foods[food, 1] - left
-                own[place + 2] = foods[food, 2]
-                place += 3
-        while place < 3 * n_foods:
-            own[place] = -1
-            own[place + 1] = -1
-            own[place + 2] = 0
-            place += 3
-        own[place] = row - top
-        own[place + 1] = column - left
-        own[place + 2] = levels[viewer]
-        place += 3
+                own[offset] = foods[food, 0] - top
+                own[offset + 1] = foods[food, 1] - left
+                own[offset + 2] = foods[food, 2]
+                offset += 3
+        while offset < 3 * n_foods:
+            own[offset] = -1
+            own[offset + 1] = -1
+            own[offset + 2] = 0
+            offset += 3
+        own[offset] = row - top
+        own[offset + 1] = column - left
+        own[offset + 2] = levels[viewer]
+        offset += 3
         for other in range(n_players):
             down = positions[other, 0] - top
             right = positions[other, 1] - left
             if other != viewer and 0 <= down <= 2 * sight and 0 <= right <= 2 * sight:
-                own[place] = down
-                own[place + 1] = right
-                own[place + 2] = levels[other]
-                place += 3
-        while place < 3 * (n_foods + n_players):
-            own[place] = -1
-            own[place + 1] = -1
-            own[place + 2] = 0
-            place += 3
+                own[offset] = down
+                own[offset + 1] = right
+                own[offset + 2] = levels[other]
+                offset += 3
+        while offset < 3 * (n_foods + n_players):
+            own[offset] = -1
+            own[offset + 1] = -1
+            own[offset + 2] = 0
+            offset += 3
 
 
 @njit(cache=True)
@@ -279,10 +279,10 @@ def beside(positions, player, row, column):
 @njit(cache=True)
 def has_loader(actions):
     """Whether anyone loads."""
-    found = False
+    loads = False
     for action in actions:
-        found |= action == LOAD
-    return found
+        loads |= action == LOAD
+    return loads
 
 
 @njit(cache=True)

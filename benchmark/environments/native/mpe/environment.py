@@ -5,7 +5,7 @@ damping, soft contacts and, in tag, speed caps. Sources: Lowe et al. 2017 (the s
 Papoudakis et al. 2021 (the unit of the published returns), and the papers named at each setting.
 
 Differences from the package: only its discrete actions and silent agents; starts are drawn by our own generator;
-bodies at exactly the same place do not push each other (the package's force is 0/0 there).
+bodies at exactly the same position do not push each other (the package's force is 0/0 there).
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class SimpleSpread(ParticleEnvironment):
                                              reward -(3D + C + 3) is the unit of their tables (their sum over agents / N)
         stas              -(D/N + C_i)       Chen et al. 2024: the team's reward is -(D + C); how it is shared out is ours
         seca              -D/N               the SeCA paper: the team's reward is -D; how it is shared out is ours
-        dependence_graph  -(N * D_i + C_i)   a variant in the code of the dependence-graph paper: only the nearest agent pays
+        dependence_graph  -(N * D_i + C_i)   a variant in the code of the dependence-graph paper; D_i: nearest agent only
 
     The team's reward is always their sum. `success`: every landmark has an agent nearer than 0.1 at the last step.
 
@@ -241,11 +241,11 @@ class SimpleTag(ParticleEnvironment):
 
         pettingzoo  10 T                 mpe2's simple_tag_v3, no shaping
         epymarl     10 T_i               the team's 10 T is the unit of Papoudakis et al. 2021 (their sum over agents / N,
-                                         where each predator was paid the whole); how it is shared out is ours
-        stas        10 T_i - 0.1 d_i     Chen et al. 2024, d_i the distance to the nearest prey; shared out by us
-        seca        10 T_i / T           the SeCA paper's one payment at capture, shared out by us (10 is the scenario's)
+                                         where each predator got the whole); the split among predators is ours
+        stas        10 T_i - 0.1 d_i     Chen et al. 2024, d_i the distance to the nearest prey; split by us
+        seca        10 T_i / T           the SeCA paper's one reward at capture, split by us (10 is the scenario's)
 
-    The team's reward is the sum over predators. `end_on_capture`: the first touch ends the episode, truly.
+    The team's reward is the sum over predators. `end_on_capture`: the first touch terminates the episode.
     `success`: some prey was touched at some step.
 
     `observed_obstacles`, `observed_predators`, `observed_prey`: how many of the nearest are seen, nearest first

@@ -20,7 +20,7 @@ DAMPING = 0.25
 CONTACT_FORCE = 100.0
 CONTACT_MARGIN = 0.001
 TOUCH_REWARD = 10.0
-"""What one touching pair of predator and prey pays."""
+"""Reward for one touching pair of predator and prey."""
 COVER_RADIUS = 0.1
 """An agent nearer than this to a landmark covers it."""
 WALL = 0.9
@@ -82,7 +82,7 @@ def _overlap(distance, reach):
 def _push(world, a, b, reach, force):
     """Adds the contact force of the body at world[b:b+2] on the agent at world[a:a+2] to force[a:a+2]; returns it.
 
-    Bodies at exactly the same place do not push each other.
+    Bodies at exactly the same position do not push each other.
     """
     dx, dy = world[a] - world[b], world[a + 1] - world[b + 1]
     square = dx * dx + dy * dy

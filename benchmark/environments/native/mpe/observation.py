@@ -64,7 +64,7 @@ class ObservationLayout:
             self._rank(order, "landmark", count, start, self._zero, 0)
 
     def agents(self, start: int, stop: int, order: Order, count: int, velocities: bool = False) -> None:
-        """Relative positions, 2 each, of the agents start..stop-1 but oneself; then, if asked for, their velocities, 2 each."""
+        """Relative positions [2] of the agents start..stop-1 but the observer; with `velocities`, then their velocities."""
         if order != "index":
             word = self._words[start].rstrip("0123456789")
             self._rank(order, word, count, 2 * start, 2 * stop, self._velocity if velocities else 0)
@@ -117,8 +117,8 @@ class ObservationLayout:
         origin: int | None,
         mate: bool = False,
     ) -> None:
-        """Two dimensions, x and y: the point `source` as seen from the point `origin`; None is zero. `mate`: of a learner that
-        is not the one who sees."""
+        """Two dimensions, x and y: the point `source` as seen from the point `origin`; None is zero. `mate`: of a
+        learning agent other than the observer."""
         self._substate[-1] += [not mate] * 2
         for axis, letter in enumerate("xy"):
             self._minuend.append(self._zero if source is None else source + axis)

@@ -24,7 +24,7 @@ class SMAClite(NativeEnvironment):
 
     map_name: a shipped map, the path of a map file, or a map in the user's folder (data/README.md).
     horizon: outer time limit in steps of 0.5 s, by default the map's; the package has none.
-    reward: "damage" pays damage, kills and the victory: 20 an episode at most, unless enemies regenerate. "sparse" pays +1
+    reward: "damage" rewards damage, kills and the victory: 20 an episode at most, unless enemies regenerate. "sparse" gives +1
     for a victory and -1 for a defeat.
     attribution: of individual rewards. "intended" credits each agent with what its own unit did; "released" reproduces the
     numbering defect of the code released with the dependence graphs (kernels_step.pay). Both sum to the team's reward.

@@ -118,8 +118,8 @@ def run_step(actions, units, targets, stream, first, imposed, rules, memory):
             count = impose(imposed[frame], memory.sequence)
         else:
             shuffle(stream, memory.sequence, count)
-        for place in range(count):
-            unit = memory.sequence[place]
+        for turn in range(count):
+            unit = memory.sequence[turn]
             if units[HP, unit] > 0.0:
                 advance(unit, units, rules.stats)
                 if memory.attacking[unit]:

@@ -63,9 +63,9 @@ def write_body(unit, units, stats, traits, shields, type_bits, out, at):
 
 @kernel
 def write_team(viewer, members, flags, units, stats, traits, shields, type_bits, out, at):
-    """All other units of a team, zeros for the dead and those out of sight; returns the next place in `out`.
+    """All other units of a team, zeros for the dead and those out of sight; returns the next index in `out`.
 
-    `flags`: what stands first for each member in sight, 1 if there are fewer flags.
+    `flags`: the leading entries of each member in sight, 1 if there are fewer flags.
     """
     x, y = units[X, viewer], units[Y, viewer]
     for number in range(len(members)):

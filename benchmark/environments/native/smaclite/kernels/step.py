@@ -22,7 +22,7 @@ from benchmark.environments.native.smaclite.kernels.observation import write_ava
 
 @kernel
 def start_rows(count, units, targets, rules, no_actions, observation, state, available, alive):
-    """Puts the units of rows 0..count-1 at their places: all in health, loaded and without targets."""
+    """Puts the units of rows 0..count-1 at their start positions, with full health, loaded and without targets."""
     for row in range(count):
         unit = units[row]
         unit[:] = 0.0

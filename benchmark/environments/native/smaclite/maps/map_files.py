@@ -1,4 +1,4 @@
-"""Maps, unit types and terrain: what the data files may say, and errors that name the field and what is allowed.
+"""Maps, unit types and terrain: the format of the data files, and errors that name the field and what is allowed.
 
 A map is one YAML file. Those that come with CreditBench lie in `data/maps`; a user's are found by their path or in the folder
 that the environment variable CREDITBENCH_SMACLITE_MAPS names. data/README.md describes the format.
@@ -12,9 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from algorithms.plugins import UserError
+from benchmark.environments.input_files import InvalidYaml, problem_lines, read_yaml
 from benchmark.environments.native.smaclite.constants import BOARD
 
 DATA = Path(__file__).parent / "data"
@@ -32,7 +33,7 @@ Coordinate = Annotated[float, Field(ge=0, le=BOARD)]
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class MapError(ValueError):
+class MapError(UserError):
     """A map, unit or terrain file that cannot be used. The message names file, field and what is allowed."""
 
 
@@ -164,9 +165,9 @@ def parse_map(content: Any, name: str) -> Map:
     types = {**unit_types(), **file.units}
     problems = []
     for number, group in enumerate(file.groups):
-        for place, entry in enumerate(group.units):
+        for index, entry in enumerate(group.units):
             if entry.type not in types:
-                problems.append(f"groups.{number}.units.{place}.type: '{entry.type}' is none of {', '.join(sorted(types))}")
+                problems.append(f"groups.{number}.units.{index}.type: '{entry.type}' is none of {', '.join(sorted(types))}")
     used = Counter(entry.type for group in file.groups for entry in group.units)
     observed = file.observed_types
     if observed and (len(set(observed)) != len(observed) or set(observed) != set(used)):
@@ -219,8 +220,8 @@ def terrain_rows(terrain: str, source: str) -> tuple[str, ...]:
 
 def _read_yaml(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        return read_yaml(path)
+    except InvalidYaml as error:
         raise MapError(f"{path.name}: cannot be read as YAML: {error}") from error
 
 
@@ -228,8 +229,7 @@ def _validate(model: type[Model], content: Any, source: str) -> Model:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, item['loc'])) or 'file'}: {item['msg']}" for item in error.errors()]
-        raise MapError(_message(source, problems)) from error
+        raise MapError(_message(source, problem_lines(error))) from error
 
 
 def _message(source: str, problems: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""A map as arrays: who starts where, what each unit can do, and which numbers have which meaning. Free of numba."""
+"""A map as arrays: start positions, unit statistics, and the meaning of every state dimension. Does not import numba."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def build_rules(battle: Map, horizon: int, sparse: bool, released: bool) -> Rule
     """The arrays of a map. Raises MapError if a unit would start outside the board or in a wall."""
     names = [name for group in battle.groups for name in expand(group)]
     teams = [c.ALLY if group.team == "ally" else c.ENEMY for group in battle.groups for _ in expand(group)]
-    starts = [place for group in battle.groups for place in placement(group, battle.types)]
+    starts = [position for group in battle.groups for position in placement(group, battle.types)]
     free = free_cells(battle.walls)
     _check_starts(battle, names, starts, free)
     traits = np.array([_traits(battle, name) for name in names], np.int64).T.copy()
@@ -94,7 +94,7 @@ def placement(group: Group, types: dict[str, UnitType]) -> list[tuple[float, flo
     height = 2 * sum(row_radii) + (side - 1) * c.GROUP_GAP
     width = max(2 * sum(row) for row in rows)
     y = group.position[1] - sign * height / 2
-    places = []
+    positions = []
     before = 0.0
     for row, row_radius in zip(rows, row_radii, strict=True):
         y += sign * (before + row_radius)
@@ -102,12 +102,12 @@ def placement(group: Group, types: dict[str, UnitType]) -> list[tuple[float, flo
         left = 0.0
         for radius in row:
             x += sign * (left + radius)
-            places.append((float(np.float32(x)), float(np.float32(y))))
+            positions.append((float(np.float32(x)), float(np.float32(y))))
             x += sign * c.GROUP_GAP
             left = radius
         y += sign * c.GROUP_GAP
         before = row_radius
-    return places
+    return positions
 
 
 def _check_starts(battle: Map, names: list[str], starts: list[tuple[float, float]], free: NDArray[np.bool_]) -> None:
