@@ -42,7 +42,7 @@ onstart:
 # A run that crashed has no record, so the rules below cannot be run: the report is made of what there is.
 onerror:
     PROGRESS.stop()
-    shell(f"{CREDITBENCH} aggregate {PIPELINE.aggregate_arguments()} && {REPORT}")
+    shell(f"{CREDITBENCH} aggregate {PIPELINE.aggregate_arguments} && {REPORT}")
 
 
 onsuccess:
@@ -117,7 +117,7 @@ rule suite:
         "{params.creditbench} prepare {params.arguments} > {log} 2>&1"
 
 
-# Where something has to be trained first, what is there already can be read meanwhile.
+# Where something has to be trained first, what is there already can be read meanwhile; the rest is shown as missing.
 rule evidence:
     input:
         expand("results/suites/{suite}/prepared.sha256", suite=PIPELINE.ready),
@@ -127,7 +127,7 @@ rule evidence:
         "logs/evidence.log",
     priority: 2
     params:
-        aggregate=f"{CREDITBENCH} aggregate {PIPELINE.aggregate_arguments(PIPELINE.ready)}",
+        aggregate=f"{CREDITBENCH} aggregate {PIPELINE.aggregate_arguments}",
         report=REPORT,
     message:
         "render what is committed: reports/index.html can be read while the rest is trained"
@@ -145,7 +145,7 @@ rule report:
     log:
         "logs/report.log",
     params:
-        aggregate=f"{CREDITBENCH} aggregate {PIPELINE.aggregate_arguments()}",
+        aggregate=f"{CREDITBENCH} aggregate {PIPELINE.aggregate_arguments}",
         report=REPORT,
     message:
         "render the report"

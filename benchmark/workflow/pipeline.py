@@ -9,7 +9,7 @@ import contextlib
 import os
 import shlex
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -211,9 +211,10 @@ class Pipeline:
         retrain = ["--retrain"] if self.config.retrain else []
         return shlex.join([self._arguments[suite], *report, *retrain, *self._pdf])
 
-    def aggregate_arguments(self, suites: Iterable[str] | None = None) -> str:
-        """The options of `creditbench aggregate` for these suites, or all; quoted for a shell."""
-        names = [part for name in suites or self.suites for part in ("--suite", self._arguments[name])]
+    @property
+    def aggregate_arguments(self) -> str:
+        """The options of `creditbench aggregate` for all these suites, quoted for a shell."""
+        names = [part for argument in self._arguments.values() for part in ("--suite", argument)]
         return shlex.join([*names, *(["--retrain"] if self.config.retrain else [])])
 
     @property
