@@ -29,6 +29,7 @@ wildcard_constraints:
 localrules:
     all,
     kernels,
+    suites,
     suite,
     evidence,
     report,
@@ -48,6 +49,9 @@ onerror:
 onsuccess:
     PROGRESS.stop()
     print("The report: reports/index.html")
+
+
+ruleorder: suites > suite
 
 
 rule all:
@@ -95,24 +99,44 @@ rule train:
         "{params.creditbench} train {params.run} --expect {wildcards.run} --device {params.device} > {log} 2>&1"
 
 
-# One job a suite, each made again only if one of its records has changed (see Pipeline.stale_suite).
+# What needs no training: aggregated and drawn in one job, whose processes share what takes longest for a small suite, the
+# importing of libraries. Each suite is made again only if one of its records has changed (see Pipeline.stale_suites).
+rule suites:
+    input:
+        records=[ancient(record) for record in PIPELINE.records(*PIPELINE.ready)],
+        stale=PIPELINE.stale_suites(*PIPELINE.ready),
+    output:
+        expand("results/suites/{suite}/prepared.sha256", suite=PIPELINE.ready),
+    log:
+        "logs/suites.log",
+    message:
+        "aggregate and draw the suites whose runs are all there"
+    priority: 3
+    threads: min(len(PIPELINE.ready), workflow.cores or 1)
+    params:
+        creditbench=CREDITBENCH,
+        arguments=PIPELINE.prepare_arguments(PIPELINE.ready),
+    shell:
+        "{params.creditbench} prepare {params.arguments} --processes {threads} 2>&1 | tee {log}"
+
+
 rule suite:
     input:
         records=lambda wildcards: [
             ancient(record) for record in PIPELINE.records(wildcards.suite)
         ],
-        stale=lambda wildcards: PIPELINE.stale_suite(wildcards.suite),
+        stale=lambda wildcards: PIPELINE.stale_suites(wildcards.suite),
     output:
         "results/suites/{suite}/prepared.sha256",
     log:
         "logs/suites/{suite}.log",
+    message:
+        "aggregate and draw the suite {wildcards.suite} ({params.runs} runs)"
     priority: 1
     params:
         creditbench=CREDITBENCH,
         runs=lambda wildcards: len(PIPELINE.records(wildcards.suite)),
-        arguments=lambda wildcards: PIPELINE.prepare_arguments(wildcards.suite),
-    message:
-        "aggregate and draw the suite {wildcards.suite} ({params.runs} runs)"
+        arguments=lambda wildcards: PIPELINE.prepare_arguments([wildcards.suite]),
     shell:
         "{params.creditbench} prepare {params.arguments} > {log} 2>&1"
 

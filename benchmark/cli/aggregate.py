@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from benchmark.cli.output import coverage_line
 from benchmark.experiments.store import Store
 from benchmark.experiments.suite import load_suites
 
@@ -31,6 +32,4 @@ def aggregate(
 
     result = compute(suites, Store(), out, retrain=retrain, cache=CACHE)
     for report in result.suites:
-        counts = report.coverage
-        print(f"{report.name}: {counts.found} of {counts.planned} runs are there, {counts.failed} of them failed;", end=" ")
-        print(f"missing {counts.missing}, crashed {counts.crashed}, corrupt {counts.corrupt}")
+        print(coverage_line(report.name, report.coverage))

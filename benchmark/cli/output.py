@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from benchmark.analysis.schema import Coverage
 
 PIPED_WIDTH = 200
 """Characters per line where the output is no terminal."""
@@ -30,3 +33,9 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 def json_line(value: Any) -> None:
     """Prints one JSON value on one line."""
     print(json.dumps(value, allow_nan=False), flush=True)
+
+
+def coverage_line(suite: str, counts: Coverage) -> str:
+    """How many runs of a suite are there."""
+    line = f"{suite}: {counts.found} of {counts.planned} runs are there, {counts.failed} of them failed"
+    return f"{line}; missing {counts.missing}, crashed {counts.crashed}, corrupt {counts.corrupt}"

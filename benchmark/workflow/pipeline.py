@@ -9,7 +9,7 @@ import contextlib
 import os
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -121,10 +121,10 @@ class Pipeline:
             names += evidence_suites(self.store) if name == EVIDENCE else [name]
         return names
 
-    def records(self, suite: str) -> list[str]:
-        """The records that a suite's aggregate is made of: the committed one where there is one and the suite takes it, else
-        the own one, which is trained if it is not there. With retrain, every own one."""
-        paths = dict.fromkeys(planned.spec.path.as_posix() for planned in self.suites[suite].runs())
+    def records(self, *suites: str) -> list[str]:
+        """The records that the suites' aggregates are made of: the committed one where there is one and the suite takes it,
+        else the own one, which is trained if it is not there. With retrain, every own one."""
+        paths = dict.fromkeys(planned.spec.path.as_posix() for suite in suites for planned in self.suites[suite].runs())
         return [self._record(path).as_posix() for path in paths]
 
     def _record(self, path: str) -> Path:
@@ -143,15 +143,18 @@ class Pipeline:
         absent = {spec.path for spec in self.to_train.values()}
         return [name for name, suite in self.suites.items() if not any(run.spec.path in absent for run in suite.runs())]
 
-    def stale_suite(self, suite: str) -> list[str]:
-        """A file that is newer than what was prepared of the suite, if that has to be done again; else none.
+    def stale_suites(self, *suites: str) -> list[str]:
+        """A file that is newer than what was prepared of the suites, if any of that has to be done again; else none.
 
         Snakemake compares times of files, which git sets as it likes. What decides here are hashes of the suite, its records,
         its crash notes, and of the code that aggregates and draws.
         """
+        return [] if all(map(self._fresh, suites)) else [self._newer_file("-".join(suites)[:100])]
+
+    def _fresh(self, suite: str) -> bool:
         folder = self.store.root / CACHE / suite
-        fresh = is_prepared(folder, self._inputs[suite], self._variants, pdf=self.config.pdf)
-        return [] if fresh and suite in self.ready else [self._newer_file(f"suite-{suite}")]
+        prepared = is_prepared(folder, self._inputs[suite], self._variants, pdf=self.config.pdf)
+        return prepared and suite in self.ready
 
     def stale_report(self) -> list[str]:
         """The same of the report."""
@@ -205,11 +208,11 @@ class Pipeline:
             return []
         return [f"checkpoints/.kernels/{get_task(task).family}"]
 
-    def prepare_arguments(self, suite: str) -> str:
-        """The arguments of `creditbench prepare` for a suite, quoted for a shell."""
+    def prepare_arguments(self, suites: Iterable[str]) -> str:
+        """The arguments of `creditbench prepare` for suites, quoted for a shell."""
         report = [part for argument in self._arguments.values() for part in ("--report", argument)]
         retrain = ["--retrain"] if self.config.retrain else []
-        return shlex.join([self._arguments[suite], *report, *retrain, *self._pdf])
+        return shlex.join([*(self._arguments[suite] for suite in suites), *report, *retrain, *self._pdf])
 
     @property
     def aggregate_arguments(self) -> str:
