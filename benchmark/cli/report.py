@@ -26,7 +26,7 @@ def report(
     """
     if not (aggregate / "aggregate.json").is_file():
         raise BadInput(f"there is no {aggregate / 'aggregate.json'}; `creditbench aggregate --suite NAME` makes it")
-    from benchmark.report import render
+    from benchmark.report.site import render
 
     render(aggregate, out, cache=CACHE, pdf=pdf)
     print(out / "index.html")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -232,6 +233,13 @@ def load_suite(name: str) -> Suite:
         if name not in files:
             raise unknown("suite", name, files)
         path = files[name]
+    status = path.stat()
+    return _read_suite(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache
+def _read_suite(path: Path, time: int, size: int) -> Suite:
+    """Reads the file once while its `time` and `size` stay as they are: YAML takes longer to read than all else of a suite."""
     try:
         suite = Suite.model_validate(read_yaml(path))
     except InvalidYaml as error:

@@ -14,7 +14,7 @@ import pytest
 from benchmark.analysis.aggregate import aggregate, read_aggregate
 from benchmark.experiments.record import MAXIMUM_BYTES
 from benchmark.experiments.store import Store
-from benchmark.report import render
+from benchmark.report.site import render
 from tests.fixtures.made_up_experiments import made_up_study
 from tests.fixtures.read_site import Reader
 

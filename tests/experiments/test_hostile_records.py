@@ -16,7 +16,7 @@ from benchmark.experiments.record import MAXIMUM_BYTES, make_record, read_record
 from benchmark.experiments.run_spec import canonical_json
 from benchmark.experiments.store import Store
 from benchmark.experiments.suite import Suite
-from benchmark.report import render
+from benchmark.report.site import render
 from benchmark.workflow.plan import plan
 from tests.fixtures.made_up_graphs import made_up_measurement
 from tests.fixtures.synthetic_records import (

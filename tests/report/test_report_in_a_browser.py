@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.report import render
+from benchmark.report.site import render
 from tests.fixtures.made_up_aggregate import made_up_aggregate, write_aggregate
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

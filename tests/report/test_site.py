@@ -12,10 +12,11 @@ import pytest
 from benchmark.analysis.aggregate import aggregate
 from benchmark.analysis.schema import Estimate, Interval
 from benchmark.experiments.store import Store
-from benchmark.report import ReportError, formatting, render
+from benchmark.report import formatting
 from benchmark.report.figure_style import rc_style, subplots
 from benchmark.report.figures.comparison import improvement
 from benchmark.report.palette import COLOURS, MARK_PATHS, MARKS, shortened, styles
+from benchmark.report.site import ReportError, render
 from benchmark.report.table import Column, plain_column, table, text
 from tests.fixtures.made_up_aggregate import made_up_aggregate, write_aggregate
 from tests.fixtures.read_site import Reader, files, links, report_context, rows, site_of
