@@ -6,13 +6,13 @@ The Snakefile asks for these hashes whenever it is read, so nothing here imports
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 from benchmark.experiments.store import Store
-from benchmark.experiments.suite import Suite
+from benchmark.experiments.suite import PlannedRun, Suite
 
 INPUTS_FILE = "inputs.sha256"
 """Beside what was made: the hash of what it was made of."""
@@ -24,14 +24,14 @@ _CODE = ("benchmark/analysis", "benchmark/experiments", "benchmark/environments/
 _PACKAGES = ("arch", "numpy", "pandas", "pydantic", "rliable", "scipy")
 
 
-def suite_inputs(suite: Suite, store: Store, *, retrain: bool = False) -> str:
+def suite_inputs(suite: Suite, store: Store, *, retrain: bool = False, runs: Sequence[PlannedRun] | None = None) -> str:
     """sha256 over what the aggregate of one suite depends on.
 
     The suite, its planned runs, the content of every record that is there (or the note of a crash, or that nothing is),
-    the code that aggregates and the versions of the packages that it uses.
+    the code that aggregates and the versions of the packages that it uses. `runs`: the suite's, where they are at hand.
     """
     digest = hashlib.sha256(f"{_code()}\n{suite.model_dump_json()}\n{retrain}\n".encode())
-    for planned in suite.runs():
+    for planned in suite.runs() if runs is None else runs:
         spec = planned.spec
         places = [store.own(spec), store.crash_note(spec)]
         if not suite.always_train:

@@ -105,10 +105,11 @@ class Pipeline:
         loaded = load_suites(self._requested())
         self.suites: dict[str, Suite] = {suite.name: suite for suite in loaded.values()}
         self._arguments = {suite.name: argument for argument, suite in loaded.items()}
+        self._runs = {name: tuple(suite.runs()) for name, suite in self.suites.items()}
         self._jobs: dict[str, Job] = {}
         self._trained: set[str] = set()
         for name, suite in self.suites.items():
-            for planned in suite.runs():
+            for planned in self._runs[name]:
                 path = planned.spec.path.as_posix()
                 self._jobs.setdefault(path, Job(self._arguments[name], planned))
                 if self.config.retrain or suite.always_train:
@@ -124,7 +125,7 @@ class Pipeline:
     def records(self, *suites: str) -> list[str]:
         """The records that the suites' aggregates are made of: the committed one where there is one and the suite takes it,
         else the own one, which is trained if it is not there. With retrain, every own one."""
-        paths = dict.fromkeys(planned.spec.path.as_posix() for suite in suites for planned in self.suites[suite].runs())
+        paths = dict.fromkeys(planned.spec.path.as_posix() for suite in suites for planned in self._runs[suite])
         return [self._record(path).as_posix() for path in paths]
 
     def _record(self, path: str) -> Path:
@@ -141,7 +142,7 @@ class Pipeline:
     def ready(self) -> list[str]:
         """The suites that need no training."""
         absent = {spec.path for spec in self.to_train.values()}
-        return [name for name, suite in self.suites.items() if not any(run.spec.path in absent for run in suite.runs())]
+        return [name for name, runs in self._runs.items() if not any(run.spec.path in absent for run in runs)]
 
     def stale_suites(self, *suites: str) -> list[str]:
         """A file that is newer than what was prepared of the suites, if any of that has to be done again; else none.
@@ -171,7 +172,10 @@ class Pipeline:
 
     @cached_property
     def _inputs(self) -> dict[str, str]:
-        return {name: suite_inputs(suite, self.store, retrain=self.config.retrain) for name, suite in self.suites.items()}
+        retrain = self.config.retrain
+        return {
+            name: suite_inputs(suite, self.store, retrain=retrain, runs=self._runs[name]) for name, suite in self.suites.items()
+        }
 
     @cached_property
     def _variants(self) -> set[str]:

@@ -10,9 +10,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
 from benchmark.experiments.run_spec import RunSpec
 from benchmark.experiments.store import Store
 
@@ -27,7 +24,6 @@ class TrainingProgress:
     def __init__(self, store: Store, runs: Sequence[RunSpec]) -> None:
         self._store = store
         self._runs = runs
-        self._console = Console(stderr=True)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._show, daemon=True)
 
@@ -64,19 +60,22 @@ class TrainingProgress:
         return 0
 
     def _show(self) -> None:
-        if self._console.is_terminal:
+        if sys.stderr.isatty():
             self._show_bar()
         else:
             self._show_lines()
 
     def _show_bar(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=self._console, transient=True, refresh_per_second=2) as bar:
+        with Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=2) as bar:
             task = bar.add_task("Training", total=None)
             while not self._over.wait(SECONDS_BETWEEN_LOOKS):
                 finished, steps, budget = self.state()
