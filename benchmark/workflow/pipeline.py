@@ -184,7 +184,7 @@ class Pipeline:
     def _newer_file(self, name: str) -> str:
         path = self.store.root / ".snakemake" / "creditbench" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        path.write_text(f"{time.time_ns()}\n")  # Snakemake takes a newer file with the content of last time for unchanged
         return path.as_posix()
 
     def job(self, task: str, run: str) -> Job:
