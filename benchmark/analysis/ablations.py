@@ -74,7 +74,7 @@ def _difference(group: RunGroup, base: RunGroup, measure: Measure) -> Estimate |
 
 
 def _finding(rows: Sequence[AblationRow], measure: Measure) -> str:
-    """In words: the best mean, and who is better, worse or not told apart from the base."""
+    """In words: the best mean, and who is better, worse or not significantly different from the base."""
     summaries = [(row.final if measure == "final" else row.area, row.variant) for row in rows]
     means = [(found.mean.value, variant) for found, variant in summaries if found.mean is not None]
     if not means:

@@ -48,7 +48,7 @@ MEANINGS = {
     "ranked": "enough seeds, every planned run is there; the place is shown with its interval",
     "preliminary": "fewer seeds than a ranked table asks for; shown, but do not build on it",
     "unranked": "something is missing or not comparable; the reason stands beside it",
-    "tie": "the interval of the difference to a neighbour holds 0: the data do not tell them apart",
+    "tie": "the interval of the difference to a neighbour contains 0: not significantly different",
     "diverged": "training produced numbers that are not finite; the run counts, scored as the random policy",
     "missing": "planned, not run yet",
     "crashed": "the process died (memory, signal, disk); the next command tries again",

@@ -267,10 +267,11 @@ class Pipeline:
 
 
 def evidence_suites(store: Store) -> list[str]:
-    """The suites that come with CreditBench and whose records are all committed."""
+    """The suites that come with CreditBench and whose records are all committed, those of the most runs first."""
     suites = (load_suite(name) for name in suite_names())
-    return [
-        suite.name
+    counts = {
+        suite.name: len(suite.tasks) * len(suite.variants) * len(suite.seeds)
         for suite in suites
         if not suite.always_train and all(store.reference(planned.spec).exists() for planned in suite.runs())
-    ]
+    }
+    return sorted(counts, key=lambda name: -counts[name])

@@ -154,7 +154,7 @@ def test_two_renderings_have_equal_bytes(tmp_path: Path) -> None:
 def test_what_is_wrong_is_said_where_the_numbers_stand(pages: dict[str, Reader]) -> None:
     board = pages["leaderboard.html"].text
     assert "3 of its runs are missing, crashed or corrupt" in board
-    assert "not told apart from method-d" in board
+    assert "not significantly different from method-d" in board
     task = pages["task-lbf-8x8-2p-1f.html"].text
     assert "1 diverged" in task
     assert "3 absent" in task

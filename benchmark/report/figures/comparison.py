@@ -18,7 +18,7 @@ from benchmark.report.figure_style import INK, MUTED, RULE, WIDTH, Cell, Data, P
 from benchmark.report.figures.aggregate_scores import by_iqm, leading
 from benchmark.report.palette import Style, shortened
 
-# Orange through white to blue: told apart by every kind of colour vision, and by lightness in print.
+# Orange through white to blue: distinguishable with every kind of colour vision, and by lightness in print.
 DIVERGING = LinearSegmentedColormap.from_list("better", ["#b8510d", "#f3c9a5", "#ffffff", "#a9c9ea", "#0b5394"])
 CELL = 0.44
 SMALLEST_CELL = 0.28

@@ -11,7 +11,7 @@ from benchmark.report.figures import aggregate_scores
 
 
 def finding(context: ReportContext, suite: SuiteReport) -> Markup:
-    """One or two sentences: who leads, how surely, and from whom the data do not tell it apart."""
+    """One or two sentences: who leads, how surely, and from which variants it does not differ significantly."""
     if suite.smoke:
         return Markup("A smoke suite: it shows that everything works and is evidence of nothing.")
     leader = aggregate_scores.leading(suite)
@@ -29,7 +29,7 @@ def finding(context: ReportContext, suite: SuiteReport) -> Markup:
         if rank.tied_with:
             names = Markup(", ").join(context.who(name) for name in rank.tied_with[:4])
             more = f" and {len(rank.tied_with) - 4} more" if len(rank.tied_with) > 4 else ""
-            text += Markup(" The data do not tell it apart from {}{}.").format(names, more)
+            text += Markup(" It is not significantly different from {}{}.").format(names, more)
     else:
         text += "; no other variant can be placed."
     if rank.status == "preliminary":

@@ -323,7 +323,7 @@ def _status(suite: SuiteReport, summary: VariantSummary, rank: VariantRank | Non
         parts.append(badge("privileged"))
     if rank is not None and rank.tied_with:
         parts.append(badge("tie"))
-        reasons.append(f"not told apart from {formatting.listed([shortened(name) for name in rank.tied_with], 4)}")
+        reasons.append(f"not significantly different from {formatting.listed([shortened(name) for name in rank.tied_with], 4)}")
     if suite.smoke:
         reasons = [reason for reason in reasons if "smoke" not in reason]
     shown = Markup(" ").join(parts)
