@@ -109,13 +109,13 @@ rule suites:
         expand("results/suites/{suite}/prepared.sha256", suite=PIPELINE.ready),
     log:
         "logs/suites.log",
-    message:
-        "aggregate and draw the suites whose runs are all there"
     priority: 3
     threads: min(len(PIPELINE.ready), workflow.cores or 1)
     params:
         creditbench=CREDITBENCH,
         arguments=PIPELINE.prepare_arguments(PIPELINE.ready),
+    message:
+        "aggregate and draw the suites whose runs are all there"
     shell:
         "{params.creditbench} prepare {params.arguments} --processes {threads} 2>&1 | tee {log}"
 
@@ -130,13 +130,13 @@ rule suite:
         "results/suites/{suite}/prepared.sha256",
     log:
         "logs/suites/{suite}.log",
-    message:
-        "aggregate and draw the suite {wildcards.suite} ({params.runs} runs)"
     priority: 1
     params:
         creditbench=CREDITBENCH,
         runs=lambda wildcards: len(PIPELINE.records(wildcards.suite)),
         arguments=lambda wildcards: PIPELINE.prepare_arguments([wildcards.suite]),
+    message:
+        "aggregate and draw the suite {wildcards.suite} ({params.runs} runs)"
     shell:
         "{params.creditbench} prepare {params.arguments} > {log} 2>&1"
 

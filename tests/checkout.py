@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -94,12 +95,13 @@ class Checkout:
     def creditbench(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run("benchmark.cli", *arguments)
 
-    def planned(self, *arguments: str, suites: str = "mine.yaml") -> int:
-        """How many runs the pipeline would train."""
-        result = self.pipeline("-n", *arguments, suites=suites)
+    def planned(self, *arguments: str, suites: str = "mine.yaml", retrain: bool = False) -> list[str]:
+        """The variants of the runs that the pipeline would train, sorted."""
+        options = ["--config", f"suites=[{suites}]", f"retrain={str(retrain).lower()}"]
+        result = self.run("snakemake", "-n", "--cores", "2", *arguments, *options)
         assert result.returncode == 0, result.stdout
-        counts = [line.split() for line in result.stdout.splitlines()]
-        return next((int(words[1]) for words in counts if words[:1] == ["train"] and len(words) == 2), 0)
+        assert "Building DAG of jobs" in result.stdout
+        return sorted(re.findall(r"^Job \d+: train (\S+) on ", result.stdout, re.M))
 
     def write_suite(self, name: str = "mine", **changes: Any) -> None:
         """A suite of runs of a second or two."""

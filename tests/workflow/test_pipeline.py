@@ -6,7 +6,6 @@ Runs are of a made-up task and take a second, most of which is importing torch.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import signal
 import time
@@ -58,39 +57,36 @@ def clone(committed: Checkout, tmp_path: Path) -> Checkout:
 
 
 def test_what_has_a_reference_record_is_not_trained(clone: Checkout) -> None:
-    assert clone.planned() == 0
+    assert clone.planned() == []
 
 
 def test_retrain_trains_it_all_the_same(clone: Checkout) -> None:
-    result = clone.run("snakemake", "-n", "--config", "suites=[mine.yaml]", "retrain=true")
-    assert re.search(r"^train +2$", result.stdout, re.M), result.stdout
+    assert clone.planned(retrain=True) == ["other", "plain"]
 
 
 def test_raising_a_version_plans_exactly_the_runs_of_that_algorithm(clone: Checkout) -> None:
     assert clone.site is not None
     replaced(clone.site / "creditbench_faulty" / "__init__.py", "version=1", "version=2")
-    result = clone.pipeline("-n")
-    assert re.findall(r"results/runs/example/signals/(\w+)-[0-9a-f]{12}/record.json\n *log", result.stdout) == ["faulty"]
+    assert clone.planned() == ["other"]
 
 
 def test_editing_code_plans_nothing(clone: Checkout) -> None:
     assert clone.site is not None
-    for path in (clone.site / "creditbench_example" / "environment.py", clone.folder / "benchmark" / "training.py"):
+    for path in (clone.site / "creditbench_example" / "environment.py", clone.folder / "benchmark" / "training" / "loop.py"):
         path.write_text(path.read_text() + "\n# A comment.\n")
     replaced(clone.folder / "Snakefile", "{params.creditbench} train", "{params.creditbench}  train")
-    assert clone.planned() == 0
+    assert clone.planned() == []
 
 
 def test_finished_runs_are_not_trained_again_without_the_folder_of_checkpoints(clone: Checkout) -> None:
     (clone.folder / "results" / "reference").rename(clone.folder / "results" / "runs")
     assert not (clone.folder / "checkpoints").exists()
-    assert clone.planned() == 0
+    assert clone.planned() == []
 
 
 def test_a_new_seed_plans_its_runs_alone(clone: Checkout) -> None:
     replaced(clone.folder / "mine.yaml", "seeds:\n- 0", "seeds:\n- 0\n- 5")
-    result = clone.pipeline("-n")
-    assert re.search(r"^train +2$", result.stdout, re.M), result.stdout
+    assert clone.planned() == ["other", "plain"]
 
 
 def test_a_typo_ends_before_anything_is_run(clone: Checkout) -> None:
@@ -142,7 +138,7 @@ def test_the_next_command_trains_exactly_what_crashed(failing: tuple[Checkout, s
     checkout = replace(before, folder=tmp_path / "checkout", environment={"FAULTS": "off"})
     shutil.copytree(before.folder, checkout.folder)
     kept = {path: record["outcome_sha256"] for path, record in checkout.records().items()}
-    assert checkout.planned() == 3
+    assert checkout.planned() == ["disk", "kill", "raise"]
     result = checkout.pipeline(cores=4)
     assert result.returncode == 0, result.stdout
     found = presence(checkout)
@@ -151,7 +147,7 @@ def test_the_next_command_trains_exactly_what_crashed(failing: tuple[Checkout, s
     records = checkout.records()
     assert {path: records[path]["outcome_sha256"] for path in kept} == kept
     assert not list((checkout.folder / "checkpoints").rglob("crash.json"))
-    assert checkout.planned() == 0
+    assert checkout.planned() == []
 
 
 def test_a_corrupt_record_is_shown_and_kept(failing: tuple[Checkout, str], tmp_path: Path) -> None:
@@ -188,7 +184,7 @@ def test_after_a_killed_snakemake_the_same_command_finishes_and_trains_nothing_t
         # The first process went on as an orphan; the second waited for it and wrote what it had computed.
         log = (checkout.folder / "logs" / "example" / "signals" / f"{name}.log").read_text()
         assert "training from the start" not in log, log
-    assert checkout.planned() == 0
+    assert checkout.planned() == []
 
 
 @pytest.mark.slow
@@ -219,7 +215,7 @@ def test_sigterm_lets_runs_finish_and_starts_no_new_ones(tmp_path: Path) -> None
     os.kill(process.pid, signal.SIGTERM)
     process.communicate(timeout=600)
     assert len(checkout.records()) == 1
-    assert checkout.planned() == 1
+    assert len(checkout.planned()) == 1
 
 
 @pytest.mark.slow
@@ -249,8 +245,4 @@ def test_retrained_runs_are_compared_with_the_committed_ones(clone: Checkout) ->
 
 
 def test_the_cluster_profile_can_plan(clone: Checkout) -> None:
-    result = clone.run(
-        "snakemake", "-n", "--workflow-profile", "profiles/slurm", "--config", "suites=[mine.yaml]", "retrain=true"
-    )
-    assert result.returncode == 0, result.stdout
-    assert re.search(r"^train +2$", result.stdout, re.M), result.stdout
+    assert clone.planned("--workflow-profile", "profiles/slurm", retrain=True) == ["other", "plain"]
