@@ -15,16 +15,18 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from benchmark.analysis import statistics
-from benchmark.analysis.ablations import ablations
-from benchmark.analysis.claims import evaluate_claims
-from benchmark.analysis.cost import core_hours, costs
 from benchmark.analysis.csv_tables import write_tables
-from benchmark.analysis.dependence_graphs import graphs
-from benchmark.analysis.eligibility import RANKING_SEEDS, notes, variant_summary
+from benchmark.analysis.findings.ablations import ablations
+from benchmark.analysis.findings.claims import evaluate_claims
+from benchmark.analysis.findings.cost import core_hours, costs
+from benchmark.analysis.findings.dependence_graphs import graphs
+from benchmark.analysis.findings.monitors import curves
+from benchmark.analysis.findings.reproduction import reproduction
+from benchmark.analysis.findings.suite_summary import overall
+from benchmark.analysis.findings.task_summary import task_report
 from benchmark.analysis.inputs import INPUTS_FILE, aggregate_inputs, made_of, suite_inputs
-from benchmark.analysis.monitors import curves
-from benchmark.analysis.reproduction import reproduction
-from benchmark.analysis.run_table import Reader, RunState, SuiteRuns, coverage
+from benchmark.analysis.runs.eligibility import RANKING_SEEDS, notes, variant_summary
+from benchmark.analysis.runs.run_table import Reader, RunState, SuiteRuns, coverage
 from benchmark.analysis.schema import (
     MODEL_VERSION,
     Aggregate,
@@ -37,8 +39,6 @@ from benchmark.analysis.schema import (
     SuiteReport,
 )
 from benchmark.analysis.study_results import Studies
-from benchmark.analysis.suite_summary import overall
-from benchmark.analysis.task_summary import task_report
 from benchmark.experiments.atomic_write import write_atomically
 from benchmark.experiments.run_spec import PROTOCOL_VERSION
 from benchmark.experiments.store import Store

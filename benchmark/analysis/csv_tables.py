@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from benchmark.analysis.monitors import MONITORS
+from benchmark.analysis.findings.monitors import MONITORS
 from benchmark.analysis.schema import Aggregate, Curve, Estimate, Improvement, Spread, SuiteReport, Summary, VariantBand
 from benchmark.experiments.atomic_write import write_atomically
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from benchmark.analysis.run_table import portable
+from benchmark.analysis.runs.run_table import portable
 from benchmark.analysis.schema import StudyFile
 from benchmark.experiments.record import CorruptRecord
 from benchmark.experiments.store import Store

@@ -1,1 +1,1 @@
-"""The `creditbench` command: one file per command; `app` registers them."""
+"""The `creditbench` command: `app` puts together what lies in `commands`."""

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import typer
 
 from algorithms.plugins import UserError
-from benchmark.cli import aggregate, evaluate, plan, prepare, random_policy, report, speed, study, train, watch
-from benchmark.cli import compile as kernels
-from benchmark.cli import list as listing
+from benchmark.cli.commands import aggregate, evaluate, plan, prepare, random_policy, report, speed, study, train, watch
+from benchmark.cli.commands import compile as kernels
+from benchmark.cli.commands import list as listing
 
 app = typer.Typer(
     name="creditbench",

@@ -13,7 +13,7 @@ Measure = Literal["final", "area"]
 
 
 class Claim(Strict):
-    """A published statement and its test. `kind` decides which fields are needed (see benchmark.analysis.claims)."""
+    """A published statement and its test. `kind` decides which fields are needed (see benchmark.analysis.findings.claims)."""
 
     id: str
     statement: str

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.analysis.ablations import differences
 from benchmark.analysis.aggregate import aggregate
-from benchmark.analysis.cost import reward_model_share
+from benchmark.analysis.findings.ablations import differences
+from benchmark.analysis.findings.cost import reward_model_share
 from benchmark.analysis.schema import AblationTask, SuiteReport
 from benchmark.experiments.record import make_record
 from benchmark.experiments.statements import Ablation

@@ -153,7 +153,8 @@ def test_a_study_repeats_itself(name: str) -> None:
 
 def test_listing_studies_needs_no_torch() -> None:
     code = (
-        "import sys, benchmark.papers.studies, benchmark.cli.study; sys.exit('torch' in sys.modules or 'numba' in sys.modules)"
+        "import sys, benchmark.papers.studies, benchmark.cli.commands.study; "
+        "sys.exit('torch' in sys.modules or 'numba' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

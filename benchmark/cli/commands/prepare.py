@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.aggregate import CACHE
+from benchmark.cli.commands.aggregate import CACHE
 from benchmark.cli.output import coverage_line
 from benchmark.experiments.store import Store
 from benchmark.experiments.suite import load_suites

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.aggregate import AGGREGATE, CACHE
+from benchmark.cli.commands.aggregate import AGGREGATE, CACHE
 from benchmark.cli.errors import BadInput
 
 REPORTS = Path("reports")

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmark.analysis import statistics
-from benchmark.analysis.claims import superiority
-from benchmark.analysis.cost import reward_model_share
-from benchmark.analysis.eligibility import group_notes
-from benchmark.analysis.monitors import last_values
-from benchmark.analysis.run_table import RunGroup, SuiteRuns, total_seconds
+from benchmark.analysis.findings.claims import superiority
+from benchmark.analysis.findings.cost import reward_model_share
+from benchmark.analysis.findings.monitors import last_values
+from benchmark.analysis.findings.suite_summary import interval_estimate
+from benchmark.analysis.findings.task_summary import summary
+from benchmark.analysis.runs.eligibility import group_notes
+from benchmark.analysis.runs.run_table import RunGroup, SuiteRuns, total_seconds
+from benchmark.analysis.runs.settings import changed, named, resolved
 from benchmark.analysis.schema import AblationReport, AblationRow, AblationTask, Comparison, Estimate, Verdict
-from benchmark.analysis.settings import changed, named, resolved
-from benchmark.analysis.suite_summary import interval_estimate
-from benchmark.analysis.task_summary import summary
 from benchmark.experiments.run_spec import RunSpec
 from benchmark.experiments.statements import Ablation, Measure
 

@@ -8,9 +8,9 @@ from statistics import median
 import numpy as np
 
 from benchmark.analysis import statistics
-from benchmark.analysis.run_table import RunGroup, RunState, SuiteRuns
+from benchmark.analysis.findings.task_summary import estimate
+from benchmark.analysis.runs.run_table import RunGroup, RunState, SuiteRuns
 from benchmark.analysis.schema import Estimate, MonitorCurve
-from benchmark.analysis.task_summary import estimate
 
 MONITORS = ("return_r2", "sum_error_mean", "time_entropy", "agent_entropy")
 """Those of return redistribution that are shown, by the names that records have them under."""

@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 
 from benchmark.analysis import statistics
-from benchmark.analysis.run_table import RunGroup, SuiteRuns, number
+from benchmark.analysis.runs.run_table import RunGroup, SuiteRuns, number
+from benchmark.analysis.runs.scoring import without_noise
 from benchmark.analysis.schema import Interval, Reproduction
-from benchmark.analysis.scoring import without_noise
 from benchmark.analysis.statistics import Array
 
 Agreement = Literal["identical", "agrees", "differs", "undecided"]

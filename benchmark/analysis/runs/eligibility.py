@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from benchmark.analysis.run_table import RunGroup, RunState, SuiteRuns, coverage
+from benchmark.analysis.runs.run_table import RunGroup, RunState, SuiteRuns, coverage
+from benchmark.analysis.runs.settings import changed
 from benchmark.analysis.schema import Status, VariantSummary
-from benchmark.analysis.settings import changed
 
 RANKING_SEEDS = 10
 RANKED_SEED_RANGE = range(100)

@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from benchmark.analysis import statistics
-from benchmark.analysis.run_table import RunGroup, SuiteRuns
+from benchmark.analysis.findings.suite_summary import improvement, interval_estimate
+from benchmark.analysis.findings.task_summary import summary
+from benchmark.analysis.runs.run_table import RunGroup, SuiteRuns
+from benchmark.analysis.runs.scoring import normalised
 from benchmark.analysis.schema import ClaimVerdict, Estimate, Verdict
-from benchmark.analysis.scoring import normalised
-from benchmark.analysis.suite_summary import improvement, interval_estimate
-from benchmark.analysis.task_summary import summary
 from benchmark.experiments.statements import Claim, Measure
 
 SMALLEST_SAMPLE = 4

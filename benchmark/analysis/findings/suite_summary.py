@@ -8,7 +8,8 @@ from itertools import combinations
 import numpy as np
 
 from benchmark.analysis import statistics
-from benchmark.analysis.run_table import RunGroup, SuiteRuns
+from benchmark.analysis.runs.run_table import RunGroup, SuiteRuns
+from benchmark.analysis.runs.scoring import normalised
 from benchmark.analysis.schema import (
     Estimate,
     Improvement,
@@ -20,7 +21,6 @@ from benchmark.analysis.schema import (
     VariantEstimate,
     VariantRank,
 )
-from benchmark.analysis.scoring import normalised
 from benchmark.analysis.statistics import SCALARS, Band, OverTasks, VariantScores
 from benchmark.experiments.statements import Measure
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.analysis.run_table import RunGroup, SuiteRuns
+from benchmark.analysis.runs.run_table import RunGroup, SuiteRuns
 from benchmark.analysis.schema import GraphPoint, GraphReport, MeanGraphs, OracleAgreement, Spread
 from benchmark.experiments.credit_measurements import CHIEF_ORACLE, ORACLES, GraphAgreement, GraphMeasurement, OracleName
 

@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.analysis import statistics
-from benchmark.analysis.eligibility import group_notes
-from benchmark.analysis.run_table import RunGroup, SuiteRuns, number
+from benchmark.analysis.findings.suite_summary import improvements
+from benchmark.analysis.runs.eligibility import group_notes
+from benchmark.analysis.runs.run_table import RunGroup, SuiteRuns, number
+from benchmark.analysis.runs.scoring import RunScores, normalised
 from benchmark.analysis.schema import (
     Curve,
     Estimate,
@@ -22,9 +24,7 @@ from benchmark.analysis.schema import (
     TaskReport,
     VariantCurves,
 )
-from benchmark.analysis.scoring import RunScores, normalised
 from benchmark.analysis.statistics import Array, Band
-from benchmark.analysis.suite_summary import improvements
 from benchmark.environments.tasks.registry import Task
 from benchmark.experiments.suite import SuiteTask
 

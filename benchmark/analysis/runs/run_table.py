@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.analysis import statistics
+from benchmark.analysis.runs.scoring import IncompleteRecord, RunScores, score, without_noise
 from benchmark.analysis.schema import Coverage, ManifestEntry, PlannedAs, ProvenanceSummary, RunRow
-from benchmark.analysis.scoring import IncompleteRecord, RunScores, score, without_noise
 from benchmark.analysis.statistics import Array
 from benchmark.environments.tasks.registry import Task, get_task
 from benchmark.experiments.record import Execution, Provenance

@@ -1,0 +1,1 @@
+"""What the runs of a suite show, one file a kind of finding."""
