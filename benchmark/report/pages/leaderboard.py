@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmark.report.context import ReportContext
 from benchmark.report.gallery import offered_figures
 from benchmark.report.pages.finding import finding, without_aggregate
-from benchmark.report.tables import result_rows
+from benchmark.report.tables import leaderboard as leaderboard_rows
 
 FIGURES = ("intervals", "ranks", "improvement", "profiles", "efficiency", "over tasks")
 """In this order; a smoke suite has the last alone."""
@@ -17,7 +17,7 @@ def leaderboard(context: ReportContext) -> None:
         {
             "suite": suite,
             "finding": finding(context, suite),
-            "table": context.table(result_rows.leaderboard(context, suite)),
+            "table": context.table(leaderboard_rows.leaderboard(context, suite)),
             "figures": context.figures(suite, [*FIGURES, *(f"offered {offered.name}" for offered in offered_figures())]),
             "why": without_aggregate(suite),
         }

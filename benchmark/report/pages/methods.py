@@ -9,12 +9,14 @@ from benchmark.analysis.schema import SuiteReport, VariantSummary
 from benchmark.report import formatting
 from benchmark.report.context import ReportContext
 from benchmark.report.figures import graph_quality
-from benchmark.report.tables import about, graph_rows, result_rows
+from benchmark.report.tables import graph_rows, lists
+from benchmark.report.tables import runs as run_rows
+from benchmark.report.tables import settings as setting_rows
 
 
 def methods(context: ReportContext) -> None:
     """The list of variants and a page for each."""
-    context.page("methods.html", "methods.html.j2", "Methods", table=context.table(result_rows.method_list(context)))
+    context.page("methods.html", "methods.html.j2", "Methods", table=context.table(lists.method_list(context)))
     for name, sections in context.variants.items():
         entry = algorithms().get(sections[0][1].algorithm)
         context.page(
@@ -36,8 +38,8 @@ def _section(context: ReportContext, suite: SuiteReport, summary: VariantSummary
         "ablations": context.ablations_with(suite, summary.variant),
         "curves": context.figure(suite, f"curves of {summary.variant}"),
         "graphs": _graphs(context, suite, summary.variant),
-        "settings": context.table(about.settings(suite, summary)),
-        "runs": context.table(result_rows.runs(context, name, f"{summary.variant}: runs in {suite.title}", runs)),
+        "settings": context.table(setting_rows.settings(suite, summary)),
+        "runs": context.table(run_rows.runs(context, name, f"{summary.variant}: runs in {suite.title}", runs)),
     }
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from benchmark.report.context import ReportContext
-from benchmark.report.tables import about, result_rows
+from benchmark.report.tables import provenance as provenance_rows
+from benchmark.report.tables import runs as run_rows
 
 
 def provenance(context: ReportContext) -> None:
@@ -12,6 +13,6 @@ def provenance(context: ReportContext) -> None:
         "provenance.html",
         "provenance.html.j2",
         "Statistics and provenance",
-        versions=context.table(about.versions(context)),
-        faulty=context.table(result_rows.faulty_runs(context, "faulty-runs", context.aggregate.runs, "One by one")),
+        versions=context.table(provenance_rows.versions(context)),
+        faulty=context.table(run_rows.faulty_runs(context, "faulty-runs", context.aggregate.runs, "One by one")),
     )

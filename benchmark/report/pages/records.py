@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from benchmark.report.context import ReportContext
-from benchmark.report.tables import about
+from benchmark.report.tables import provenance
 
 
 def records(context: ReportContext) -> None:
     """Every record with its hashes."""
-    context.page("records.html", "records.html.j2", "Records", table=context.table(about.records(context)))
+    context.page("records.html", "records.html.j2", "Records", table=context.table(provenance.records(context)))

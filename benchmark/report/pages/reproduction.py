@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmark.report import formatting
 from benchmark.report.context import ReportContext
-from benchmark.report.tables import about
+from benchmark.report.tables import reproduction as reproduction_rows
 
 
 def reproduction(context: ReportContext) -> None:
@@ -13,7 +13,7 @@ def reproduction(context: ReportContext) -> None:
         {
             "suite": suite,
             "figure": context.figure(suite, "reproduction"),
-            "table": context.table(about.reproduction(context, suite)),
+            "table": context.table(reproduction_rows.reproduction(context, suite)),
         }
         for suite in context.aggregate.suites
         if suite.reproduction

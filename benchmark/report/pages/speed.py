@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmark.report.context import ReportContext
 from benchmark.report.figures import final_scores
-from benchmark.report.tables import about
+from benchmark.report.tables import cost
 
 
 def speed(context: ReportContext) -> None:
@@ -14,7 +14,7 @@ def speed(context: ReportContext) -> None:
         "speed.html",
         "speed.html.j2",
         "Speed and cost",
-        table=context.table(about.cost(context)),
+        table=context.table(cost.cost(context)),
         speed=context.plot(final_scores.speed(runs, context.style)),
         phases=context.plot(final_scores.phases(runs)),
     )

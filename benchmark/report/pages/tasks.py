@@ -7,12 +7,13 @@ from typing import Any
 from benchmark.analysis.schema import SuiteReport, TaskReport
 from benchmark.report.context import ReportContext
 from benchmark.report.figures.learning_curves import stem
-from benchmark.report.tables import result_rows
+from benchmark.report.tables import lists, task_results
+from benchmark.report.tables import runs as run_rows
 
 
 def tasks(context: ReportContext) -> None:
     """The list of tasks and a page for each."""
-    context.page("tasks.html", "tasks.html.j2", "Tasks", table=context.table(result_rows.task_list(context)))
+    context.page("tasks.html", "tasks.html.j2", "Tasks", table=context.table(lists.task_list(context)))
     for name, sections in context.tasks.items():
         context.page(
             context.task_pages[name],
@@ -31,6 +32,6 @@ def _section(context: ReportContext, suite: SuiteReport, task: TaskReport) -> di
         "curves": context.figure(suite, f"curves on {task.task}"),
         "finals": context.figure(suite, f"finals on {task.task}"),
         "seeds": context.figure(suite, f"seeds on {task.task}"),
-        "table": context.table(result_rows.results(context, suite, task)),
-        "faulty": context.table(result_rows.faulty_runs(context, f"{stem(suite, task)}-absent", runs)),
+        "table": context.table(task_results.results(context, suite, task)),
+        "faulty": context.table(run_rows.faulty_runs(context, f"{stem(suite, task)}-absent", runs)),
     }
