@@ -2,7 +2,7 @@
 
 This module describes things (methods, tasks, studies) and reads results; importing it loads neither torch nor numba, because
 planning does. `creditbench.methods` is for the code of a method (torch), `creditbench.environments` for that of a simulator
-(numba). `docs/extending.md` has a worked example of each.
+(numba), `creditbench.figures` for that of a figure of the report (matplotlib). `docs/extending.md` has worked examples.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from benchmark.environments.tasks.registry import NoSimulator, ReferenceScores, 
 from benchmark.experiments.record import CorruptRecord, Record, read_record
 from benchmark.experiments.study_result import Findings, Prediction, Progress, Table
 from benchmark.papers.studies import Study
+from benchmark.report.offered_figures import SuiteFigure
 
 __all__ = [
     "REGIMES",
@@ -50,6 +51,7 @@ __all__ = [
     "Simulator",
     "StateField",
     "Study",
+    "SuiteFigure",
     "Table",
     "Task",
     "TaskFamily",

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
 
-from algorithms.plugins import entries, load
+from algorithms.plugins import load
 from benchmark.analysis.inputs import code_digest
 from benchmark.analysis.schema import Methods, RunRow, SuiteReport
 from benchmark.experiments.atomic_write import write_atomically
@@ -24,6 +24,7 @@ from benchmark.report.figures import (
     graph_quality,
     learning_curves,
 )
+from benchmark.report.offered_figures import offered_figures
 from benchmark.report.palette import Style
 
 INDEX_FILE = "figures.json"
@@ -31,18 +32,6 @@ _CODE = ("benchmark/report", "benchmark/analysis/schema")
 _PACKAGES = ("matplotlib", "numpy")
 
 Draw = Callable[[], Plot | None]
-
-
-@dataclass(frozen=True)
-class SuiteFigure:
-    """A figure of another package, shown in the leaderboard's section of every suite.
-
-    `function` ("module:callable") is called with (suite: SuiteReport, style: Mapping[str, Style], methods: Methods) and
-    returns a `Plot`, or None where the suite has nothing to show. Offered by the entry point group "creditbench.figures".
-    """
-
-    name: str
-    function: str
 
 
 @dataclass(frozen=True)
@@ -96,11 +85,6 @@ def suite_figures(suite: SuiteReport, runs: Sequence[RunRow], style: Mapping[str
     for offered in offered_figures():
         figures[f"offered {offered.name}"] = partial(load(offered.function), suite, style, methods)
     return figures
-
-
-def offered_figures() -> list[SuiteFigure]:
-    """Those of other installed packages. Raises BrokenPlugin."""
-    return entries("creditbench.figures", SuiteFigure)
 
 
 class Gallery:

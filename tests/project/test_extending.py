@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.papers import studies
 from tests.checkout import EXAMPLE, ROOT, Checkout, install
 
 TEXT = (ROOT / "docs" / "extending.md").read_text()
@@ -114,12 +113,17 @@ def test_the_study_in_the_text_is_that_of_the_example_package() -> None:
     assert entry.text in (EXAMPLE / "creditbench_example" / "__init__.py").read_text()
 
 
-@pytest.mark.skipif(not hasattr(studies, "studies"), reason="studies of other packages are not read yet")
 def test_the_study_is_listed_and_run(tmp_path: Path) -> None:
     outputs = run_section(fresh(tmp_path), "Add a study")
     assert "signals-random-policy" in outputs[1]
     assert "supported" in outputs[2]
     assert "not supported" not in outputs[2]
+
+
+def test_the_figure_in_the_text_is_that_of_the_example_package() -> None:
+    figure, entry = blocks("Add a figure")
+    assert figure.text == (EXAMPLE / "creditbench_example" / "figure.py").read_text()
+    assert entry.text in (EXAMPLE / "creditbench_example" / "__init__.py").read_text()
 
 
 def test_the_records_of_the_text_can_be_read(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.papers import studies
 from tests.checkout import EXAMPLE, Checkout
 
 VARIANTS = {
@@ -42,7 +41,6 @@ def test_its_suite_is_planned(finished: Checkout) -> None:
     assert {run["presence"] for run in plan["runs"]} == {"own"}
 
 
-@pytest.mark.skipif(not hasattr(studies, "studies"), reason="studies of other packages are not read yet")
 def test_its_study_is_listed(finished: Checkout) -> None:
     assert "signals-random-policy" in finished.creditbench("study", "list").stdout
 
@@ -63,6 +61,13 @@ def test_it_is_in_the_report(finished: Checkout) -> None:
     pages = "".join(page.read_text() for page in (finished.folder / "reports").rglob("*.html"))
     assert "example/signals" in pages
     assert "REINFORCE" in pages
+
+
+def test_its_figure_is_in_the_leaderboard_with_its_data(finished: Checkout) -> None:
+    report = finished.folder / "reports"
+    (drawing,) = (report / "figures").glob("*-seeds-per-variant.svg")
+    assert f'src="figures/{drawing.name}"' in (report / "leaderboard.html").read_text()
+    assert (report / "data" / f"{drawing.stem}.csv").read_text().startswith("variant,seeds\n")
 
 
 def test_no_file_of_the_repository_was_needed_for_it(finished: Checkout) -> None:

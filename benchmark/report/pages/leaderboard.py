@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmark.report.context import ReportContext
-from benchmark.report.gallery import offered_figures
+from benchmark.report.offered_figures import offered_figures
 from benchmark.report.pages.finding import finding, without_aggregate
 from benchmark.report.tables import leaderboard as leaderboard_rows
 
