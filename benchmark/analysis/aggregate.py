@@ -95,13 +95,14 @@ def aggregate(
     compared with the committed ones as well. `cache`: a folder of parts, see `suite_part`. Raises SuiteError if a suite
     names what does not exist.
     """
+    # Before anything is read: a record that arrives meanwhile makes the aggregate out of date.
+    inputs = aggregate_inputs({suite.name: suite_inputs(suite, store, retrain=retrain) for suite in suites}, store)
     if cache is None:
         parts = [aggregate_suite(suite, store, retrain=retrain) for suite in suites]
     else:
         parts = [suite_part(suite, store, cache, retrain=retrain) for suite in suites]
     result = combined(parts, store)
-    inputs = {suite.name: suite_inputs(suite, store, retrain=retrain) for suite in suites}
-    write_part(out, result, aggregate_inputs(inputs, store))
+    write_part(out, result, inputs)
     write_tables(out / TABLE_FOLDER, result.aggregate)
     return result.aggregate
 

@@ -40,7 +40,7 @@ def suite_inputs(suite: Suite, store: Store, *, retrain: bool = False, runs: Seq
         for path in places:
             content = _hash(path)
             if content is not None:
-                digest.update(f"{path.parts[-4:]} {content}\n".encode())
+                digest.update(f"{path.relative_to(store.root).as_posix()} {content}\n".encode())
                 if not retrain:
                     break
     return digest.hexdigest()

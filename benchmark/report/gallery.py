@@ -24,6 +24,7 @@ from benchmark.report.figures import (
     graph_quality,
     learning_curves,
 )
+from benchmark.report.freshness import offered
 from benchmark.report.offered_figures import offered_figures
 from benchmark.report.palette import Style
 
@@ -82,8 +83,8 @@ def suite_figures(suite: SuiteReport, runs: Sequence[RunRow], style: Mapping[str
         figures["return r2"] = partial(ablation_scores.return_r2, suite, style)
     if suite.reproduction:
         figures["reproduction"] = partial(final_scores.reproduction, suite, suite.reproduction, style)
-    for offered in offered_figures():
-        figures[f"offered {offered.name}"] = partial(load(offered.function), suite, style, methods)
+    for figure in offered_figures():
+        figures[f"offered {figure.name}"] = partial(load(figure.function), suite, style, methods)
     return figures
 
 
@@ -163,8 +164,9 @@ def _key(suite: SuiteReport, runs: Sequence[RunRow], style: Mapping[str, Style],
     digest = hashlib.sha256(f"{_code()}\n{pdf}\n{sorted(style.items())!r}\n".encode())
     for model in (methods, suite, *runs):
         digest.update(model.model_dump_json().encode() + b"\n")
-    for offered in offered_figures():
-        digest.update(f"{offered.name} {offered.function}\n".encode())
+    digest.update(offered().encode())
+    for figure in offered_figures():
+        digest.update(f"{figure.name} {figure.function}\n".encode())
     return digest.hexdigest()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from algorithms.plugins import entries
+from benchmark.report.freshness import FIGURES
 
 
 @dataclass(frozen=True)
@@ -21,4 +22,4 @@ class SuiteFigure:
 
 def offered_figures() -> list[SuiteFigure]:
     """Those of other installed packages. Raises BrokenPlugin."""
-    return entries("creditbench.figures", SuiteFigure)
+    return entries(FIGURES, SuiteFigure)

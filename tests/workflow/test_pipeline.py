@@ -244,5 +244,34 @@ def test_retrained_runs_are_compared_with_the_committed_ones(clone: Checkout) ->
     assert {row["variant"]: row["verdict"] for row in suite["reproduction"]} == {"plain": "identical", "other": "identical"}
 
 
+@pytest.mark.slow
+def test_committed_records_are_reported_before_others_are_trained_and_each_suite_is_made_again_by_its_own(
+    clone: Checkout,
+) -> None:
+    clone.write_suite("theirs", seeds=[1])
+    both = "mine.yaml,theirs.yaml"
+    result = clone.pipeline(suites=both)
+    assert result.returncode == 0, result.stdout
+    assert (clone.folder / "logs" / "evidence.log").exists()
+    assert [record["spec"]["seed"] for record in clone.records().values()] == [1]
+    again = clone.pipeline(suites=both)
+    assert again.returncode == 0, again.stdout
+    assert "Nothing to be done" in again.stdout
+
+    def inputs() -> dict[str, str]:
+        return {path.parent.name: path.read_text() for path in (clone.folder / "results" / "suites").glob("*/inputs.sha256")}
+
+    before = inputs()
+    path = next((clone.folder / "results" / "reference").rglob("record.json"))
+    content = path.read_bytes()
+    assert content.endswith(b"\n")
+    path.write_bytes(content[:-1] + b" ")
+    changed = clone.pipeline(suites=both)
+    assert changed.returncode == 0, changed.stdout
+    after = inputs()
+    assert before.keys() == after.keys() == {"mine", "theirs"}
+    assert {name for name in before if before[name] != after[name]} == {"mine"}
+
+
 def test_the_cluster_profile_can_plan(clone: Checkout) -> None:
     assert clone.planned("--workflow-profile", "profiles/slurm", retrain=True) == ["other", "plain"]
