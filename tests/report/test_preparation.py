@@ -18,7 +18,7 @@ from benchmark.experiments.suite import Suite
 from benchmark.report import freshness, gallery
 from benchmark.report.figure_style import Data, Plot, save, subplots
 from benchmark.report.freshness import is_prepared
-from benchmark.report.gallery import SuiteFigure
+from benchmark.report.offered_figures import SuiteFigure
 from benchmark.report.palette import Style
 from benchmark.report.preparation import prepare
 from tests.checkout import ROOT, install
@@ -208,7 +208,7 @@ version = "1"
 [project.entry-points."creditbench.figures"]
 outside = "outside:FIGURE"
 """,
-    "outside/__init__.py": """from benchmark.report.gallery import SuiteFigure
+    "outside/__init__.py": """from benchmark.report.offered_figures import SuiteFigure
 FIGURE = SuiteFigure("outside", "outside.drawing:seeds")
 """,
     "outside/drawing.py": """from benchmark.report.figure_style import Data, Plot, subplots
