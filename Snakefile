@@ -70,7 +70,7 @@ rule kernels:
     message:
         "compile the simulators of {wildcards.family} (once a machine)"
     shell:
-        "{params.creditbench} compile {params.tasks} > {log} 2>&1"
+        "{params.creditbench} compile {params.tasks} > {log:q} 2>&1"
 
 
 rule train:
@@ -96,7 +96,7 @@ rule train:
         "train {params.name}"
     shell:
         "{params.python} benchmark.workflow.supervisor checkpoints/{wildcards.task}/{wildcards.run} -- "
-        "{params.creditbench} train {params.run} --expect {wildcards.run} --device {params.device} > {log} 2>&1"
+        "{params.creditbench} train {params.run} --expect {wildcards.run} --device {params.device} > {log:q} 2>&1"
 
 
 # What needs no training: aggregated and drawn in one job, whose processes share what takes longest for a small suite, the
@@ -117,7 +117,7 @@ rule suites:
     message:
         "aggregate and draw the suites whose runs are all there"
     shell:
-        "{params.creditbench} prepare {params.arguments} --processes {threads} 2>&1 | tee {log}"
+        "{params.creditbench} prepare {params.arguments} --processes {threads} 2>&1 | tee {log:q}"
 
 
 rule suite:
@@ -138,7 +138,7 @@ rule suite:
     message:
         "aggregate and draw the suite {wildcards.suite} ({params.runs} runs)"
     shell:
-        "{params.creditbench} prepare {params.arguments} > {log} 2>&1"
+        "{params.creditbench} prepare {params.arguments} > {log:q} 2>&1"
 
 
 # Where something has to be trained first, what is there already can be read meanwhile; the rest is shown as missing.
@@ -146,7 +146,7 @@ rule evidence:
     input:
         expand("results/suites/{suite}/prepared.sha256", suite=PIPELINE.ready),
     output:
-        touch("results/aggregate/.evidence"),
+        temp(touch("results/aggregate/.evidence")),
     log:
         "logs/evidence.log",
     priority: 2
@@ -156,7 +156,7 @@ rule evidence:
     message:
         "render what is committed: reports/index.html can be read while the rest is trained"
     shell:
-        "({params.aggregate} && {params.report}) > {log} 2>&1"
+        "({params.aggregate} && {params.report}) > {log:q} 2>&1"
 
 
 rule report:
@@ -165,7 +165,7 @@ rule report:
         evidence=PIPELINE.evidence_first,
         stale=PIPELINE.stale_report(),
     output:
-        "reports/index.html",
+        update("reports/index.html"),  # an older report stays until the new one is whole
     log:
         "logs/report.log",
     params:
@@ -174,4 +174,4 @@ rule report:
     message:
         "render the report"
     shell:
-        "({params.aggregate} && {params.report}) > {log} 2>&1"
+        "({params.aggregate} && {params.report}) > {log:q} 2>&1"

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from benchmark.analysis.schema import Coverage
+    from benchmark.analysis.schema import SuiteReport
 
 PIPED_WIDTH = 200
 """Characters per line where the output is no terminal."""
@@ -35,7 +35,9 @@ def json_line(value: Any) -> None:
     print(json.dumps(value, allow_nan=False), flush=True)
 
 
-def coverage_line(suite: str, counts: Coverage) -> str:
-    """How many runs of a suite are there."""
-    line = f"{suite}: {counts.found} of {counts.planned} runs are there, {counts.failed} of them failed"
-    return f"{line}; missing {counts.missing}, crashed {counts.crashed}, corrupt {counts.corrupt}"
+def coverage_lines(suite: SuiteReport) -> str:
+    """How many runs of a suite are there; then a line for each group of runs that crashed or whose records are corrupt."""
+    counts = suite.coverage
+    line = f"{suite.name}: {counts.found} of {counts.planned} runs are there, {counts.failed} of them failed"
+    line += f"; missing {counts.missing}, crashed {counts.crashed}, corrupt {counts.corrupt}"
+    return "\n  ".join([line, *(note for note in suite.notes if " runs crashed" in note or " runs corrupt" in note)])

@@ -153,9 +153,9 @@ class ReportContext:
         if figure is None:
             return None
         copy = replace(figure, name=self._own_name(figure.name))
-        for folder, ending in (("figures", "svg"), ("data", "csv"), *((("figures", "pdf"),) if figure.pdf else ())):
-            (self.folder / folder).mkdir(exist_ok=True)
-            shutil.copyfile(gallery.folder / folder / f"{figure.name}.{ending}", self.folder / folder / f"{copy.name}.{ending}")
+        for source, target in zip(figure.files(), figure.files(copy.name), strict=True):
+            (self.folder / target).parent.mkdir(exist_ok=True)
+            shutil.copyfile(gallery.folder / source, self.folder / target)
         return copy
 
     def figures(self, suite: SuiteReport, keys: Iterable[str]) -> list[SavedFigure]:

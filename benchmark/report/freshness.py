@@ -13,7 +13,7 @@ from benchmark.analysis.inputs import code_digest, made_of
 PREPARED = "prepared.sha256"
 """In the folder of each suite: the hash of what its figures were drawn of."""
 MARKER = ".creditbench-report"
-"""In each report; its first line is the hash of what the report was made of."""
+"""In each report: the hash of what it was made of, and the number of its other files."""
 FIGURES = "creditbench.figures"
 """The entry point group of figures that other packages offer."""
 
@@ -32,10 +32,15 @@ def expected_inputs(aggregate_inputs: str, *, pdf: bool) -> str:
 def report_made_of(folder: Path) -> str | None:
     """The hash of what the report in a folder was made of; None where there is no whole report."""
     try:
-        marker = (folder / MARKER).read_text().splitlines()[0] if (folder / "index.html").is_file() else None
-    except (OSError, ValueError, IndexError):
+        inputs, files = (folder / MARKER).read_text().split()[:2]
+        return inputs if int(files) == count_files(folder) else None
+    except (OSError, ValueError):
         return None
-    return marker
+
+
+def count_files(folder: Path) -> int:
+    """The files of a report, the marker left out."""
+    return sum(path.is_file() and path.name != MARKER for path in folder.rglob("*"))
 
 
 def prepared_inputs(suite_inputs: str, variants: Iterable[str], *, pdf: bool) -> str:

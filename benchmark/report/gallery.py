@@ -47,6 +47,12 @@ class SavedFigure:
     height: int
     pdf: bool
 
+    def files(self, name: str | None = None) -> tuple[str, ...]:
+        """Where it lies below its folder; under another `name`, where a copy would."""
+        name = name or self.name
+        twin = (f"figures/{name}.pdf",) if self.pdf else ()
+        return (f"figures/{name}.svg", f"data/{name}.csv", *twin)
+
 
 def suite_figures(suite: SuiteReport, runs: Sequence[RunRow], style: Mapping[str, Style], methods: Methods) -> dict[str, Draw]:
     """How to draw each figure of a suite, by key. `runs`: those that the suite plans.
@@ -139,7 +145,9 @@ class Gallery:
         try:
             index = json.loads((self.folder / INDEX_FILE).read_bytes())
             if index["key"] == self._key:
-                return {key: figure and SavedFigure(**figure) for key, figure in index["figures"].items()}
+                figures = {key: figure and SavedFigure(**figure) for key, figure in index["figures"].items()}
+                if all((self.folder / file).is_file() for figure in figures.values() if figure for file in figure.files()):
+                    return figures
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             pass
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import os
+import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
+from algorithms.plugins import UserError
 from benchmark.analysis.aggregate import suite_part
 from benchmark.analysis.inputs import suite_inputs
 from benchmark.analysis.schema import SuiteReport
@@ -18,6 +23,10 @@ from benchmark.experiments.suite import Suite
 from benchmark.report.freshness import PREPARED, is_prepared, prepared_inputs
 from benchmark.report.gallery import Gallery
 from benchmark.report.palette import styles
+
+
+class PreparationError(UserError):
+    """What could not be prepared, and why."""
 
 
 def prepare(
@@ -43,9 +52,24 @@ def prepare(
     from rliable import library  # noqa: F401 - here, so that the children need not
 
     gc.freeze()
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("fork")) as pool:
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with, initargs=(os.getpid(),)) as pool:
         for done in as_completed([pool.submit(work, suite) for suite in ordered]):
-            yield done.result()
+            try:
+                yield done.result()
+            except BrokenProcessPool:
+                raise PreparationError("a process was killed, by hand or for want of memory; fewer cores need less") from None
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process soon after its parent, which may be killed."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _prepare(suite: Suite, *, store: Store, cache: Path, variants: frozenset[str], retrain: bool, pdf: bool) -> SuiteReport:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +16,7 @@ from benchmark.analysis.schema import Aggregate, Manifest
 from benchmark.environments.input_files import problem_lines
 from benchmark.report.context import HERE, ReportContext
 from benchmark.report.figure_style import rc_style
-from benchmark.report.freshness import MARKER, site_inputs
+from benchmark.report.freshness import MARKER, count_files, site_inputs
 from benchmark.report.pages import (
     ablations,
     claims,
@@ -65,6 +66,7 @@ def render(aggregate_folder: Path, out_folder: Path, *, cache: Path | None = Non
     out_folder = out_folder.absolute()
     _validate_destination(out_folder)
     out_folder.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(out_folder)
     with tempfile.TemporaryDirectory(dir=out_folder.parent, prefix=f".{out_folder.name}.") as room:
         fresh, old = Path(room) / "fresh", Path(room) / "old"
         context = ReportContext(fresh, aggregate, manifest, cache or Path(room) / "figures", pdf)
@@ -72,7 +74,7 @@ def render(aggregate_folder: Path, out_folder: Path, *, cache: Path | None = Non
         if cache is not None:
             for gallery in context.galleries.values():
                 gallery.complete()
-        (fresh / MARKER).write_text(f"{site_inputs(aggregate_folder, pdf=pdf)}\n{NOTE}\n")
+        (fresh / MARKER).write_text(f"{site_inputs(aggregate_folder, pdf=pdf)} {count_files(fresh)}\n{NOTE}\n")
         if out_folder.exists():
             os.replace(out_folder, old)
         os.replace(fresh, out_folder)
@@ -86,6 +88,13 @@ def write_site(context: ReportContext) -> None:
     with rc_style():
         for entry in context.navigation:
             PAGES[entry.path](context)
+
+
+def _remove_leftovers(out_folder: Path) -> None:
+    """Removes what reports that were killed left beside `out_folder`, an hour after."""
+    for folder in out_folder.parent.glob(f".{out_folder.name}.*"):
+        if folder.is_dir() and time.time() - folder.stat().st_mtime > 3600:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _read(path: Path, model: type[Model]) -> Model:

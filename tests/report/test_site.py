@@ -15,6 +15,7 @@ from benchmark.experiments.store import Store
 from benchmark.report import formatting
 from benchmark.report.figure_style import rc_style, subplots
 from benchmark.report.figures.comparison import improvement
+from benchmark.report.freshness import report_made_of, site_inputs
 from benchmark.report.palette import COLOURS, MARK_PATHS, MARKS, shortened, styles
 from benchmark.report.site import ReportError, render
 from benchmark.report.table import Column, plain_column, table, text
@@ -110,6 +111,21 @@ def test_a_damaged_index_of_kept_figures_draws_them_again(tmp_path: Path) -> Non
     before = files(render(aggregate, tmp_path / "site", cache=cache).parent)
     (cache / "made-up" / "figures" / "figures.json").write_text("{")
     assert files(render(aggregate, tmp_path / "site", cache=cache).parent) == before
+
+
+def test_kept_figures_of_which_one_is_missing_are_drawn_again(tmp_path: Path) -> None:
+    content, cache = made_up_aggregate(1, 1, 2), tmp_path / "cache"
+    aggregate = write_aggregate(tmp_path / "aggregate", content)
+    before = files(render(aggregate, tmp_path / "site", cache=cache).parent)
+    (cache / "made-up" / "figures" / "figures" / "made-up-headline.svg").unlink()
+    assert files(render(aggregate, tmp_path / "site", cache=cache).parent) == before
+
+
+def test_a_report_that_lacks_a_file_does_not_count_as_made(tmp_path: Path) -> None:
+    site = site_of(tmp_path, made_up_aggregate(1, 1, 1))
+    assert report_made_of(site) == site_inputs(tmp_path / "aggregate", pdf=False)
+    (site / "leaderboard.html").unlink()
+    assert report_made_of(site) is None
 
 
 def test_every_table_has_a_caption_scoped_headers_and_its_csv(site: Path, pages: dict[str, Reader]) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.output import coverage_line
+from benchmark.cli.output import coverage_lines
 from benchmark.experiments.store import Store
 from benchmark.experiments.suite import load_suites
 
@@ -32,4 +32,4 @@ def aggregate(
 
     result = compute(suites, Store(), out, retrain=retrain, cache=CACHE)
     for report in result.suites:
-        print(coverage_line(report.name, report.coverage))
+        print(coverage_lines(report))

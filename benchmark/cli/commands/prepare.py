@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from benchmark.cli.commands.aggregate import CACHE
-from benchmark.cli.output import coverage_line
+from benchmark.cli.output import coverage_lines
 from benchmark.experiments.store import Store
 from benchmark.experiments.suite import load_suites
 
@@ -28,4 +28,4 @@ def prepare(
 
     options = {"retrain": retrain, "pdf": pdf, "processes": processes}
     for done in run(list(suites.values()), Store(), cache, variants, **options):  # type: ignore[arg-type]
-        print(coverage_line(done.name, done.coverage), flush=True)
+        print(coverage_lines(done), flush=True)
