@@ -13,7 +13,7 @@ import yaml
 from benchmark.cli.app import main
 from benchmark.experiments.store import Store
 from benchmark.experiments.suite import SUITE_FOLDER, Suite, load_suite
-from benchmark.workflow.pipeline import Pipeline
+from benchmark.workflow.pipeline import ConfigError, Pipeline
 from tests.fixtures.synthetic_records import (
     FEW_RESAMPLES,
     RETURNS,
@@ -48,6 +48,24 @@ def test_a_suite_of_which_one_record_is_not_committed_is_no_evidence(tmp_path: P
     commit(tmp_path, "alice-and-bob", "lbf-baselines")
     Store(tmp_path).reference(list(load_suite("lbf-baselines").runs())[-1].spec).unlink()
     assert list(Pipeline({}, tmp_path).suites) == ["alice-and-bob", "quick"]
+
+
+def test_a_suite_that_has_lost_a_record_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    commit(tmp_path, "lbf-baselines")
+    lost = Store(tmp_path).reference(list(load_suite("lbf-baselines").runs())[-1].spec)
+    lost.unlink()
+    assert list(Pipeline({}, tmp_path).suites) == ["quick"]
+    said = capsys.readouterr().err
+    assert f"lbf-baselines is left out of the report: 39 of 40 records are committed; not there: {lost}" in said
+
+
+@pytest.mark.parametrize("name", ["reports", "logs", "results/suites"])
+def test_a_file_in_the_place_of_a_folder_is_one_clear_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ConfigError, match=f"{name} is a file, where a folder is needed"):
+        Pipeline({"suites": "quick"}, tmp_path)
+    assert (tmp_path / name).read_text() == "mine"
 
 
 def test_a_suite_that_always_trains_is_no_evidence_even_with_committed_records(tmp_path: Path) -> None:
