@@ -151,15 +151,21 @@ class Gallery:
         return SavedFigure(name, plot.title, plot.alt, plot.caption, width, height, self._pdf)
 
     def _read(self) -> dict[str, SavedFigure | None]:
-        """What was drawn of the same inputs; a folder of anything else is emptied."""
+        """What was drawn of the same inputs and is whole; a folder of anything else is emptied."""
         try:
             index = json.loads((self.folder / INDEX_FILE).read_bytes())
             if index["key"] == self._key:
-                return {key: figure and SavedFigure(**figure) for key, figure in index["figures"].items()}
+                kept = {key: figure and SavedFigure(**figure) for key, figure in index["figures"].items()}
+                return {key: figure for key, figure in kept.items() if figure is None or self._is_whole(figure)}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             pass
         shutil.rmtree(self.folder, ignore_errors=True)
         return {}
+
+    def _is_whole(self, figure: SavedFigure) -> bool:
+        """Whether all its files are there."""
+        endings = ["figures/{}.svg", "data/{}.csv", *(["figures/{}.pdf"] if figure.pdf else [])]
+        return all((self.folder / ending.format(figure.name)).is_file() for ending in endings)
 
 
 def unused(name: str, taken: set[str]) -> str:
