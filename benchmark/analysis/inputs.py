@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmark.environments.tasks.registry import get_task
+from benchmark.experiments.run_spec import get_algorithm
 from benchmark.experiments.store import Store
 from benchmark.experiments.suite import PlannedRun, Suite
 
@@ -27,10 +30,16 @@ _PACKAGES = ("arch", "numpy", "pandas", "pydantic", "rliable", "scipy")
 def suite_inputs(suite: Suite, store: Store, *, retrain: bool = False, runs: Sequence[PlannedRun] | None = None) -> str:
     """sha256 over what the aggregate of one suite depends on.
 
-    The suite, its planned runs, the content of every record that is there (or the note of a crash, or that nothing is),
-    the code that aggregates and the versions of the packages that it uses. `runs`: the suite's, where they are at hand.
+    The suite, what is said of its tasks and algorithms, its planned runs, the content of every record that is there (or the
+    note of a crash, or that nothing is), the code that aggregates and the versions of the packages that it uses. `runs`: the
+    suite's, where they are at hand.
     """
     digest = hashlib.sha256(f"{_code()}\n{suite.model_dump_json()}\n{retrain}\n".encode())
+    for task in suite.tasks:  # how they are simulated is no part of it: their version is, in the fingerprints
+        digest.update(f"{replace(get_task(task.task), native=None, reference=None)!r}\n".encode())
+    for variant in suite.variants.values():
+        algorithm = get_algorithm(variant.algorithm)
+        digest.update(f"{algorithm.title!r} {sorted(algorithm.requires)}\n".encode())
     for planned in suite.runs() if runs is None else runs:
         spec = planned.spec
         places = [store.own(spec), store.crash_note(spec)]

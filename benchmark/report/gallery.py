@@ -141,17 +141,19 @@ class Gallery:
         return SavedFigure(name, plot.title, plot.alt, plot.caption, width, height, self._pdf)
 
     def _read(self) -> dict[str, SavedFigure | None]:
-        """What was drawn of the same inputs; a folder of anything else is emptied."""
+        """What was drawn of the same inputs and is whole; a folder of anything else is emptied."""
         try:
             index = json.loads((self.folder / INDEX_FILE).read_bytes())
             if index["key"] == self._key:
-                figures = {key: figure and SavedFigure(**figure) for key, figure in index["figures"].items()}
-                if all((self.folder / file).is_file() for figure in figures.values() if figure for file in figure.files()):
-                    return figures
+                kept = {key: figure and SavedFigure(**figure) for key, figure in index["figures"].items()}
+                return {key: figure for key, figure in kept.items() if figure is None or self._has(figure)}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             pass
         shutil.rmtree(self.folder, ignore_errors=True)
         return {}
+
+    def _has(self, figure: SavedFigure) -> bool:
+        return all((self.folder / file).is_file() for file in figure.files())
 
 
 def unused(name: str, taken: set[str]) -> str:

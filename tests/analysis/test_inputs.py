@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmark.analysis.aggregate import AGGREGATE_FILE, Part, aggregate, suite_part
 from benchmark.analysis.inputs import INPUTS_FILE, aggregate_inputs, made_of, suite_inputs
+from benchmark.environments.tasks.registry import get_task
 from benchmark.experiments.statements import Claim
 from benchmark.experiments.store import Store
 from benchmark.experiments.suite import Suite
 from tests.fixtures.read_site import files
 from tests.fixtures.synthetic_records import (
+    ALGORITHMS,
     FEW_RESAMPLES,
     RETURNS,
+    TASKS,
     made_up_record,
     synthetic_registry,
     synthetic_suite,
@@ -148,6 +153,23 @@ def test_the_text_of_the_suite_changes_the_inputs(suite: Suite, store: Store, ch
 
 def test_retrain_changes_the_inputs(suite: Suite, store: Store) -> None:
     assert suite_inputs(suite, store, retrain=True) != suite_inputs(suite, store)
+
+
+@pytest.mark.parametrize("changes", [{"title": "Another"}, {"requires": ("oracle_graph",)}])
+def test_what_is_said_of_an_algorithm_changes_the_inputs(
+    suite: Suite, store: Store, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object]
+) -> None:
+    before = suite_inputs(suite, store)
+    changed: dict[str, Any] = ALGORITHMS | {"weak": replace(ALGORITHMS["weak"], **changes)}  # type: ignore[arg-type]
+    monkeypatch.setattr("benchmark.experiments.run_spec.algorithms", lambda: changed)
+    assert suite_inputs(suite, store) != before
+
+
+def test_the_reference_scores_of_a_task_change_the_inputs(suite: Suite, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = suite_inputs(suite, store)
+    monkeypatch.setitem(TASKS, RETURNS, replace(TASKS[RETURNS], reference_scores=None))
+    get_task.cache_clear()
+    assert suite_inputs(suite, store) != before
 
 
 def put_in_place(path: Path, what: str) -> None:

@@ -23,7 +23,7 @@ from benchmark.report.palette import Style
 from benchmark.report.preparation import prepare
 from tests.checkout import ROOT, install
 from tests.fixtures.made_up_aggregate import made_up_aggregate
-from tests.fixtures.read_site import Reader, files, one_page, rows
+from tests.fixtures.read_site import Reader, files, one_page, report_context, rows
 from tests.fixtures.synthetic_records import (
     FEW_RESAMPLES,
     RETURNS,
@@ -97,6 +97,33 @@ def test_the_suite_of_the_most_runs_is_prepared_first(suites: list[Suite], tmp_p
 def test_what_is_prepared_is_not_drawn_again(suites: list[Suite], tmp_path: Path, drawn: list[str]) -> None:
     list(prepare(suites, Store(tmp_path), tmp_path / "cache", VARIANTS))
     assert drawn == []
+
+
+def test_the_figures_of_what_is_prepared_are_not_even_looked_at(
+    suites: list[Suite], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*arguments: object, **options: object) -> None:
+        raise AssertionError("a gallery was opened")
+
+    monkeypatch.setattr("benchmark.report.preparation.Gallery", failing)
+    assert len(list(prepare(suites, Store(tmp_path), tmp_path / "cache", VARIANTS))) == 2
+
+
+@pytest.mark.parametrize("ending", ["svg", "csv"])
+def test_a_kept_figure_of_which_a_file_is_gone_is_drawn_again_alone(tmp_path: Path, drawn: list[str], ending: str) -> None:
+    content = made_up_aggregate(1, 1, 1)
+    site, _ = one_page(tmp_path, content, "leaderboard.html")
+    context = report_context(tmp_path, content)
+    for kept in context.galleries.values():
+        kept.complete()
+    (path,) = (tmp_path / "figures").rglob(f"made-up-intervals.{ending}")
+    before = path.read_bytes()
+    path.unlink()
+    shutil.rmtree(site)
+    drawn.clear()
+    one_page(tmp_path, content, "leaderboard.html")
+    assert drawn == ["made-up-intervals"]
+    assert path.read_bytes() == before
 
 
 def test_a_suite_whose_record_has_changed_is_drawn_again_and_no_other(

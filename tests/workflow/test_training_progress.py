@@ -125,6 +125,18 @@ class Stream(io.StringIO):
         return written
 
 
+class Looks(threading.Event):
+    """Is set after so many looks, so that a display that never ends fails its test."""
+
+    def __init__(self, most: int = 500) -> None:
+        super().__init__()
+        self._left = most
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._left -= 1
+        return self.is_set() or self._left < 0
+
+
 @pytest.fixture
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_progress, "SECONDS_BETWEEN_LOOKS", 0.001)
@@ -142,6 +154,7 @@ def test_where_stderr_is_no_terminal_each_change_is_one_line(
             progress._over.set()
 
     stream = Stream(go_on)
+    monkeypatch.setattr(progress, "_over", Looks())
     monkeypatch.setattr(sys, "stderr", stream)
     progress._show()
     assert stream.lines == [
@@ -162,6 +175,7 @@ def test_a_line_that_says_nothing_new_is_not_repeated(progress: TrainingProgress
         return looks[-1]
 
     stream = Stream(lambda lines: None)
+    monkeypatch.setattr(progress, "_over", Looks())
     monkeypatch.setattr(progress, "line", counted)
     monkeypatch.setattr(sys, "stderr", stream)
     progress._show()
@@ -174,14 +188,7 @@ def test_between_two_lines_the_time_for_lines_passes(
 ) -> None:
     """By a clock of its own, on which each look takes four seconds."""
     clock = iter(range(0, 10_000, 4))
-    asked: list[int] = []
-
-    class Over(threading.Event):
-        def wait(self, timeout: float | None = None) -> bool:
-            asked.append(0)
-            return len(asked) > 12
-
-    monkeypatch.setattr(progress, "_over", Over())
+    monkeypatch.setattr(progress, "_over", Looks(12))
     monkeypatch.setattr(training_progress, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
     stream = Stream(lambda lines: finish(store, spec(lines - 1)))
     monkeypatch.setattr(sys, "stderr", stream)
@@ -196,10 +203,12 @@ def test_on_a_terminal_a_bar_is_shown_that_ends_with_the_last_run(
     finish(store, spec(0))
     finish(store, spec(1))
     monkeypatch.setenv("TERM", "xterm")
+    looks = Looks()
     stream = Stream(lambda lines: None, terminal=True)
+    monkeypatch.setattr(progress, "_over", looks)
     monkeypatch.setattr(sys, "stderr", stream)
     progress._show()
-    assert not progress._over.is_set()
+    assert looks._left == 499
     assert "Training: 2 of 2 runs" in stream.getvalue()
 
 
