@@ -10,6 +10,9 @@ from typing import Literal
 from benchmark.experiments.record import CorruptRecord, Record, printable, read_record
 from benchmark.experiments.run_spec import RunSpec
 
+SUITES, AGGREGATE, REPORTS = Path("results/suites"), Path("results/aggregate"), Path("reports")
+"""Below the root: what is kept of each suite, in a folder of its name; the aggregate of the whole report; the report."""
+
 Presence = Literal["reference", "own", "missing", "crashed", "corrupt"]
 
 

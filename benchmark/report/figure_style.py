@@ -1,4 +1,4 @@
-"""What all figures share: the look, sheets of panels measured in inches, legends, and deterministic files.
+"""What all figures share: style, panels measured in inches, legends, and deterministic files.
 
 A figure is an SVG for the page, a CSV of what it shows and, if asked for, a PDF twin for papers. Equal input gives equal
 bytes: no date is written, ids come from a fixed salt, and the font is the one that matplotlib ships.

@@ -140,7 +140,7 @@ def badge(word: str, number: int | None = None) -> Markup:
 
 
 def badged(word: str, more: str = "") -> Cell:
-    """A badge and, after it, the reason in formatting."""
+    """A badge and, after it, the reason in words."""
     shown = badge(word) + (Markup(' <span class="small muted">{}</span>').format(more) if more else Markup())
     return Cell(shown, (f"{word}: {more}" if more else word,), "text" if more else "nowrap")
 

@@ -24,13 +24,12 @@ from benchmark.analysis.inputs import aggregate_inputs, made_of, suite_inputs
 from benchmark.environments.input_files import problem_lines
 from benchmark.environments.tasks.registry import get_task
 from benchmark.experiments.run_spec import RunSpec
-from benchmark.experiments.store import Store
+from benchmark.experiments.store import AGGREGATE, REPORTS, SUITES, Store
 from benchmark.experiments.suite import PlannedRun, Suite, load_suite, load_suites, suite_names
 from benchmark.report.freshness import expected_inputs, is_prepared, report_made_of
 from benchmark.workflow.training_progress import TrainingProgress
 
 EVIDENCE = "evidence"
-CACHE, AGGREGATE, REPORTS = Path("results/suites"), Path("results/aggregate"), Path("reports")
 
 
 class ConfigError(UserError):
@@ -103,7 +102,7 @@ class Pipeline:
         except ValidationError as error:
             raise ConfigError("\n  ".join(["--config:", *problem_lines(error, PipelineConfig)])) from error
         self.store = Store(root)
-        for folder in (CACHE, AGGREGATE, REPORTS, Path("logs"), Path("checkpoints")):
+        for folder in (SUITES, AGGREGATE, REPORTS, Path("logs"), Path("checkpoints")):
             if (root / folder).exists() and not (root / folder).is_dir():
                 raise ConfigError(f"{folder} is a file, where a folder is needed; move it away")
         loaded = load_suites(self._requested())
@@ -157,7 +156,7 @@ class Pipeline:
         return [] if all(map(self._fresh, suites)) else [self._newer_file("-".join(suites)[:100])]
 
     def _fresh(self, suite: str) -> bool:
-        folder = self.store.root / CACHE / suite
+        folder = self.store.root / SUITES / suite
         prepared = is_prepared(folder, self._inputs[suite], self._variants, pdf=self.config.pdf)
         return prepared and suite in self.ready
 

@@ -8,12 +8,8 @@ from typing import Annotated
 import typer
 
 from benchmark.cli.output import coverage_lines
-from benchmark.experiments.store import Store
+from benchmark.experiments.store import AGGREGATE, SUITES, Store
 from benchmark.experiments.suite import load_suites
-
-AGGREGATE = Path("results/aggregate")
-CACHE = Path("results/suites")
-"""What was computed and drawn of each suite, in a folder of its name: used again until a record of it changes."""
 
 
 def aggregate(
@@ -30,6 +26,6 @@ def aggregate(
     suites = list(load_suites(suite).values())
     from benchmark.analysis.aggregate import aggregate as compute
 
-    result = compute(suites, Store(), out, retrain=retrain, cache=CACHE)
+    result = compute(suites, Store(), out, retrain=retrain, cache=SUITES)
     for report in result.suites:
         print(coverage_lines(report))

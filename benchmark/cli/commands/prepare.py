@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.commands.aggregate import CACHE
 from benchmark.cli.output import coverage_lines
-from benchmark.experiments.store import Store
+from benchmark.experiments.store import SUITES, Store
 from benchmark.experiments.suite import load_suites
 
 
@@ -19,7 +18,7 @@ def prepare(
     retrain: Annotated[bool, typer.Option(help="Compare own records with the committed ones of the same runs.")] = False,
     pdf: Annotated[bool, typer.Option(help="Draw a PDF twin of each figure.")] = False,
     processes: Annotated[int, typer.Option(min=1, help="That work in parallel.")] = 1,
-    cache: Annotated[Path, typer.Option(help="Folder for what is prepared.")] = CACHE,
+    cache: Annotated[Path, typer.Option(help="Folder for what is prepared.")] = SUITES,
 ) -> None:
     """Aggregates suites and draws their figures, in the colours that their variants have in the whole report."""
     suites = load_suites(suite)

@@ -7,10 +7,8 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.commands.aggregate import AGGREGATE, CACHE
 from benchmark.cli.errors import BadInput
-
-REPORTS = Path("reports")
+from benchmark.experiments.store import AGGREGATE, REPORTS, SUITES
 
 
 def report(
@@ -28,5 +26,5 @@ def report(
         raise BadInput(f"there is no {aggregate / 'aggregate.json'}; `creditbench aggregate --suite NAME` makes it")
     from benchmark.report.site import render
 
-    render(aggregate, out, cache=CACHE, pdf=pdf)
+    render(aggregate, out, cache=SUITES, pdf=pdf)
     print(out / "index.html")

@@ -187,7 +187,7 @@ def scored(task: TaskReport, entry: VariantCurves) -> Curve:
 
 
 def measure(task: TaskReport) -> str:
-    """That measure in formatting."""
+    """That measure in words."""
     return "success rate" if task.score == "success" else "mean return per episode"
 
 
