@@ -71,8 +71,8 @@ METHODS = {
     "ratio": "Ratio of two mean normalised final scores: Fieller's interval; none where the mean below the line is not surely "
     "above the random policy's.",
     "ablations": "Ablations: a variant is better or worse than the base where the interval of its probability of improvement "
-    "lies wholly on one side of one half, the tests of ranks confirm it after Holm's correction for the number of variants "
-    "beside the base, all runs are there and each side has five seeds or more.",
+    "lies wholly on one side of one half, the tests of differences (see ranks) confirm it after Holm's "
+    "correction for the number of variants beside the base, all runs are there and each side has five seeds or more.",
     "monitors": "Monitors of reward models: of each run the last value of training, then the mean over runs.",
     "graphs": "Who influences whom: the last measurement of each run, then the mean over the runs that have a value; a run "
     "that diverged counts with its last measurement before that.",

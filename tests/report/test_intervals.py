@@ -45,6 +45,7 @@ def test_a_table_shows_three_runs_instead_of_an_interval(three_seeds: Path) -> N
     task = Reader(three_seeds / "task-synthetic-returns.html").text
     assert "5.000 runs 4.000, 5.000, 6.000" in task
     assert "of fewer than 5 the single runs" in task
+    assert "5.000 no interval" in task  # their IQM
     line = rows(three_seeds / "data" / "synthetic-synthetic-returns-results.csv")[0]
     assert (line["final_return"], line["final_return_low"], line["final_return_high"]) == ("5", "", "")
 

@@ -125,17 +125,17 @@ def summary(values: Array, draws: Draws, scale: Scale | None) -> Summary:
         n=len(values),
         mean=estimate(mean_over_runs(values, scale), values),
         sd=float(values.std(ddof=1)) if len(values) > 1 else None,
-        iqm=estimate(iqm_over_runs(values[:, None], draws, scale), values),
+        iqm=estimate(iqm_over_runs(values[:, None], draws, scale)),
         minimum=float(values.min()),
         maximum=float(values.max()),
     )
 
 
-def estimate(band: Band, runs: Array) -> Estimate:
-    """The one number that a band holds; the single runs beside it where they are too few for an interval."""
+def estimate(band: Band, runs: Array | None = None) -> Estimate:
+    """The one number that a band holds, and the single `runs` that it is the mean of, if they are too few for an interval."""
     low, high = (np.nan if edge is None else edge.item() for edge in (band.low, band.high))
     return Estimate(
         value=band.value.item(),
         interval=None if np.isnan(low) else Interval(low=low, high=high),
-        runs=tuple(runs.tolist()) if len(runs) < SMALLEST_SAMPLE else (),
+        runs=() if runs is None or len(runs) >= SMALLEST_SAMPLE else tuple(runs.tolist()),
     )

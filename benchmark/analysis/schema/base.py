@@ -27,8 +27,8 @@ class Interval(Model):
 class Estimate(Model):
     """A number and how sure it is.
 
-    `interval` is None where there is none to give: of fewer than five runs, whose single numbers are then in `runs` where
-    the number is one of theirs or its like over the tasks; or of runs without any spread, where nothing bounds it.
+    `interval` is None where there is none to give: of fewer than five runs, or of runs without any spread, where nothing
+    bounds it. `runs`: where a mean over seeds has fewer than five, each of them; of an aggregate over tasks that of each seed.
     """
 
     value: float

@@ -163,7 +163,8 @@ def efficiency(suite: SuiteReport, style: Mapping[str, Style], methods: Methods)
         x_label="share of each task's budget of environment steps",
         y_label="IQM of normalised scores",
         alt=f"Interquartile mean of normalised scores over training: {found}.",
-        caption="IQM of normalised evaluation scores over the budget; bands are pointwise, dots are single seeds. "
+        caption="IQM of normalised evaluation scores over the budget; "
+        + ("dots are single seeds. " if any(entry.runs for entry in entries) else "bands are pointwise. ")
         + formatting.aggregate_basis(suite, methods),
         column="budget_fraction",
     )
