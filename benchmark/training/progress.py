@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
-from benchmark.experiments.record import EvaluationPoint
+from benchmark.experiments.outcome import EvaluationPoint
 from benchmark.experiments.run_spec import RunSpec
 
 

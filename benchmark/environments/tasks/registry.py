@@ -67,7 +67,9 @@ class Task:
 
     `n_agent_types`: how many types of agents (methods may support only one). `success`: the event that the success rate
     counts. `score`: the measure that is normalised and aggregated. `note`: shown beside every number. `has_positions`:
-    whether the native simulator gives positions (`BatchedEnvironment.agent_positions`).
+    whether the native simulator gives positions (`BatchedEnvironment.agent_positions`). `return_bounds`: the lowest and the
+    highest team return that the rules allow for an episode, `success_bounds`: for one that is a success; None: not known.
+    Records beyond them are refused.
     """
 
     id: str
@@ -85,6 +87,8 @@ class Task:
     reference_scores: ReferenceScores | None = None
     note: str = ""
     has_positions: bool = False
+    return_bounds: tuple[float, float] | None = None
+    success_bounds: tuple[float, float] | None = None
 
     @property
     def family(self) -> str:
