@@ -159,12 +159,26 @@ class SettingsOrigin(Strict):
         return f"{self.source}; found in {self.tuning.trials} trials of {self.tuning.steps:,} steps in all, on seeds {seeds}"
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class Provenance(Strict):
-    """Versions and hardware; no host or user names."""
+    """Versions and hardware; no host or user names, no paths.
+
+    `commit`: of the checkout; None where it is not known, `commit_unknown` says why. `dirty`: whether the code differs from it.
+    `installed_sha256`: over the sorted lines name==version of all installed packages; None if they changed during the run.
+    `packages`: these lines of what decides numbers beside torch and numpy: the compiler of the simulators, and packages that
+    add tasks or algorithms (that of the reference backend is part of the specification). `lock_sha256`: in older records
+    alone, over the versions that the checkout asked for. What a record lacks is not written back.
+    """
 
     commit: str | None
+    commit_unknown: str | None = Field(default=None, exclude_if=_is_none)
     dirty: bool | None
-    lock_sha256: str
+    installed_sha256: str | None = Field(default=None, exclude_if=_is_none)
+    packages: tuple[str, ...] | None = Field(default=None, exclude_if=_is_none, strict=False)
+    lock_sha256: str | None = Field(default=None, exclude_if=_is_none)
     python: str
     torch: str
     numpy: str

@@ -119,6 +119,16 @@ def test_the_hash_of_records_that_measured_no_credit_is_as_it_was_before_there_w
     assert '"credit":[],' in OUTCOME.canonical
 
 
+def test_a_record_without_the_newer_fields_of_provenance_is_written_back_as_it_was(tmp_path: Path) -> None:
+    older = make_record(SPEC, SettingsOrigin(source="defaults"), OUTCOME, EXECUTION)
+    assert older.model_dump(mode="json")["execution"]["provenance"].keys() == {
+        *("commit", "dirty", "lock_sha256", "python", "torch", "numpy", "processor", "threads", "device")
+    }
+    for path in sorted((Path(__file__).parents[2] / "results" / "reference").rglob("record.json"))[::100]:
+        write_record(tmp_path / "again.json", read_record(path))
+        assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
+
+
 def content() -> dict[str, Any]:
     value: dict[str, Any] = json.loads(record().model_dump_json())
     return value

@@ -195,7 +195,7 @@ def test_the_record_holds_how_it_was_computed(tmp_path: Path) -> None:
     assert record.execution.peak_memory_bytes > 10**7
     assert record.execution.resumes == 0
     assert (record.execution.provenance.threads, record.execution.provenance.device) == (1, "cpu")
-    assert len(record.execution.provenance.lock_sha256) == 64
+    assert len(record.execution.provenance.installed_sha256 or "") == 64
     assert record.origin == SettingsOrigin(source="the tests")
 
 
