@@ -7,7 +7,7 @@ import torch
 from algorithms.interface import Algorithm, LearnerContext, TeamShape
 from algorithms.seeds import derive
 from benchmark.environments.tasks.registry import get_task, package_version
-from benchmark.experiments.run_spec import PROTOCOL_VERSION, ImpossibleRun, RunSpec
+from benchmark.experiments.run_spec import ImpossibleRun, RunSpec
 
 
 def build_algorithm(spec: RunSpec, team: TeamShape, device: torch.device) -> Algorithm:
@@ -29,7 +29,7 @@ def validate_versions(spec: RunSpec) -> None:
     parts: list[tuple[str, str, int | str, int | str]] = [
         ("task", spec.task, spec.task_version, task.version),
         ("algorithm", spec.algorithm, spec.algorithm_version, entry.version),
-        ("protocol", "training and evaluation", spec.protocol_version, PROTOCOL_VERSION),
+        ("protocol", "training and evaluation", spec.protocol_version, spec.evaluation.protocol_version),
     ]
     if spec.package is not None:
         parts.append(("package", spec.package.name, spec.package.version, package_version(spec.package.name)))

@@ -38,7 +38,8 @@ class RunRow(Model):
     `status` is None unless there is a record; `reason`: why it failed, crashed, or cannot be believed. `path`: of the
     record, below the root of the results. `final_*`: mean over the episodes of the last evaluation; `absolute_*`: of the
     best policy on fresh episodes; for a diverged run both are the random policy's (`scored_as_random`), None where the
-    task does not know it. `seconds`: by phase; `total_seconds`: from start to end.
+    task does not know it. `greedy_*`: by the task's measure, of greedy evaluations beside sampled ones; None where the run
+    has none. `seconds`: by phase; `total_seconds`: from start to end.
     """
 
     planned: tuple[PlannedAs, ...]
@@ -66,6 +67,8 @@ class RunRow(Model):
     absolute_success: float | None
     normalised_final: float | None
     normalised_absolute: float | None
+    greedy_final: float | None
+    greedy_absolute: float | None
     seconds: dict[str, float]
     total_seconds: float | None
     steps_per_second: float | None
