@@ -11,6 +11,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from algorithms.plugins import BrokenEntry
+
 if TYPE_CHECKING:
     from benchmark.analysis.schema import SuiteReport
 
@@ -18,13 +20,17 @@ PIPED_WIDTH = 200
 """Characters per line where the output is no terminal."""
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Prints a plain table: numbers right-aligned, everything else left-aligned."""
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]], broken: Iterable[BrokenEntry] = ()) -> None:
+    """Prints a plain table: numbers right-aligned, everything else left-aligned.
+
+    `broken`: a row each for what installed packages offer and cannot be used, its name first, the reason last.
+    """
     rows = [[f"{cell:g}" if isinstance(cell, float) else cell for cell in row] for row in rows]
     grid = Table(box=SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(header):
         numbers = bool(rows) and all(isinstance(row[index], int) for row in rows)
         grid.add_column(name, justify="right" if numbers else "left", overflow="fold")
+    rows += [[entry.name, *[""] * (len(header) - 2), f"broken: {entry}"] for entry in broken]
     for row in rows:
         grid.add_row(*(str(cell) for cell in row))
     Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, markup=False, highlight=False).print(grid)

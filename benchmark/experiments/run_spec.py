@@ -27,7 +27,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from algorithms.plugins import UserError, unknown
-from algorithms.registry import AlgorithmEntry, algorithms
+from algorithms.registry import GROUP, AlgorithmEntry, algorithms
 from algorithms.settings.base import Settings
 from algorithms.team import REGIMES, Regime, TimeLimit
 from benchmark.environments.input_files import problem_lines
@@ -149,7 +149,7 @@ def get_algorithm(name: str) -> AlgorithmEntry:
     """The registry entry of that name. Raises UnknownName with the nearest names."""
     entry = algorithms().get(name)
     if entry is None:
-        raise unknown("algorithm", name, algorithms())
+        raise unknown("algorithm", name, algorithms(), GROUP)
     return entry
 
 

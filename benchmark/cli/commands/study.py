@@ -12,10 +12,10 @@ import typer
 from rich.console import Console
 from rich.progress import Progress as Bar
 
-from algorithms.plugins import did_you_mean
+from algorithms.plugins import broken_entries, unknown
 from benchmark.cli.errors import BadInput
 from benchmark.cli.output import table
-from benchmark.papers.studies import studies
+from benchmark.papers.studies import GROUP, studies
 
 if TYPE_CHECKING:
     from benchmark.experiments.study_result import Progress
@@ -37,10 +37,10 @@ def study(
     """
     if name == "list":
         rows = [(entry.name, f"{entry.minutes:g}", entry.title, entry.question) for entry in studies().values()]
-        table(("study", "minutes", "title", "question"), rows)
+        table(("study", "minutes", "title", "question"), rows, broken_entries(GROUP))
         return
     if name not in studies():
-        raise BadInput(f"there is no study '{name}'.{did_you_mean(name, studies())} `creditbench study list` shows all of them")
+        raise unknown("study", name, studies(), GROUP, "creditbench study list")
     from benchmark.experiments.study_result import read_study, write_study
 
     path = out / f"{name}.json"
