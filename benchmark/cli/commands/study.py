@@ -15,17 +15,19 @@ from rich.progress import Progress as Bar
 from algorithms.plugins import broken_entries, unknown
 from benchmark.cli.errors import BadInput
 from benchmark.cli.output import table
+from benchmark.experiments.store import Store
 from benchmark.papers.studies import GROUP, studies
 
 if TYPE_CHECKING:
     from benchmark.experiments.study_result import Progress
 
 OUT = Path("results/studies")
+"""Below the root."""
 
 
 def study(
     name: Annotated[str, typer.Argument(help="A study, or `list` for all of them.")],
-    out: Annotated[Path, typer.Option(help="Folder for the result, NAME.json.")] = OUT,
+    out: Annotated[Path | None, typer.Option(help=f"Folder for NAME.json.  [default: {OUT} of the checkout]")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A small trial, whose numbers mean little.")] = False,
 ) -> None:
     """Runs a study: an experiment with predictions, findings and a verdict on each prediction.
@@ -43,7 +45,7 @@ def study(
         raise unknown("study", name, studies(), GROUP, "creditbench study list")
     from benchmark.experiments.study_result import read_study, write_study
 
-    path = out / f"{name}.json"
+    path = (out or Store().root / OUT) / f"{name}.json"
     if quick and path.exists() and not read_study(path).quick:
         raise BadInput(f"{path} is the result of a full study, which a quick one does not replace; give another --out")
     from benchmark.papers.runner import run_study
