@@ -87,6 +87,27 @@ def results_of(suites: Iterable[Suite]) -> Store:
     return Store()
 
 
+def validate_output_folder(what: str, folder: Path) -> None:
+    """Raises BadInput where a file stands in the place of the folder, or of one above it."""
+    try:
+        there = next((path for path in (folder, *folder.parents) if path.exists()), None)
+    except (OSError, ValueError) as error:  # a name that is too long; a null character
+        raise BadInput(f"{what}: {_strerror(error)}: {str(folder)[:80]!r}") from error
+    if there is not None and not there.is_dir():
+        raise BadInput(f"{what}: {there} is a file, where a folder is needed")
+
+
+def validate_output_file(what: str, path: Path) -> None:
+    """Raises BadInput where a folder stands in the place of the file, or a file in that of a folder above it."""
+    validate_output_folder(what, path.parent)
+    if path.is_dir():
+        raise BadInput(f"{what}: {path} is a folder, where a file is needed")
+
+
+def _strerror(error: OSError | ValueError) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
 def validate_run_folder(run_dir: Path) -> None:
     """Raises BadInput if the folder holds no record."""
     if not (run_dir / "record.json").is_file():

@@ -5,6 +5,7 @@ Training depends on none of them: a training curve is the same with evaluation o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -47,9 +48,18 @@ class Evaluator:
         self.team = self._environment.team
 
     def evaluate(
-        self, algorithm: Algorithm, mode: Literal["greedy", "sample"], seed: int, step: int, steps_done: int
+        self,
+        algorithm: Algorithm,
+        mode: Literal["greedy", "sample"],
+        seed: int,
+        step: int,
+        steps_done: int,
+        played: Callable[[int], None] = lambda episodes: None,
     ) -> EvaluationPoint:
-        """Fresh episodes, which depend on the policy and on `seed` alone. `step`, `steps_done`: see EvaluationPoint."""
+        """Fresh episodes, which depend on the policy and on `seed` alone. `step`, `steps_done`: see EvaluationPoint.
+
+        `played` is called with the number of episodes so far, after each batch.
+        """
         self._generator.manual_seed(derive(seed, "acting"))
         seeds = episode_seeds(derive(seed, "environment"), 0, self._episodes)
         recorder = ReturnRecorder()
@@ -62,6 +72,7 @@ class Evaluator:
             returns += recorder.returns[: len(batch)].tolist()
             lengths += recorder.lengths[: len(batch)].tolist()
             successes += self._environment.success[: len(batch)].tolist()
+            played(len(returns))
         return EvaluationPoint(
             step=step, steps_done=steps_done, returns=tuple(returns), successes=tuple(successes), lengths=tuple(lengths)
         )
@@ -72,9 +83,15 @@ class Evaluator:
 
 
 def evaluate_run(
-    run_dir: Path, episodes: int, seed: int, policy: Literal["greedy", "sample"] | None = None, device: str = "cpu"
+    run_dir: Path,
+    episodes: int,
+    seed: int,
+    policy: Literal["greedy", "sample"] | None = None,
+    device: str = "cpu",
+    played: Callable[[int], None] = lambda episodes: None,
 ) -> EvaluationPoint:
     """Plays `episodes` fresh episodes with the best policy of a finished run. `policy`: None as in the run's evaluations.
+    `played`: see `Evaluator.evaluate`.
 
     `run_dir` holds record.json and policy.safetensors. Raises CorruptRecord, CorruptPolicy, or ImpossibleRun where the
     task or the algorithm is of another version now.
@@ -84,6 +101,6 @@ def evaluate_run(
     try:
         algorithm = trained.algorithm(evaluator.team, torch.device(device))
         mode, steps = policy or trained.spec.evaluation.policy, trained.record.outcome.steps_done
-        return evaluator.evaluate(algorithm, mode, derive(seed, "evaluate"), steps, steps)
+        return evaluator.evaluate(algorithm, mode, derive(seed, "evaluate"), steps, steps, played)
     finally:
         evaluator.close()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.arguments import results_of
+from benchmark.cli.arguments import results_of, validate_output_folder
 from benchmark.cli.output import coverage_lines
 from benchmark.experiments.store import AGGREGATE, SUITES
 from benchmark.experiments.suite import load_suites
@@ -26,8 +26,10 @@ def aggregate(
     """
     suites = list(load_suites(suite).values())
     store = results_of(suites)
+    folder = out or store.root / AGGREGATE
+    validate_output_folder("--out", folder)
     from benchmark.analysis.aggregate import aggregate as compute
 
-    result = compute(suites, store, out or store.root / AGGREGATE, retrain=retrain, cache=store.root / SUITES)
+    result = compute(suites, store, folder, retrain=retrain, cache=store.root / SUITES)
     for report in result.suites:
         print(coverage_lines(report))

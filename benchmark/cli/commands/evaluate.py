@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from benchmark.cli.arguments import Device, validate_choice, validate_device, validate_run_folder
-from benchmark.cli.output import json_line
+from benchmark.cli.output import counted, json_line
 
 
 def evaluate(
@@ -29,7 +29,8 @@ def evaluate(
     validate_device(device)
     from benchmark.training.evaluation import evaluate_run
 
-    point = evaluate_run(run_dir, episodes, seed, acting, device)
+    with counted("episodes played", episodes) as played:
+        point = evaluate_run(run_dir, episodes, seed, acting, device, played)
     json_line(
         {
             "run": str(run_dir),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.arguments import results_of
+from benchmark.cli.arguments import results_of, validate_output_folder
 from benchmark.cli.output import coverage_lines
 from benchmark.experiments.store import SUITES
 from benchmark.experiments.suite import load_suites
@@ -25,8 +25,10 @@ def prepare(
     suites = list(load_suites(suite).values())
     store = results_of(suites)
     variants = {variant for other in load_suites(report).values() for variant in other.variants}
+    folder = cache or store.root / SUITES
+    validate_output_folder("--cache", folder)
     from benchmark.report.preparation import prepare as run
 
     options = {"retrain": retrain, "pdf": pdf, "processes": processes}
-    for done in run(suites, store, cache or store.root / SUITES, variants, **options):  # type: ignore[arg-type]
+    for done in run(suites, store, folder, variants, **options):  # type: ignore[arg-type]
         print(coverage_lines(done), flush=True)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from benchmark.cli.arguments import validate_output_folder
 from benchmark.cli.errors import BadInput
 from benchmark.experiments.store import AGGREGATE, REPORTS, SUITES, Store
 
@@ -28,6 +29,7 @@ def report(
     aggregate, out = aggregate or root / AGGREGATE, out or root / REPORTS
     if not (aggregate / "aggregate.json").is_file():
         raise BadInput(f"there is no {aggregate / 'aggregate.json'}; `creditbench aggregate --suite NAME` makes it")
+    validate_output_folder("--out", out)
     from benchmark.report.site import render
 
     render(aggregate, out, cache=root / SUITES, pdf=pdf)
