@@ -20,6 +20,7 @@ import hashlib
 import itertools
 import json
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -30,7 +31,7 @@ from benchmark.environments.input_files import problem_lines
 from benchmark.environments.tasks.registry import get_task
 from benchmark.experiments.atomic_write import write_atomically
 from benchmark.experiments.credit_measurements import GraphMeasurement
-from benchmark.experiments.run_spec import RunSpec, canonical_json
+from benchmark.experiments.run_spec import EvaluationSchedule, RunSpec, canonical_json
 from benchmark.experiments.validation import Strict
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -47,6 +48,8 @@ Count = Annotated[int, Field(ge=0, le=2**53)]
 """A whole number that floating-point numbers hold exactly."""
 Measure = Annotated[float, Field(ge=-1e100, le=1e100)]
 """A number whose square does not overflow; sums of float32 rewards are far smaller."""
+Measured = Literal["return", "success"]
+"""What a task is scored by (Task.score)."""
 
 
 class EvaluationPoint(Strict):
@@ -73,6 +76,17 @@ class EvaluationPoint(Strict):
         return sum(self.successes) / len(self.successes)
 
 
+def best_evaluation(points: Sequence[EvaluationPoint], schedule: EvaluationSchedule, measure: Measured) -> int:
+    """The number of the evaluation whose policy is the best, by the rule of the protocol (run_spec.PROTOCOL_VERSION).
+
+    `points`: at least one, in the mode that is scored. `measure`: the one that the task is scored by.
+    """
+    if schedule.protocol_version == 1:
+        return max(range(len(points)), key=lambda number: (points[number].mean_return, -number))
+    scores = [point.mean_return if measure == "return" else point.success_rate for point in points]
+    return max(range(len(points)), key=lambda number: (scores[number], number))
+
+
 class TrainingInterval(Strict):
     """Training between two evaluation points, up to the one due at `step`: means over its episodes, None without any."""
 
@@ -87,10 +101,11 @@ class Outcome(Strict):
     """What the run computed. Equal runs have equal outcomes, bit for bit, on one machine type.
 
     `reason`: why a failed run failed. `evaluations`: one per point of the schedule, as far as the run came. `absolute`: the
-    best policy by evaluation mean (the earliest of equals), on fresh episodes; its steps are those of that evaluation;
-    None if the run failed. `training`: one entry per interval between two evaluation points; `monitors`: the algorithm's,
-    means over the updates of the same intervals (None where there was none). `credit`: agreement of the method's influence
-    graph with interventions in the simulator, at some of the evaluations; empty for methods without such a graph.
+    best policy (`best_evaluation`) on fresh episodes; its steps are those of its evaluation; None if the run failed.
+    `greedy_evaluations`, `greedy_absolute`: the same with greedy actions, of a run that is evaluated in both modes; else
+    empty and None, and no part of the JSON. `training`: one entry per interval between two evaluation points; `monitors`: the
+    algorithm's, means over the updates of the same intervals (None where there was none). `credit`: agreement of the method's
+    influence graph with interventions in the simulator, at some of the evaluations; empty for methods without such a graph.
     """
 
     status: Literal["ok", "failed"]
@@ -98,6 +113,8 @@ class Outcome(Strict):
     steps_done: Count
     evaluations: tuple[EvaluationPoint, ...]
     absolute: EvaluationPoint | None
+    greedy_evaluations: tuple[EvaluationPoint, ...] = Field(default=(), exclude_if=lambda points: not points)
+    greedy_absolute: EvaluationPoint | None = Field(default=None, exclude_if=lambda point: point is None)
     training: tuple[TrainingInterval, ...]
     monitors: dict[str, tuple[float | None, ...]]
     credit: Annotated[tuple[GraphMeasurement, ...], Field(max_length=41)] = ()
@@ -142,12 +159,26 @@ class SettingsOrigin(Strict):
         return f"{self.source}; found in {self.tuning.trials} trials of {self.tuning.steps:,} steps in all, on seeds {seeds}"
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class Provenance(Strict):
-    """Versions and hardware; no host or user names."""
+    """Versions and hardware; no host or user names, no paths.
+
+    `commit`: of the checkout; None where it is not known, `commit_unknown` says why. `dirty`: whether the code differs from it.
+    `installed_sha256`: over the sorted lines name==version of all installed packages; None if they changed during the run.
+    `packages`: these lines of what decides numbers beside torch and numpy: the compiler of the simulators, and packages that
+    add tasks or algorithms (that of the reference backend is part of the specification). `lock_sha256`: in older records
+    alone, over the versions that the checkout asked for. What a record lacks is not written back.
+    """
 
     commit: str | None
+    commit_unknown: str | None = Field(default=None, exclude_if=_is_none)
     dirty: bool | None
-    lock_sha256: str
+    installed_sha256: str | None = Field(default=None, exclude_if=_is_none)
+    packages: tuple[str, ...] | None = Field(default=None, exclude_if=_is_none, strict=False)
+    lock_sha256: str | None = Field(default=None, exclude_if=_is_none)
     python: str
     torch: str
     numpy: str
@@ -254,6 +285,8 @@ def _contradiction(record: Record) -> str | None:
         return f"an evaluation has not the {schedule.episodes} episodes of the schedule"
     if outcome.absolute is not None and len(outcome.absolute.returns) != schedule.absolute_episodes:
         return f"the absolute evaluation has not the {schedule.absolute_episodes} episodes of the schedule"
+    if schedule.policy != "both" and (outcome.greedy_evaluations or outcome.greedy_absolute is not None):
+        return f"it has greedy evaluations beside those of its policy, '{schedule.policy}'"
     if outcome.status == "ok" and outcome.steps_done < record.spec.budget:
         return f"it is said to be finished after {outcome.steps_done} of {record.spec.budget} steps"
     return _credit_contradiction(record)

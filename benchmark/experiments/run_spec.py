@@ -29,15 +29,19 @@ from pydantic import Field, ValidationError, model_validator
 from algorithms.plugins import UserError, unknown
 from algorithms.registry import GROUP, AlgorithmEntry, algorithms
 from algorithms.settings.base import Settings
-from algorithms.team import REGIMES, Regime
+from algorithms.team import REGIMES, Regime, TimeLimit
 from benchmark.environments.input_files import problem_lines
 from benchmark.environments.interface import Backend
 from benchmark.environments.tasks.registry import Task, get_task, package_version
 from benchmark.experiments.probe_names import PROBES
 from benchmark.experiments.validation import Strict
 
-PROTOCOL_VERSION = 1
-"""Version of trainer and evaluator together: raised when either changes what a run measures."""
+PROTOCOL_VERSION = 2
+"""Newest version of trainer and evaluator together: raised when either changes what a run measures.
+
+1: evaluated in one mode, greedy or sampled. The best policy is that of the highest mean return, the earliest of equals.
+2: evaluated in both modes. The best policy is that of the highest sampled score (the task's measure), the latest of equals:
+   the first of many perfect evaluations is the luckiest policy, the last the one that was trained for longest."""
 
 MAXIMUM_PARALLEL_EPISODES = 128
 
@@ -56,22 +60,36 @@ class EvaluationSchedule(Strict):
     """When and how the policy is evaluated (Gorsane et al. 2022 by default).
 
     Point k = 0 … points-1 is taken at the first update boundary at or after k * budget / (points - 1).
+    `policy`: how actions are chosen. "both" plays every evaluation twice from the same starts; the sampled one is the score,
+    the greedy one is recorded beside it.
     """
 
     points: int = Field(default=41, ge=2, le=1001)
     episodes: int = Field(default=32, ge=1, le=1000)
     absolute_episodes: int = Field(default=320, ge=1, le=10000)
-    policy: Literal["greedy", "sample"] = "greedy"
+    policy: Literal["greedy", "sample", "both"] = "both"
 
     @model_validator(mode="after")
     def _fits_a_record(self) -> EvaluationSchedule:
-        episodes = self.points * self.episodes + self.absolute_episodes
+        modes = 2 if self.policy == "both" else 1
+        episodes = modes * (self.points * self.episodes + self.absolute_episodes)
         if episodes > MAXIMUM_EVALUATION_EPISODES:
+            twice = ", each sampled and greedy," if modes == 2 else ""
             raise ValueError(
-                f"{self.points} points of {self.episodes} episodes and {self.absolute_episodes} absolute ones are {episodes} "
-                f"episodes; a record holds {MAXIMUM_EVALUATION_EPISODES}"
+                f"{self.points} points of {self.episodes} episodes and {self.absolute_episodes} absolute ones{twice} are "
+                f"{episodes} episodes; a record holds {MAXIMUM_EVALUATION_EPISODES}"
             )
         return self
+
+    @property
+    def scored(self) -> Literal["greedy", "sample"]:
+        """The mode whose evaluations are the score of a run."""
+        return "sample" if self.policy == "both" else self.policy
+
+    @property
+    def protocol_version(self) -> int:
+        """The version of the protocol that has these evaluations."""
+        return 2 if self.policy == "both" else 1
 
     def due(self, point: int, budget: int) -> int:
         """The step at which evaluation `point` is due."""
@@ -99,7 +117,7 @@ class RunSpec(Strict):
     seed: int = Field(ge=0, lt=2**31)
     budget: int = Field(ge=1, le=MAXIMUM_BUDGET)
     parallel_episodes: int = Field(ge=1, le=4096)
-    time_limit: Literal["terminal", "bootstrap"]
+    time_limit: TimeLimit
     evaluation: EvaluationSchedule
     protocol_version: int
 
@@ -170,7 +188,7 @@ def resolve(
     settings: dict[str, Any] | None = None,
     backend: Backend | None = None,
     parallel_episodes: int = MAXIMUM_PARALLEL_EPISODES,
-    time_limit: Literal["terminal", "bootstrap"] = "terminal",
+    time_limit: TimeLimit = "terminal",
     evaluation: EvaluationSchedule | None = None,
 ) -> RunSpec:
     """The spec of a run, checked: task and algorithm exist, settings are valid, the two can be combined.
@@ -181,10 +199,11 @@ def resolve(
     entry = get_algorithm(algorithm)
     resolved_settings = validated_settings(entry, settings or {})
     resolved_backend, simulator = resolved_task.simulator(backend)
-    validate_combination(resolved_task, entry, resolved_settings, regime, resolved_backend)
+    validate_combination(resolved_task, entry, resolved_settings, regime, resolved_backend, time_limit)
     package = None
     if simulator.package is not None:
         package = Package(name=simulator.package, version=package_version(simulator.package))
+    schedule = evaluation or EvaluationSchedule()
     try:
         return RunSpec(
             task=resolved_task.id,
@@ -199,16 +218,18 @@ def resolve(
             budget=budget,
             parallel_episodes=parallel_episodes,
             time_limit=time_limit,
-            evaluation=evaluation or EvaluationSchedule(),
-            protocol_version=PROTOCOL_VERSION,
+            evaluation=schedule,
+            protocol_version=schedule.protocol_version,
         )
     except ValidationError as error:
         raise ImpossibleRun("; ".join(problem_lines(error, root="run"))) from error
 
 
-def validate_combination(task: Task, entry: AlgorithmEntry, settings: Settings, regime: Regime, backend: Backend) -> None:
-    """Raises ImpossibleRun for a pair that cannot run: a regime, several agent types or sharing that is not supported, or
-    privileged data that no probe provides of this task and backend."""
+def validate_combination(
+    task: Task, entry: AlgorithmEntry, settings: Settings, regime: Regime, backend: Backend, time_limit: TimeLimit = "terminal"
+) -> None:
+    """Raises ImpossibleRun for a pair that cannot run: a regime, several agent types or sharing that is not supported,
+    privileged data that no probe provides of this task and backend, or settings that refuse the team or the time limit."""
     if regime not in REGIMES:
         raise ImpossibleRun(f"There is no reward regime '{regime}'; allowed: {', '.join(REGIMES)}.")
     if regime not in entry.regimes:
@@ -221,7 +242,7 @@ def validate_combination(task: Task, entry: AlgorithmEntry, settings: Settings, 
     sharing = getattr(settings, "sharing", None)
     if sharing is not None and sharing not in entry.sharing:
         raise ImpossibleRun(f"{entry.name} cannot share parameters '{sharing}'; it supports: {', '.join(entry.sharing)}.")
-    refusal = settings.refusal(task.n_agents)
+    refusal = settings.refusal(task.n_agents, time_limit)
     if refusal is not None:
         raise ImpossibleRun(f"{entry.name} cannot be trained on {task.id}: {refusal}.")
 

@@ -40,7 +40,7 @@ class SceneRecorder:
 
 
 def watch_run(run_dir: Path, out: Path, *, seed: int = 0) -> float:
-    """Plays one episode with the best policy of a finished run, in the mode of its evaluations, and writes it as a GIF.
+    """Plays one episode with the best policy of a finished run, in the mode of its scored evaluations, and writes it as a GIF.
 
     Returns the episode's team return. Raises CorruptRecord, CorruptPolicy, ValueError for another ending than .gif, or
     ImpossibleRun where task or algorithm have another version now, or where the simulator draws no scenes.
@@ -53,7 +53,7 @@ def watch_run(run_dir: Path, out: Path, *, seed: int = 0) -> float:
         generator = torch.Generator(device).manual_seed(derive(seed, "watch", "acting"))
         recorder = SceneRecorder()
         seeds = episode_seeds(derive(seed, "watch", "environment"), 0, 1)
-        play(environment, algorithm, seeds, trained.spec.evaluation.policy, generator, recorder)
+        play(environment, algorithm, seeds, trained.spec.evaluation.scored, generator, recorder)
     except NothingToShow as error:
         raise ImpossibleRun(nothing_to_show(trained.spec)) from error
     finally:

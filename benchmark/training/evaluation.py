@@ -6,7 +6,6 @@ Training depends on none of them: a training curve is the same with evaluation o
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -19,7 +18,7 @@ from benchmark.environments.interface import Backend, BatchedEnvironment
 from benchmark.environments.tasks.registry import Task
 from benchmark.experiments.record import EvaluationPoint
 from benchmark.training.rollout import Choice, play
-from benchmark.training.trained_policy import load_trained
+from benchmark.training.trained_policy import PolicyFile, TrainedRun
 
 MAXIMUM_ROWS = 128
 
@@ -83,24 +82,22 @@ class Evaluator:
 
 
 def evaluate_run(
-    run_dir: Path,
+    trained: TrainedRun,
     episodes: int,
     seed: int,
-    policy: Literal["greedy", "sample"] | None = None,
+    mode: Literal["greedy", "sample"],
+    policy_file: PolicyFile = "best",
     device: str = "cpu",
     played: Callable[[int], None] = lambda episodes: None,
 ) -> EvaluationPoint:
-    """Plays `episodes` fresh episodes with the best policy of a finished run. `policy`: None as in the run's evaluations.
-    `played`: see `Evaluator.evaluate`.
+    """Plays `episodes` fresh episodes with the best or the final policy of a finished run.
 
-    `run_dir` holds record.json and policy.safetensors. Raises CorruptRecord, CorruptPolicy, or ImpossibleRun where the
-    task or the algorithm is of another version now.
+    `mode`: how actions are chosen. `played`: see `Evaluator.evaluate`. Raises CorruptPolicy.
     """
-    trained = load_trained(run_dir)
     evaluator = Evaluator(trained.task, trained.spec.backend, episodes, torch.device(device))
     try:
-        algorithm = trained.algorithm(evaluator.team, torch.device(device))
-        mode, steps = policy or trained.spec.evaluation.policy, trained.record.outcome.steps_done
+        algorithm = trained.algorithm(evaluator.team, torch.device(device), policy_file)
+        steps = trained.record.outcome.steps_done
         return evaluator.evaluate(algorithm, mode, derive(seed, "evaluate"), steps, steps, played)
     finally:
         evaluator.close()

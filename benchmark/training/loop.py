@@ -59,7 +59,7 @@ def train(
 ) -> Record:
     """Trains the run, from its checkpoint where there is one, and returns its record.
 
-    Writes policy.safetensors (best policy by evaluation mean), final.safetensors and, last, the record, all in one folder.
+    Writes policy.safetensors (the best policy), final.safetensors and, last, the record, all in one folder.
     A run that is finished already writes the same files again. Waits while another process trains the same run.
     `origin`: where the settings come from, for the record. `progress`: None for a bar on a terminal and lines elsewhere.
     `checkpoint_seconds`: time between checkpoints, the most work that a kill may cost.

@@ -23,11 +23,12 @@ from benchmark.experiments.record import (
     Record,
     SettingsOrigin,
     TrainingInterval,
+    best_evaluation,
     make_record,
     read_record,
     write_record,
 )
-from benchmark.experiments.run_spec import PROTOCOL_VERSION, EvaluationSchedule, RunSpec
+from benchmark.experiments.run_spec import EvaluationSchedule, RunSpec
 from benchmark.experiments.schemas import FOLDER, MODELS, schema_text
 from tests.fixtures.made_up_graphs import made_up_measurement
 
@@ -44,8 +45,8 @@ SPEC = RunSpec(
     budget=1000,
     parallel_episodes=16,
     time_limit="terminal",
-    evaluation=EvaluationSchedule(points=2, episodes=2, absolute_episodes=2),
-    protocol_version=PROTOCOL_VERSION,
+    evaluation=EvaluationSchedule(points=2, episodes=2, absolute_episodes=2, policy="greedy"),
+    protocol_version=1,
 )
 PROVENANCE = Provenance(
     commit=None,
@@ -100,6 +101,8 @@ def test_every_part_of_the_outcome_takes_part_in_its_hash() -> None:
         "training": (),
         "monitors": {"loss": (0.25,), "late": (None,)},
         "reason": "other",
+        "greedy_evaluations": (POINT,),
+        "greedy_absolute": POINT,
         "credit": (made_up_measurement(0),),
     }
     hashes = {record(**{name: value}).outcome_sha256 for name, value in changes.items()}
@@ -114,6 +117,16 @@ def test_the_hash_of_records_that_measured_no_credit_is_as_it_was_before_there_w
         assert read_record(path).outcome_sha256 == json.loads(path.read_text())["outcome_sha256"]
     assert OUTCOME.canonical.startswith('{"absolute":{"lengths":[50,7],')
     assert '"credit":[],' in OUTCOME.canonical
+
+
+def test_a_record_without_the_newer_fields_of_provenance_is_written_back_as_it_was(tmp_path: Path) -> None:
+    older = make_record(SPEC, SettingsOrigin(source="defaults"), OUTCOME, EXECUTION)
+    assert older.model_dump(mode="json")["execution"]["provenance"].keys() == {
+        *("commit", "dirty", "lock_sha256", "python", "torch", "numpy", "processor", "threads", "device")
+    }
+    for path in sorted((Path(__file__).parents[2] / "results" / "reference").rglob("record.json"))[::100]:
+        write_record(tmp_path / "again.json", read_record(path))
+        assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
 
 
 def content() -> dict[str, Any]:
@@ -202,7 +215,7 @@ def test_measurements_of_credit_fit_a_record_if_need_be_without_their_pictures(
 
 def large(episodes: int = 32, absolute_episodes: int = 320, credit: tuple[GraphMeasurement, ...] = ()) -> Record:
     """As many evaluations, intervals and monitors as a long run has, in as many digits as there can be."""
-    schedule = EvaluationSchedule(points=41, episodes=episodes, absolute_episodes=absolute_episodes)
+    schedule = EvaluationSchedule(points=41, episodes=episodes, absolute_episodes=absolute_episodes, policy="sample")
 
     def point(count: int) -> EvaluationPoint:
         return EvaluationPoint(
@@ -224,7 +237,7 @@ def large(episodes: int = 32, absolute_episodes: int = 320, credit: tuple[GraphM
         monitors={f"a_monitor_{number}": (-1 / 3,) * 40 for number in range(18)},
         credit=credit,
     ).fitting_a_record()
-    spec = SPEC.model_copy(update={"evaluation": schedule})
+    spec = SPEC.model_copy(update={"evaluation": schedule, "protocol_version": schedule.protocol_version})
     return make_record(spec, SettingsOrigin(source="defaults"), outcome, EXECUTION)
 
 
@@ -275,3 +288,24 @@ def test_the_schema_accepts_a_record_and_refuses_a_wrong_one() -> None:
     jsonschema.validate(content(), schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(forge(content(), "outcome", "status", to="splendid"), schema)
+
+
+@pytest.mark.parametrize(
+    ("policy", "measure", "best"),
+    [("sample", "return", 1), ("greedy", "success", 1), ("both", "return", 3), ("both", "success", 4)],
+)
+def test_of_equally_good_evaluations_protocol_1_takes_the_earliest_and_protocol_2_the_latest(
+    policy: Any, measure: Any, best: int
+) -> None:
+    scores = [(1.0, True), (3.0, False), (2.0, True), (3.0, False), (2.0, True), (2.5, False)]
+    points = [
+        EvaluationPoint(step=k, steps_done=k, returns=(value,), successes=(success,), lengths=(1,))
+        for k, (value, success) in enumerate(scores)
+    ]
+    assert best_evaluation(points, EvaluationSchedule(policy=policy), measure) == best
+
+
+def test_greedy_evaluations_belong_to_runs_that_are_evaluated_in_both_modes(tmp_path: Path) -> None:
+    write_record(tmp_path / "record.json", record(greedy_evaluations=OUTCOME.evaluations))
+    with pytest.raises(CorruptRecord, match="greedy evaluations beside those of its policy, 'greedy'"):
+        read_record(tmp_path / "record.json")

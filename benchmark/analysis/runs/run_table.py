@@ -125,7 +125,10 @@ _SPEC_FIELDS = {
 
 
 def _scores(scores: RunScores | None, task: Task) -> dict[str, Any]:
-    names = ("final_return", "final_success", "absolute_return", "absolute_success", "normalised_final", "normalised_absolute")
+    names = (
+        "final_return", "final_success", "absolute_return", "absolute_success", "normalised_final", "normalised_absolute",
+        "greedy_final", "greedy_absolute",
+    )  # fmt: skip
     if scores is None:
         return dict.fromkeys(names)
     final, absolute = number(scores.final), number(scores.absolute)
@@ -136,6 +139,8 @@ def _scores(scores: RunScores | None, task: Task) -> dict[str, Any]:
         number(scores.absolute_success),
         None if final is None else task.normalise(final),
         None if absolute is None else task.normalise(absolute),
+        scores.greedy_final,
+        scores.greedy_absolute,
     )
     return dict(zip(names, values, strict=True))
 

@@ -5,6 +5,7 @@ A run that diverged is scored as the random policy from the point of failure on,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,7 @@ class RunScores:
     """`returns`, `successes` [P]: means over the episodes at each point of the schedule; the last is the final one.
 
     NaN where a diverged run has no value (see `random_value`). `failed_at`: environment steps, None for a sound run.
+    `greedy_final`, `greedy_absolute`: the scores of greedy evaluations beside sampled ones, None where there are none.
     """
 
     task: Task
@@ -33,6 +35,8 @@ class RunScores:
     absolute_return: float
     absolute_success: float
     failed_at: int | None
+    greedy_final: float | None
+    greedy_absolute: float | None
 
     @property
     def curve(self) -> Array:
@@ -76,7 +80,14 @@ def score(record: Record, task: Task) -> RunScores:
         absolute_return=random_return if absolute is None else absolute.mean_return,
         absolute_success=random_success if absolute is None else absolute.success_rate,
         failed_at=outcome.steps_done if failed else None,
+        greedy_final=None if failed else _measured(outcome.greedy_evaluations[-1:], task),
+        greedy_absolute=_measured(() if outcome.greedy_absolute is None else (outcome.greedy_absolute,), task),
     )
+
+
+def _measured(points: Sequence[EvaluationPoint], task: Task) -> float | None:
+    """The score of the only point, None without one."""
+    return next((point.mean_return if task.score == "return" else point.success_rate for point in points), None)
 
 
 def random_value(task: Task, measure: str) -> float:
