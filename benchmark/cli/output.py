@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from algorithms.plugins import BrokenEntry
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 PIPED_WIDTH = 200
 """Characters per line where the output is no terminal."""
+SECONDS_BETWEEN_LINES = 10.0
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]], broken: Iterable[BrokenEntry] = ()) -> None:
@@ -39,6 +43,25 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]], broken: Iterable
 def json_line(value: Any) -> None:
     """Prints one JSON value on one line."""
     print(json.dumps(value, allow_nan=False), flush=True)
+
+
+@contextmanager
+def counted(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """How much is done of something that takes long, on stderr: a bar on a terminal, elsewhere a line from time to time."""
+    if sys.stderr.isatty():
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda done: bar.update(task, completed=done)
+        return
+    last = time.monotonic()
+
+    def say(done: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            print(f"{what}: {done:,} of {total:,}", file=sys.stderr, flush=True)
+
+    yield say
 
 
 def coverage_lines(suite: SuiteReport) -> str:
