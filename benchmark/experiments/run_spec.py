@@ -27,9 +27,9 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from algorithms.plugins import UserError, unknown
-from algorithms.registry import AlgorithmEntry, algorithms
+from algorithms.registry import GROUP, AlgorithmEntry, algorithms
 from algorithms.settings.base import Settings
-from algorithms.team import REGIMES, Regime
+from algorithms.team import REGIMES, Regime, TimeLimit
 from benchmark.environments.input_files import problem_lines
 from benchmark.environments.interface import Backend
 from benchmark.environments.tasks.registry import Task, get_task, package_version
@@ -115,7 +115,7 @@ class RunSpec(Strict):
     seed: int = Field(ge=0, lt=2**31)
     budget: int = Field(ge=1, le=MAXIMUM_BUDGET)
     parallel_episodes: int = Field(ge=1, le=4096)
-    time_limit: Literal["terminal", "bootstrap"]
+    time_limit: TimeLimit
     evaluation: EvaluationSchedule
     protocol_version: int
 
@@ -158,7 +158,7 @@ def get_algorithm(name: str) -> AlgorithmEntry:
     """The registry entry of that name. Raises UnknownName with the nearest names."""
     entry = algorithms().get(name)
     if entry is None:
-        raise unknown("algorithm", name, algorithms())
+        raise unknown("algorithm", name, algorithms(), GROUP)
     return entry
 
 
@@ -197,7 +197,7 @@ def resolve(
     settings: dict[str, Any] | None = None,
     backend: Backend | None = None,
     parallel_episodes: int = MAXIMUM_PARALLEL_EPISODES,
-    time_limit: Literal["terminal", "bootstrap"] = "terminal",
+    time_limit: TimeLimit = "terminal",
     evaluation: EvaluationSchedule | None = None,
 ) -> RunSpec:
     """The spec of a run, checked: task and algorithm exist, settings are valid, the two can be combined.
@@ -208,7 +208,7 @@ def resolve(
     entry = get_algorithm(algorithm)
     resolved_settings = validated_settings(entry, settings or {})
     resolved_backend, simulator = resolved_task.simulator(backend)
-    validate_combination(resolved_task, entry, resolved_settings, regime, resolved_backend)
+    validate_combination(resolved_task, entry, resolved_settings, regime, resolved_backend, time_limit)
     package = None
     if simulator.package is not None:
         package = Package(name=simulator.package, version=package_version(simulator.package))
@@ -241,9 +241,11 @@ def resolve(
     return spec
 
 
-def validate_combination(task: Task, entry: AlgorithmEntry, settings: Settings, regime: Regime, backend: Backend) -> None:
-    """Raises ImpossibleRun for a pair that cannot run: a regime, several agent types or sharing that is not supported, or
-    privileged data that no probe provides of this task and backend."""
+def validate_combination(
+    task: Task, entry: AlgorithmEntry, settings: Settings, regime: Regime, backend: Backend, time_limit: TimeLimit = "terminal"
+) -> None:
+    """Raises ImpossibleRun for a pair that cannot run: a regime, several agent types or sharing that is not supported,
+    privileged data that no probe provides of this task and backend, or settings that refuse the team or the time limit."""
     if regime not in REGIMES:
         raise ImpossibleRun(f"There is no reward regime '{regime}'; allowed: {', '.join(REGIMES)}.")
     if regime not in entry.regimes:
@@ -256,7 +258,7 @@ def validate_combination(task: Task, entry: AlgorithmEntry, settings: Settings, 
     sharing = getattr(settings, "sharing", None)
     if sharing is not None and sharing not in entry.sharing:
         raise ImpossibleRun(f"{entry.name} cannot share parameters '{sharing}'; it supports: {', '.join(entry.sharing)}.")
-    refusal = settings.refusal(task.n_agents)
+    refusal = settings.refusal(task.n_agents, time_limit)
     if refusal is not None:
         raise ImpossibleRun(f"{entry.name} cannot be trained on {task.id}: {refusal}.")
 

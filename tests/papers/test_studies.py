@@ -162,7 +162,7 @@ def test_listing_studies_needs_no_torch() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["policy-preservatoin"], "Did you mean policy-preservation"), (["made-up", "--quick"], "there is no study 'made-up'")],
+    [(["policy-preservatoin"], "Did you mean policy-preservation"), (["made-up", "--quick"], "There is no study 'made-up'")],
 )
 def test_a_study_that_is_not_there_is_refused(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import time
@@ -337,35 +336,3 @@ def test_reading_a_plan_changes_nothing(store: Store) -> None:
     before = sorted(store.root.rglob("*"))
     planning.plan(SUITE, store)
     assert sorted(store.root.rglob("*")) == before
-
-
-@pytest.mark.parametrize(
-    ("what", "source", "message"),
-    [
-        (
-            "tasks",
-            "raise RuntimeError('boom')",
-            "bad = bad:FAMILY (creditbench.tasks) of an installed package cannot be loaded.*boom",
-        ),
-        ("tasks", "FAMILY = 3", "is no TaskFamily, but 3"),
-        ("tasks", "from benchmark.environments.tasks.lbf import FAMILY", "two families of tasks are called 'lbf'"),
-        ("algorithms", "raise RuntimeError('boom')", "(creditbench.algorithms) of an installed package cannot be loaded.*boom"),
-        ("algorithms", "FAMILY = 3", "is no AlgorithmEntry, but 3"),
-        ("algorithms", "from algorithms.registry import BUILT_IN; FAMILY = BUILT_IN[0]", "registered as 'ippo'"),
-    ],
-)
-def test_a_broken_package_is_named(what: str, source: str, message: str, tmp_path: Path) -> None:
-    folder = tmp_path / "bad-1.dist-info"
-    folder.mkdir()
-    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: bad\nVersion: 1\n")
-    (folder / "entry_points.txt").write_text(f"[creditbench.{what}]\nbad = bad:FAMILY\n")
-    (tmp_path / "bad.py").write_text(source)
-    made = subprocess.run(
-        [sys.executable, "-m", "benchmark.cli", "list", what],
-        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"},
-        capture_output=True,
-        text=True,
-    )
-    assert made.returncode == 2
-    assert re.search(message.replace("(", r"\(").replace(")", r"\)"), made.stderr)
-    assert "Traceback" not in made.stderr
