@@ -200,10 +200,15 @@ def resolve(
     resolved_settings = validated_settings(entry, settings or {})
     resolved_backend, simulator = resolved_task.simulator(backend)
     validate_combination(resolved_task, entry, resolved_settings, regime, resolved_backend)
+    schedule = evaluation or EvaluationSchedule()
+    if schedule.policy == "greedy" and not (resolved_task.random_starts or resolved_task.random_dynamics):
+        raise ImpossibleRun(
+            f"evaluation.policy: greedy would repeat one episode, since neither starts nor dynamics of {resolved_task.id} are "
+            "random: every success rate would be 0 or 1; allowed: sample, both."
+        )
     package = None
     if simulator.package is not None:
         package = Package(name=simulator.package, version=package_version(simulator.package))
-    schedule = evaluation or EvaluationSchedule()
     try:
         return RunSpec(
             task=resolved_task.id,
