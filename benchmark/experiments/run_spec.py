@@ -213,9 +213,7 @@ def resolve(
     if simulator.package is not None:
         package = Package(name=simulator.package, version=package_version(simulator.package))
     schedule = evaluation or EvaluationSchedule()
-    problem = size_problem(schedule.size, resolved_task.horizon)
-    if problem is not None:
-        raise ImpossibleRun(f"evaluation: {problem}")
+    _validate_evaluation(resolved_task, schedule)
     try:
         spec = RunSpec(
             task=resolved_task.id,
@@ -239,6 +237,17 @@ def resolve(
     if size > SPEC_BYTES:
         raise ImpossibleRun(f"the specification of the run takes {size} bytes of its record; allowed are {SPEC_BYTES}")
     return spec
+
+
+def _validate_evaluation(task: Task, schedule: EvaluationSchedule) -> None:
+    problem = size_problem(schedule.size, task.horizon)
+    if problem is not None:
+        raise ImpossibleRun(f"evaluation: {problem}")
+    if schedule.policy == "greedy" and not (task.random_starts or task.random_dynamics):
+        raise ImpossibleRun(
+            f"evaluation.policy: greedy would repeat one episode, since neither starts nor dynamics of {task.id} are random: every "
+            "success rate would be 0 or 1; allowed: sample, both."
+        )
 
 
 def validate_combination(

@@ -31,6 +31,8 @@ THREE_ROOMS = Task(
     n_agent_types=1,
     horizon=THREE_ROOMS_HORIZON,
     success="the treasure is reached with both agents out of their rooms",
+    random_starts=False,
+    random_dynamics=False,
     native=Simulator(_SIMULATOR, {"horizon": THREE_ROOMS_HORIZON, "layout": "three-rooms"}),
     reference_scores=ReferenceScores(random=-4.617521, random_source=_EXACT, best=99.9, best_source=_BEST.format(17)),
     has_positions=True,
@@ -58,6 +60,8 @@ def resolve(name: str) -> Task | None:
         n_agent_types=1,
         horizon=horizon,
         success="the treasure is reached with both agents out of their rooms",
+        random_starts=False,
+        random_dynamics=False,
         native=Simulator(_SIMULATOR, {"horizon": horizon}),
         reference_scores=None
         if random is None

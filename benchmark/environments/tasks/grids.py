@@ -18,6 +18,8 @@ def _grid(game: str, n_agents: int, description: str, success: str, random: floa
         n_agent_types=1,
         horizon=60,
         success=success,
+        random_starts=False,
+        random_dynamics=False,
         score="success" if game == "shooting" else "return",
         native=Simulator("benchmark.environments.native.grids.influence_scope:Grid", {"game": game}),
         reference_scores=ReferenceScores(
@@ -74,6 +76,8 @@ def _individual_goals(word: str, n_agents: int, positive: bool) -> Task:
         n_agent_types=1,
         horizon=horizon,
         success="all agents stand on their goals",
+        random_starts=True,
+        random_dynamics=False,
         native=Simulator(
             "benchmark.environments.native.grids.individual_goals:IndividualGoals",
             {"side": side, "n_agents": n_agents, "horizon": horizon, "positive": positive},

@@ -151,6 +151,8 @@ def resolve(name: str) -> Task | None:
         n_agent_types=1,
         horizon=HORIZON,
         success="all food is loaded",
+        random_starts=True,
+        random_dynamics=False,
         native=game.native(),
         reference=game.reference(),
         reference_scores=_scores(name),
