@@ -15,6 +15,10 @@ Regime = Literal["team", "individual", "episodic"]
 REGIMES: tuple[Regime, ...] = ("team", "individual", "episodic")
 
 
+TimeLimit = Literal["terminal", "bootstrap"]
+"""The value of the state at the time limit: 0 ("terminal") or estimated ("bootstrap")."""
+
+
 @dataclass(frozen=True)
 class StateField:
     """The meaning of one dimension of the state.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Sequence
 
@@ -12,6 +11,8 @@ from algorithms.plugins import UserError
 from benchmark.cli.commands import aggregate, evaluate, plan, prepare, random_policy, report, speed, study, train, watch
 from benchmark.cli.commands import compile as kernels
 from benchmark.cli.commands import list as listing
+from benchmark.cli.streams import flush_stdout, prepare_streams
+from benchmark.training.progress import silence_stdout
 
 app = typer.Typer(
     name="creditbench",
@@ -36,17 +37,20 @@ app.command("compile", hidden=True)(kernels.compile_kernels)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line. A UserError is one line on stderr and exit code 2; a file or folder that cannot be used, 1."""
+    """Runs the command line. A UserError is one line on stderr and exit code 2; what the system refuses (a full disk, a closed
+    pipe, a folder without permission), exit code 1."""
+    prepare_streams()
     try:
-        app(args=None if arguments is None else list(arguments))
+        try:
+            app(args=None if arguments is None else list(arguments))
+        finally:
+            flush_stdout()
     except UserError as error:
         print(f"creditbench: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    except BrokenPipeError:
-        sys.stderr.close()
-        raise SystemExit(0) from None
+    except BrokenPipeError:  # whoever reads the output has seen enough
+        silence_stdout()
+        raise SystemExit(1) from None
     except OSError as error:
-        if error.filename is None and error.errno != errno.ENOSPC:
-            raise
         print(f"creditbench: {error}", file=sys.stderr)
         raise SystemExit(1) from None

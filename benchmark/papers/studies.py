@@ -1,25 +1,22 @@
 """All studies by name, those of installed packages included. Free of torch: a study's module is imported when it is run.
 
-Other packages add theirs by the entry point group "creditbench.studies", whose entries are `Study` objects.
+Other packages add theirs by the entry point group GROUP, whose entries are `Study` objects.
 """
 
 from __future__ import annotations
 
 from functools import cache
 
-from algorithms.plugins import BrokenPlugin, entries
+from algorithms.plugins import registered
 from benchmark.papers.dependence_graphs.studies import STUDIES as DEPENDENCE_GRAPHS
 from benchmark.papers.stas.studies import STUDIES as STAS
 from benchmark.papers.study import Study
 from benchmark.papers.tar2.studies import STUDIES as TAR2
 
+GROUP = "creditbench.studies"
+
 
 @cache
 def studies() -> dict[str, Study]:
-    """Every study by its name, paper after paper. Raises BrokenPlugin, also if two share a name."""
-    by_name: dict[str, Study] = {}
-    for study in (*TAR2, *STAS, *DEPENDENCE_GRAPHS, *entries("creditbench.studies", Study)):
-        if study.name in by_name:
-            raise BrokenPlugin(f"two studies are registered as '{study.name}'")
-        by_name[study.name] = study
-    return by_name
+    """Every study by its name, paper after paper; those of other packages that cannot be used are left out, with a warning."""
+    return registered(GROUP, Study, (*TAR2, *STAS, *DEPENDENCE_GRAPHS))

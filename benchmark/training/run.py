@@ -12,13 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from algorithms.interface import RunProgress
 from algorithms.seeds import derive
 from benchmark.environments.tasks.registry import get_task
-from benchmark.experiments.credit_measurements import GraphMeasurement
-from benchmark.experiments.record import EvaluationPoint, Execution, Outcome, Provenance, Record, best_evaluation
+from benchmark.experiments.credit_measurements import GraphMeasurement, measuring_points
+from benchmark.experiments.outcome import EvaluationPoint, Outcome, best_evaluation
+from benchmark.experiments.record import Execution, Provenance, Record
 from benchmark.experiments.run_spec import RunSpec
 from benchmark.training.components import build_algorithm, validate_versions
-from benchmark.training.credit_monitor import measure_influence, measuring_points
+from benchmark.training.credit_monitor import measure_influence
 from benchmark.training.evaluation import Evaluator
 from benchmark.training.metrics import IntervalMeans, Update
 from benchmark.training.policy_files import all_finite, detached
@@ -39,10 +41,10 @@ class Run:
         self.device = device
         self._collector = Collector(task, spec.backend, spec.parallel_episodes, spec.entry().requires)
         self._evaluator = Evaluator(task, spec.backend, spec.evaluation.episodes, device)
-        self.algorithm = build_algorithm(spec, self._evaluator.team, device)
+        self._progress = RunProgress()
+        self.algorithm = build_algorithm(spec, self._evaluator.team, device, self._progress)
         self._exploration = torch.Generator(device).manual_seed(derive(spec.seed, "exploration"))
         self._environment_seed = derive(spec.seed, "environment")
-        self.steps_done = 0
         self.episodes_done = 0
         self.evaluations: list[EvaluationPoint] = []
         self.greedy_evaluations: list[EvaluationPoint] = []
@@ -69,6 +71,11 @@ class Run:
             self._seconds[phase] += time.perf_counter() - start
 
     @property
+    def steps_done(self) -> int:
+        """Environment steps of all collections so far; schedules see the same number."""
+        return self._progress.steps_done
+
+    @property
     def steps_per_second(self) -> float:
         """Environment steps per second of collecting and updating."""
         return self.steps_done / max(self._seconds["collect"] + self._seconds["update"], 1e-9)
@@ -92,9 +99,9 @@ class Run:
             monitors = self.algorithm.update(episodes)
         for part, seconds in self.algorithm.seconds().items():
             self._seconds[part] = self._seconds.get(part, 0.0) + seconds - before.get(part, 0.0)
-        self.steps_done += episodes.steps
+        self._progress.steps_done += episodes.steps
         self.episodes_done += collection.episodes
-        update = Update.of(episodes, self.steps_done, collection.phase, monitors)
+        update = Update.of(episodes, self.steps_done, self.algorithm.phase(), monitors)
         if update.diverged is not None:
             self.failure = f"diverged: {update.diverged} at step {self.steps_done}"
         elif not all_finite(self.algorithm.policy_state()):
@@ -174,7 +181,7 @@ class Run:
         """Continues where `state_dict` was taken; the rest of the run is the same, bit for bit."""
         self.algorithm.load_state_dict(state["algorithm"])
         self._exploration.set_state(state["exploration"])
-        self.steps_done = state["steps_done"]
+        self._progress.steps_done = state["steps_done"]
         self.episodes_done = state["episodes_done"]
         self.evaluations = [EvaluationPoint(**point) for point in state["evaluations"]]
         self.greedy_evaluations = [EvaluationPoint(**point) for point in state["greedy_evaluations"]]

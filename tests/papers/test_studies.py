@@ -15,7 +15,8 @@ import pytest
 
 from algorithms.plugins import load
 from benchmark.cli import app
-from benchmark.experiments.record import MAXIMUM_BYTES, CorruptRecord, Provenance
+from benchmark.experiments.record import CorruptRecord, Provenance
+from benchmark.experiments.record_size import MAXIMUM_BYTES
 from benchmark.experiments.study_result import Findings, Prediction, StudyResult, Table, overall, read_study, write_study
 from benchmark.papers.runner import run_study
 from benchmark.papers.studies import studies
@@ -161,7 +162,7 @@ def test_listing_studies_needs_no_torch() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["policy-preservatoin"], "Did you mean policy-preservation"), (["made-up", "--quick"], "there is no study 'made-up'")],
+    [(["policy-preservatoin"], "Did you mean policy-preservation"), (["made-up", "--quick"], "There is no study 'made-up'")],
 )
 def test_a_study_that_is_not_there_is_refused(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path

@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import load_file
 
 import algorithms.registry
-from benchmark.experiments.record import SettingsOrigin, best_evaluation, read_record
+from benchmark.experiments.outcome import best_evaluation
+from benchmark.experiments.record import SettingsOrigin, read_record
 from benchmark.experiments.run_spec import EvaluationSchedule, ImpossibleRun, resolve
 from benchmark.training.metrics import MetricsLog
 from benchmark.training.run import Run
@@ -195,7 +196,7 @@ def test_the_record_holds_how_it_was_computed(tmp_path: Path) -> None:
     assert record.execution.peak_memory_bytes > 10**7
     assert record.execution.resumes == 0
     assert (record.execution.provenance.threads, record.execution.provenance.device) == (1, "cpu")
-    assert len(record.execution.provenance.lock_sha256) == 64
+    assert len(record.execution.provenance.installed_sha256 or "") == 64
     assert record.origin == SettingsOrigin(source="the tests")
 
 

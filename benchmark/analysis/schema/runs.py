@@ -12,11 +12,14 @@ REWARD_MODEL = "reward model"
 
 
 class ProvenanceSummary(Model):
-    """With what a run was computed; no host or user names. `commit`: the first 12 digits."""
+    """With what a run was computed, see record.Provenance. `commit`: the first 12 digits."""
 
     commit: str | None
+    commit_unknown: str | None = None
     dirty: bool | None
-    lock_sha256: str
+    installed_sha256: str | None = None
+    packages: tuple[str, ...] | None = None
+    lock_sha256: str | None = None
     python: str
     torch: str
     numpy: str

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from benchmark.cli.arguments import Device, validate_choice, validate_device, validate_run_folder
-from benchmark.cli.output import json_line
+from benchmark.cli.output import counted, json_line
 
 
 def evaluate(
@@ -34,7 +34,8 @@ def evaluate(
 
     trained = load_trained(run_dir)
     mode = acting or trained.spec.evaluation.scored
-    point = evaluate_run(trained, episodes, seed, mode, chosen, device)
+    with counted("episodes played", episodes) as played:
+        point = evaluate_run(trained, episodes, seed, mode, chosen, device, played)
     json_line(
         {
             "run": str(run_dir),

@@ -9,6 +9,8 @@ import re
 from benchmark.environments.tasks.registry import ReferenceScores, Simulator, Task, TaskFamily
 
 PUBLISHED_HORIZON = 40
+BUMP, PRIZE = 0.1, 100.0
+"""What a blocked move costs, and what the treasure earns."""
 SHORTEST_PLAN = 12
 THREE_ROOMS_HORIZON = 70
 # Exact expected return of the uniformly random policy, by dynamic programming over all 1978 states
@@ -34,6 +36,8 @@ THREE_ROOMS = Task(
     native=Simulator(_SIMULATOR, {"horizon": THREE_ROOMS_HORIZON, "layout": "three-rooms"}),
     reference_scores=ReferenceScores(random=-4.617521, random_source=_EXACT, best=99.9, best_source=_BEST.format(17)),
     has_positions=True,
+    return_bounds=(-2 * BUMP * THREE_ROOMS_HORIZON, PRIZE),
+    success_bounds=(PRIZE - 2 * BUMP * THREE_ROOMS_HORIZON, PRIZE),
 )
 
 
@@ -64,6 +68,8 @@ def resolve(name: str) -> Task | None:
         else ReferenceScores(random=random, random_source=_EXACT, best=99.9, best_source=_BEST.format(SHORTEST_PLAN)),
         note="A twin made from the published rules; the original has no package. STAS reports twice our team return.",
         has_positions=True,
+        return_bounds=(-2 * BUMP * horizon, PRIZE),
+        success_bounds=(PRIZE - 2 * BUMP * horizon, PRIZE),
     )
 
 

@@ -40,6 +40,7 @@ def _matrix(name: str) -> Task | None:
     if name == "matrix/two-step":
         parameters: dict[str, object] = {"game": "two_step"}
         random, best, horizon = (7 + 2.5) / 2, 8.0, 2
+        worst = 0.0
         text = "The first action chooses between a safe game with reward 7 and one with reward up to 8 if both agree."
     elif name == "matrix/climbing" or (game == "penalty" and number in map(str, PENALTIES)):
         k = -int(number or 0)
@@ -48,6 +49,7 @@ def _matrix(name: str) -> Task | None:
         horizon = 25
         cells = list(itertools.chain.from_iterable(payoff))
         random, best = horizon * sum(cells) / 9, horizon * float(max(cells))
+        worst = horizon * float(min(cells))
         text = f"Two agents, three actions each, one shared payoff matrix {payoff}, played 25 times."
     else:
         return None
@@ -65,6 +67,7 @@ def _matrix(name: str) -> Task | None:
         random_dynamics=False,
         native=Simulator("benchmark.environments.native.diagnostics.matrix:MatrixGame", parameters),
         reference_scores=ReferenceScores(random, EXACT, best, EXACT),
+        return_bounds=(worst, best),
     )
 
 
@@ -119,6 +122,7 @@ def _synergy(name: str) -> Task | None:
             {"n_agents": n, "exponent": exponent, "blocks": blocks, "cost": SYNERGY_COST, "horizon": SYNERGY_HORIZON},
         ),
         reference_scores=None if blocks > 1 else ReferenceScores(random, EXACT, best, EXACT),
+        return_bounds=None if blocks > 1 else (-SYNERGY_HORIZON * SYNERGY_COST * n, float(SYNERGY_HORIZON)),
         note="The best score knows everybody's ability, which an agent does not see: it may be out of reach.",
     )
 

@@ -30,6 +30,8 @@ def _grid(game: str, n_agents: int, description: str, success: str, random: floa
         ),
         note="A twin made from the published rules; the original has no package.",
         has_positions=True,
+        return_bounds=(0.0, 0.0 if game == "shooting" else float(n_agents)),
+        success_bounds=(0.0, 0.0) if game == "shooting" else (float(n_agents), float(n_agents)),
     )
 
 
@@ -91,6 +93,8 @@ def _individual_goals(word: str, n_agents: int, positive: bool) -> Task:
         if positive
         else "",
         has_positions=True,
+        return_bounds=(shift - 0.01 * n_agents * horizon, shift + 1.0),
+        success_bounds=(shift + 1.0 - 0.01 * n_agents * horizon, shift + 1.0),
     )
 
 

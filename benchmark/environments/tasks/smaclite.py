@@ -134,6 +134,8 @@ def resolve(name: str) -> Task | None:
         reference_scores=_scores(map_name, scattered),
         note=_note(map_name, variant, scattered),
         has_positions=True,
+        return_bounds=(-1.0, 1.0) if variant == SPARSE else None,
+        success_bounds=(1.0, 1.0) if variant == SPARSE else None,
     )
 
 
