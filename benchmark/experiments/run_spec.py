@@ -245,8 +245,8 @@ def _validate_evaluation(task: Task, schedule: EvaluationSchedule) -> None:
         raise ImpossibleRun(f"evaluation: {problem}")
     if schedule.policy == "greedy" and not (task.random_starts or task.random_dynamics):
         raise ImpossibleRun(
-            f"evaluation.policy: greedy would repeat one episode, since neither starts nor dynamics of {task.id} are random: every "
-            "success rate would be 0 or 1; allowed: sample, both."
+            f"evaluation.policy: greedy would repeat one episode, since neither starts nor dynamics of {task.id} are random: "
+            "every success rate would be 0 or 1; allowed: sample, both."
         )
 
 
