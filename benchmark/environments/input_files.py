@@ -86,7 +86,7 @@ def problem_lines(error: ValidationError, *models: type[BaseModel], root: str = 
     entries = [entry for entry in entries if not (entry["type"] == "too_short" and entry["loc"] in parents)]
     lines = []
     for entry in entries[:limit]:
-        message = entry["msg"]
+        message = entry["msg"].removeprefix("Value error, ")
         if entry["type"] == "extra_forbidden" and known:
             message = f"there is no such key.{did_you_mean(str(entry['loc'][-1]), known)}"
         elif entry["type"] in ("int_type", "float_type", "bool_type") and isinstance(entry["input"], bool | int | float | str):

@@ -35,6 +35,7 @@ from benchmark.environments.input_files import problem_lines
 from benchmark.environments.interface import Backend
 from benchmark.environments.tasks.registry import Task, get_task, package_version
 from benchmark.experiments.probe_names import PROBES
+from benchmark.experiments.record_size import SPEC_BYTES, Evaluations, size_problem
 from benchmark.experiments.validation import Strict
 
 PROTOCOL_VERSION = 2
@@ -49,9 +50,6 @@ MAXIMUM_PARALLEL_EPISODES = 128
 MAXIMUM_BUDGET = 2**53
 """Beyond it, floating-point numbers do not count steps exactly."""
 
-MAXIMUM_EVALUATION_EPISODES = 3300
-"""Each takes up to 36 bytes of a record; a schedule that does not fit is refused before training."""
-
 
 class ImpossibleRun(UserError):
     """A combination that cannot be run. The message says why and what is allowed."""
@@ -65,22 +63,22 @@ class EvaluationSchedule(Strict):
     the greedy one is recorded beside it.
     """
 
-    points: int = Field(default=41, ge=2, le=1001)
-    episodes: int = Field(default=32, ge=1, le=1000)
-    absolute_episodes: int = Field(default=320, ge=1, le=10000)
+    points: int = Field(default=41, ge=2)
+    episodes: int = Field(default=32, ge=1)
+    absolute_episodes: int = Field(default=320, ge=1)
     policy: Literal["greedy", "sample", "both"] = "both"
 
     @model_validator(mode="after")
     def _fits_a_record(self) -> EvaluationSchedule:
-        modes = 2 if self.policy == "both" else 1
-        episodes = modes * (self.points * self.episodes + self.absolute_episodes)
-        if episodes > MAXIMUM_EVALUATION_EPISODES:
-            twice = ", each sampled and greedy," if modes == 2 else ""
-            raise ValueError(
-                f"{self.points} points of {self.episodes} episodes and {self.absolute_episodes} absolute ones{twice} are "
-                f"{episodes} episodes; a record holds {MAXIMUM_EVALUATION_EPISODES}"
-            )
+        problem = size_problem(self.size)
+        if problem is not None:
+            raise ValueError(problem)
         return self
+
+    @property
+    def size(self) -> Evaluations:
+        """What decides the size of a record."""
+        return Evaluations(self.points, self.episodes, self.absolute_episodes, 2 if self.policy == "both" else 1)
 
     @property
     def scored(self) -> Literal["greedy", "sample"]:
@@ -121,6 +119,17 @@ class RunSpec(Strict):
     time_limit: TimeLimit
     evaluation: EvaluationSchedule
     protocol_version: int
+
+    @model_validator(mode="after")
+    def _points_are_apart(self) -> RunSpec:
+        """Points that are due at one step would be the same policy again."""
+        smallest = self.evaluation.points - 1
+        if self.budget < smallest:
+            raise ValueError(
+                f"{self.budget} steps are too few for {self.evaluation.points} evaluation points at different steps; "
+                f"the smallest budget is {smallest}"
+            )
+        return self
 
     @property
     def fingerprint(self) -> str:
@@ -211,8 +220,9 @@ def resolve(
     if simulator.package is not None:
         package = Package(name=simulator.package, version=package_version(simulator.package))
     schedule = evaluation or EvaluationSchedule()
+    _validate_evaluation(resolved_task, schedule)
     try:
-        return RunSpec(
+        spec = RunSpec(
             task=resolved_task.id,
             task_version=resolved_task.version,
             backend=resolved_backend,
@@ -230,6 +240,21 @@ def resolve(
         )
     except ValidationError as error:
         raise ImpossibleRun("; ".join(problem_lines(error, root="run"))) from error
+    size = len(canonical_json(spec.model_dump(mode="json")))
+    if size > SPEC_BYTES:
+        raise ImpossibleRun(f"the specification of the run takes {size} bytes of its record; allowed are {SPEC_BYTES}")
+    return spec
+
+
+def _validate_evaluation(task: Task, schedule: EvaluationSchedule) -> None:
+    problem = size_problem(schedule.size, task.horizon)
+    if problem is not None:
+        raise ImpossibleRun(f"evaluation: {problem}")
+    if schedule.policy == "greedy" and not (task.random_starts or task.random_dynamics):
+        raise ImpossibleRun(
+            f"evaluation.policy: greedy would repeat one episode, since neither starts nor dynamics of {task.id} are random: "
+            "every success rate would be 0 or 1; allowed: sample, both."
+        )
 
 
 def validate_combination(

@@ -27,7 +27,9 @@ from pydantic import (
 
 from benchmark.environments.input_files import problem_lines
 from benchmark.experiments.atomic_write import write_atomically
-from benchmark.experiments.record import MAXIMUM_BYTES, CorruptRecord, Measure, Provenance, printable, read_limited
+from benchmark.experiments.outcome import Measure
+from benchmark.experiments.record import CorruptRecord, Provenance, printable, read_limited
+from benchmark.experiments.record_size import MAXIMUM_BYTES
 from benchmark.experiments.run_spec import canonical_json
 from benchmark.experiments.validation import Strict
 

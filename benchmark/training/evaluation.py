@@ -16,7 +16,7 @@ from algorithms.interface import Algorithm, Memory
 from algorithms.seeds import derive, episode_seeds
 from benchmark.environments.interface import Backend, BatchedEnvironment
 from benchmark.environments.tasks.registry import Task
-from benchmark.experiments.record import EvaluationPoint
+from benchmark.experiments.outcome import EvaluationPoint
 from benchmark.training.rollout import Choice, play
 from benchmark.training.trained_policy import PolicyFile, TrainedRun
 

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
 from algorithms.plugins import warn
-from benchmark.experiments.record import EvaluationPoint
+from benchmark.experiments.outcome import EvaluationPoint
 from benchmark.experiments.run_spec import RunSpec
 
 

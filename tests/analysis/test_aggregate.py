@@ -14,7 +14,6 @@ from rliable import metrics
 
 from benchmark.analysis.aggregate import aggregate, read_aggregate
 from benchmark.analysis.schema import Aggregate, SuiteReport, TableRow, TaskReport, VariantSummary
-from benchmark.experiments.record import make_record
 from benchmark.experiments.store import Store
 from benchmark.experiments.suite import Override, Suite, Variant
 from tests.fixtures.synthetic_records import (
@@ -191,21 +190,10 @@ def test_a_diverged_run_scores_as_the_random_policy_from_there_on(tmp_path: Path
     assert "scored as the random policy" in row(report, RETURNS, "strong").notes[0]
 
 
-def test_a_run_that_fails_after_its_last_evaluation_ends_as_the_random_policy_too(tmp_path: Path) -> None:
+def test_a_run_that_fails_in_its_last_update_ends_as_the_random_policy_too(tmp_path: Path) -> None:
     suite = synthetic_suite((RETURNS,), ("strong",), (0,))
-    write(Store(tmp_path), made_up_record(suite.run(RETURNS, "strong", 0).spec, [1, 2, 3, 4, 5, 6], failed_at=1001))
+    write(Store(tmp_path), made_up_record(suite.run(RETURNS, "strong", 0).spec, [1, 2, 3, 4, 5, 6], failed_at=1000))
     assert task_of(report_of(suite, tmp_path), RETURNS).curves[0].returns.seeds[0].values == pytest.approx((1, 2, 3, 4, 5, 0))
-
-
-def test_an_update_that_passes_two_points_of_the_schedule_stands_for_both(tmp_path: Path) -> None:
-    suite = synthetic_suite((RETURNS,), ("strong",), (0,))
-    record = made_up_record(suite.run(RETURNS, "strong", 0).spec, [1, 2, 3, 4, 5, 6])
-    evaluations = list(record.outcome.evaluations)
-    evaluations[2] = evaluations[2].model_copy(update={"steps_done": 650})
-    del evaluations[3]
-    outcome = record.outcome.model_copy(update={"evaluations": tuple(evaluations)})
-    write(Store(tmp_path), make_record(record.spec, record.origin, outcome, record.execution))
-    assert task_of(report_of(suite, tmp_path), RETURNS).curves[0].returns.seeds[0].values == pytest.approx((1, 2, 3, 3, 5, 6))
 
 
 def test_a_diverged_run_without_a_random_score_leaves_no_mean_and_no_rank(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from benchmark.analysis.aggregate import aggregate, read_aggregate
-from benchmark.experiments.record import MAXIMUM_BYTES
+from benchmark.experiments.record_size import MAXIMUM_BYTES
 from benchmark.experiments.store import Store
 from benchmark.report.site import render
 from tests.fixtures.made_up_experiments import made_up_study

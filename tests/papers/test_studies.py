@@ -15,7 +15,8 @@ import pytest
 
 from algorithms.plugins import load
 from benchmark.cli import app
-from benchmark.experiments.record import MAXIMUM_BYTES, CorruptRecord, Provenance
+from benchmark.experiments.record import CorruptRecord, Provenance
+from benchmark.experiments.record_size import MAXIMUM_BYTES
 from benchmark.experiments.study_result import Findings, Prediction, StudyResult, Table, overall, read_study, write_study
 from benchmark.papers.runner import run_study
 from benchmark.papers.studies import studies

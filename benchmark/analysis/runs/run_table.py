@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.analysis import statistics
-from benchmark.analysis.runs.scoring import IncompleteRecord, RunScores, score, without_noise
+from benchmark.analysis.runs.scoring import RunScores, score, without_noise
 from benchmark.analysis.schema import Coverage, ManifestEntry, PlannedAs, ProvenanceSummary, RunRow
 from benchmark.analysis.statistics import Array
 from benchmark.environments.tasks.registry import Task, get_task
@@ -54,12 +54,7 @@ class Reader:
         key = (spec.fingerprint, reference)
         if key not in self._seen:
             found = self._store.find(spec, reference=reference)
-            scores = None
-            if found.record is not None:
-                try:
-                    scores = score(found.record, get_task(spec.task))
-                except IncompleteRecord as error:
-                    found = Found("corrupt", found.path, None, f"{found.path}: {error}")
+            scores = None if found.record is None else score(found.record, get_task(spec.task))
             reason = None if found.reason is None else portable(found.reason, self._store)
             self._seen[key] = replace(found, reason=reason), scores
         return self._seen[key]
