@@ -44,7 +44,7 @@ def speed(
     if algorithm is not None:
         regime = get_algorithm(algorithm).regimes[0]
         for each in tasks:  # what cannot be trained is said before anything is measured
-            resolve(task=each.id, algorithm=algorithm, regime=regime, seed=0, budget=1, settings=settings)
+            resolve(task=each.id, algorithm=algorithm, regime=regime, seed=0, budget=1000, settings=settings)
     from benchmark.training.speed import speed_lines
 
     for each in tasks:
