@@ -166,7 +166,7 @@ def test_long_episodes_count_with_their_digits(monkeypatch: pytest.MonkeyPatch) 
 def test_a_specification_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run().budget == 1000
     monkeypatch.setattr("benchmark.experiments.run_spec.SPEC_BYTES", 200)
-    with pytest.raises(ImpossibleRun, match="takes [0-9]{3} bytes of its record; allowed are 200"):
+    with pytest.raises(ImpossibleRun, match=r"takes [0-9]{3} bytes of its record; allowed are 200"):
         run()
 
 
