@@ -13,10 +13,14 @@ from benchmark.cli.errors import BadInput
 from benchmark.environments.input_files import InvalidYaml, parse_yaml
 from benchmark.environments.interface import Backend
 from benchmark.environments.tasks.registry import Task
+from benchmark.experiments.record import read_record
 from benchmark.experiments.run_spec import get_algorithm
 from benchmark.experiments.settings_layers import merged
 from benchmark.experiments.store import Store, outside
 from benchmark.experiments.suite import Suite, suite_names
+
+MAXIMUM_EPISODES = 10_000_000
+"""Of one command; what each gave is kept in memory."""
 
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 
@@ -109,6 +113,7 @@ def _strerror(error: OSError | ValueError) -> str:
 
 
 def validate_run_folder(run_dir: Path) -> None:
-    """Raises BadInput if the folder holds no record."""
+    """Raises BadInput if the folder holds no record, CorruptRecord for one that is not sound: before torch is imported."""
     if not (run_dir / "record.json").is_file():
         raise BadInput(f"{run_dir} holds no record.json; the folders of runs lie below results/runs and results/reference")
+    read_record(run_dir / "record.json")

@@ -6,7 +6,11 @@ import io
 import os
 import sys
 
+from benchmark.experiments.record import printable
 from benchmark.training.progress import silence_stdout
+
+LONGEST_LINE = 1000
+"""Characters of an error message, whose middle is left out beyond."""
 
 
 def prepare_streams() -> None:
@@ -16,6 +20,13 @@ def prepare_streams() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - until the process ends
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
+
+
+def print_error(message: str) -> None:
+    """On stderr; what a user gave may have any characters and any length."""
+    for line in f"creditbench: {message}".split("\n"):
+        shown = line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE // 2]} … {line[-LONGEST_LINE // 2 :]}"
+        print(printable(shown, 2 * LONGEST_LINE), file=sys.stderr)
 
 
 def flush_stdout() -> None:

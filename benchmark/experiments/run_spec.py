@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -170,12 +171,18 @@ def validated_settings(entry: AlgorithmEntry, values: dict[str, Any]) -> Setting
         known = ", ".join(_names(entry.settings))
         problems = "; ".join(problem_lines(error, root="settings"))
         raise ImpossibleRun(f"settings of {entry.name}: {problems}. Known settings: {known}.") from error
-    try:
-        json.dumps(settings.model_dump(), allow_nan=False, default=str)
-    except ValueError as error:
-        # JSON has no infinity: the record would not say what was run.
-        raise ImpossibleRun(f"settings of {entry.name}: every number must be finite") from error
+    if not _in_range(settings.model_dump()):
+        # JSON has no infinity, and beyond this range not every whole number: the record would not say what was run.
+        raise ImpossibleRun(f"settings of {entry.name}: every number must be finite, and a whole one at most 2**53")
     return settings
+
+
+def _in_range(value: Any) -> bool:
+    if isinstance(value, dict | list | tuple):
+        return all(map(_in_range, value.values() if isinstance(value, dict) else value))
+    if isinstance(value, int):
+        return abs(value) <= 2**53
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _names(settings: type[Settings]) -> Iterator[str]:

@@ -45,9 +45,7 @@ class PipelineConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    suites: tuple[str, ...] = Field(
-        default=(EVIDENCE, "quick"), min_length=1, description="Names of suites, or paths of suite files."
-    )
+    suites: tuple[str, ...] = Field(default=(EVIDENCE, "quick"), description="Names of suites, or paths of suite files.")
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="Where runs are trained.")
     retrain: bool = Field(default=False, description="Train also what has a committed record, and compare the two.")
     pdf: bool = Field(default=False, description="Draw a PDF twin of each figure.")
@@ -55,7 +53,10 @@ class PipelineConfig(BaseModel):
     @field_validator("suites", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
+        values = (value,) if isinstance(value, str) else value
+        if not isinstance(values, list | tuple) or not values or not all(isinstance(name, str) and name for name in values):
+            raise ValueError(f"it takes suites or paths of suite files, as in suites='[quick, mine.yaml]'; got {value!r}")
+        return values
 
     @field_validator("suites")
     @classmethod

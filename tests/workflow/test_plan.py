@@ -256,7 +256,10 @@ def test_two_suites_that_name_the_same_run_share_it(tmp_path: Path) -> None:
     [
         ({"suitez": ["quick"]}, "suitez: there is no such key. Did you mean suites?"),
         ({"device": "gpu"}, "device: Input should be 'cpu' or 'cuda'"),
-        ({"suites": []}, "suites: "),
+        *(
+            ({"suites": suites}, "suites: it takes suites or paths of suite files, as in suites='[quick, mine.yaml]'; got ")
+            for suites in ([], "", [""], 3, None, [3], {"quick": 1}, ["quick", None])
+        ),
         ({"retrain": "perhaps"}, "retrain: "),
         ({"suites": ["a{b}.yaml"]}, "braces of 'a{b}.yaml'"),
     ],

@@ -18,7 +18,7 @@ def prepare(
     report: Annotated[list[str], typer.Option("--report", help="A suite of the report; given for each of them.")],
     retrain: Annotated[bool, typer.Option(help="Compare own records with the committed ones of the same runs.")] = False,
     pdf: Annotated[bool, typer.Option(help="Draw a PDF twin of each figure.")] = False,
-    processes: Annotated[int, typer.Option(min=1, help="That work in parallel.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, max=1024, help="That work in parallel.")] = 1,
     cache: Annotated[Path | None, typer.Option(help=f"Folder for it.  [default: {SUITES} of the checkout]")] = None,
 ) -> None:
     """Aggregates suites and draws their figures, in the colours that their variants have in the whole report."""

@@ -128,15 +128,15 @@ def _run(
     tensorboard: Path | None,
 ) -> None:
     validate_device(device)
-    from benchmark.training.checkpoints import RefusedCheckpoint
-    from benchmark.training.loop import train as train_run
-
     curves = None
     if tensorboard is not None:
         if find_spec("tensorboard") is None:
             raise BadInput("--tensorboard needs the package tensorboard: uv sync --extra tensorboard")
         curves = tensorboard / spec.path  # of each run alone: TensorBoard joins all that lies in one folder to one curve
         validate_output_folder("--tensorboard", curves)
+    from benchmark.training.checkpoints import RefusedCheckpoint
+    from benchmark.training.loop import train as train_run
+
     try:
         record_made = train_run(
             spec,
