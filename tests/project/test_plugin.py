@@ -21,7 +21,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """The pipeline after a suite file of the author's own, outside the repository."""
     folder = tmp_path_factory.mktemp("plugin")
     checkout = Checkout.fresh(folder, EXAMPLE)
-    checkout.write_suite(variants=VARIANTS, seeds=[0])
+    checkout.write_suite(variants=VARIANTS, seeds=[0], tasks=[{"task": "example/signals", "budget": 10_000}])
     (checkout.folder / "mine.yaml").rename(folder / "mine.yaml")
     result = checkout.pipeline(suites="../mine.yaml")
     assert result.returncode == 0, result.stdout
