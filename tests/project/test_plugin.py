@@ -10,7 +10,7 @@ import pytest
 from tests.checkout import EXAMPLE, Checkout
 
 VARIANTS = {
-    "reinforce": {"algorithm": "reinforce"},
+    "reinforce": {"algorithm": "reinforce", "settings": {"episodes": 16}},
     "ippo": {"algorithm": "ippo"},
     "linear-reward": {"algorithm": "ippo+linear-reward", "regime": "episodic"},
 }
@@ -21,7 +21,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """The pipeline after a suite file of the author's own, outside the repository."""
     folder = tmp_path_factory.mktemp("plugin")
     checkout = Checkout.fresh(folder, EXAMPLE)
-    checkout.write_suite(variants=VARIANTS, seeds=[0], tasks=[{"task": "example/signals", "budget": 10_000}])
+    checkout.write_suite(variants=VARIANTS, seeds=[0])
     (checkout.folder / "mine.yaml").rename(folder / "mine.yaml")
     result = checkout.pipeline(suites="../mine.yaml")
     assert result.returncode == 0, result.stdout
