@@ -17,7 +17,7 @@ from rich.table import Table
 from algorithms.plugins import BrokenEntry
 
 if TYPE_CHECKING:
-    from benchmark.analysis.schema import SuiteReport
+    from benchmark.analysis.schema import Aggregate, SuiteReport
 
 PIPED_WIDTH = 200
 """Characters per line where the output is no terminal."""
@@ -64,9 +64,16 @@ def counted(what: str, total: int) -> Iterator[Callable[[int], None]]:
     yield say
 
 
+def left_out_lines(aggregate: Aggregate, limit: int = 20) -> list[str]:
+    """A line for each file that is there and was not used, with the reason; the number of those beyond `limit`."""
+    corrupt = [run.reason or "" for run in aggregate.runs if run.presence == "corrupt"]
+    files = [f"left out: {reason}" for reason in dict.fromkeys([*corrupt, *aggregate.studies_refused])]
+    return files if len(files) <= limit else [*files[:limit], f"left out: {len(files) - limit} more"]
+
+
 def coverage_lines(suite: SuiteReport) -> str:
-    """How many runs of a suite are there; then a line for each group of runs that crashed or whose records are corrupt."""
+    """How many runs of a suite are there; then a line for each group of runs that crashed."""
     counts = suite.coverage
     line = f"{suite.name}: {counts.found} of {counts.planned} runs are there, {counts.failed} of them failed"
     line += f"; missing {counts.missing}, crashed {counts.crashed}, corrupt {counts.corrupt}"
-    return "\n  ".join([line, *(note for note in suite.notes if " runs crashed" in note or " runs corrupt" in note)])
+    return "\n  ".join([line, *(note for note in suite.notes if " runs crashed" in note)])

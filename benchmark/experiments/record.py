@@ -153,11 +153,12 @@ def write_record(path: Path, record: Record) -> None:
 
 def read_record(path: Path) -> Record:
     """A checked record. Raises CorruptRecord: too large, not of the schema, wrong hashes, or impossible for its spec."""
+    content = read_limited(path)
     try:
-        record = Record.model_validate_json(read_limited(path))
+        record = Record.model_validate_json(content)
     except ValidationError as error:
         problems = printable("; ".join(problem_lines(error, root="record", limit=5)))
-        raise CorruptRecord(f"{path}: {problems}") from error
+        raise CorruptRecord(f"{path}: {newer_format(content, SCHEMA_VERSION) or problems}") from error
     except RecursionError as error:
         raise CorruptRecord(f"{path}: nested too deeply") from error
     problem = contradiction(record.spec, record.outcome)
@@ -178,6 +179,17 @@ def read_limited(path: Path) -> bytes:
     if len(content) > MAXIMUM_BYTES + 1:
         raise CorruptRecord(f"{path}: larger than {MAXIMUM_BYTES} bytes")
     return content
+
+
+def newer_format(content: bytes, reads: int) -> str | None:
+    """That a file which is not of the schema says itself to be of a later one than `reads`; None if it does not."""
+    try:
+        version = json.loads(content)["schema_version"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    if type(version) is not int or not reads < version < 1000:
+        return None
+    return f"written by a newer version (format {version}; this one reads {reads})"
 
 
 def printable(text: str, most: int = 500) -> str:

@@ -175,6 +175,8 @@ def main(arguments: list[str]) -> int:
         return 2
     folder = Path(arguments[0]).resolve()
     folder.mkdir(parents=True)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with OneNodeSlurm(folder) as slurm:
         for name, value in slurm.environment.items():
             print(f"export {name}={value}", flush=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from benchmark.cli.arguments import results_of, validate_output_folder
-from benchmark.cli.output import coverage_lines
+from benchmark.cli.output import coverage_lines, left_out_lines
 from benchmark.experiments.store import AGGREGATE, SUITES
 from benchmark.experiments.suite import load_suites
 
@@ -18,7 +18,7 @@ def aggregate(
     retrain: Annotated[bool, typer.Option(help="Compare own records with the committed ones of the same runs.")] = False,
     out: Annotated[Path | None, typer.Option(help=f"Folder for its files.  [default: {AGGREGATE} of the checkout]")] = None,
 ) -> None:
-    """Computes the report's data from the records that exist, and prints how many are missing.
+    """Computes the report's data from the records that exist, and prints how many are missing and what it leaves out.
 
     \b
     Example:
@@ -33,3 +33,5 @@ def aggregate(
     result = compute(suites, store, folder, retrain=retrain, cache=store.root / SUITES)
     for report in result.suites:
         print(coverage_lines(report))
+    for line in left_out_lines(result):
+        print(line)
