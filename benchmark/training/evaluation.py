@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from algorithms.interface import Algorithm, Memory
 from algorithms.seeds import derive, episode_seeds
+from benchmark.environments.checks import validate_returns
 from benchmark.environments.interface import Backend, BatchedEnvironment
 from benchmark.environments.tasks.registry import Task
 from benchmark.experiments.record import EvaluationPoint
@@ -58,6 +59,7 @@ class Evaluator:
         for start in range(0, self._episodes, self._environment.batch_size):
             batch = seeds[start : start + self._environment.batch_size]
             play(self._environment, algorithm, batch, mode, self._generator, recorder)
+            validate_returns(self._environment, recorder.returns[: len(batch)])
             returns += recorder.returns[: len(batch)].tolist()
             lengths += recorder.lengths[: len(batch)].tolist()
             successes += self._environment.success[: len(batch)].tolist()
