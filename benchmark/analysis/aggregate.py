@@ -14,7 +14,6 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from benchmark.analysis import statistics
 from benchmark.analysis.csv_tables import write_tables
 from benchmark.analysis.findings.ablations import ablations
 from benchmark.analysis.findings.claims import evaluate_claims
@@ -38,6 +37,7 @@ from benchmark.analysis.schema import (
     RunRow,
     SuiteReport,
 )
+from benchmark.analysis.statistics.resampling import BOOTSTRAP_SEED, CONFIDENCE, RESAMPLES, SMALLEST_SAMPLE
 from benchmark.analysis.study_results import Studies
 from benchmark.experiments.atomic_write import write_atomically
 from benchmark.experiments.run_spec import PROTOCOL_VERSION
@@ -54,26 +54,38 @@ METHODS = {
     "normalised": "Normalised: (score - random) / (best - random), by reference scores that are fixed for each task.",
     "diverged": "A run that diverged is scored as the random policy from the point of failure on.",
     "missing": "A run that is missing, crashed or unreadable has no score; it is counted, and its variant is not ranked.",
+    "few seeds": "Fewer than five seeds have no interval, no verdict and no tie that is broken: each run is shown instead.",
     "mean": "Mean over the seeds of one task, with Student's t interval.",
-    "bootstrap": "All other intervals: percentile bootstrap, whole runs resampled within each task.",
-    "aggregates": "IQM, median, mean, optimality gap, performance profiles and sample efficiency: rliable (Agarwal et al. "
-    "2021) where all tasks have the same number of runs; else the same estimates by our own bootstrap, each task weighing "
-    "the same.",
+    "aggregates": "IQM, median, mean, optimality gap, performance profiles and sample efficiency over tasks: rliable (Agarwal "
+    "et al. 2021) where all tasks have the same number of runs; else the same estimates by our own code, each task weighing "
+    "the same. IQM on one task: rliable's estimate, all points of a curve at once. All read the same resamples of whole runs "
+    "within each task.",
+    "small samples": "Percentile intervals of few runs are too narrow. Their sides are stretched by t / z sqrt(n / (n - 1)), t "
+    "and z the 97.5 % points of Student's and of the normal distribution, with Welch and Satterthwaite's degrees of freedom "
+    "of the jackknife. The study interval-coverage measures what that does.",
+    "floor": "No interval of a rate is narrower than Wilson's over the evaluation episodes of its runs, no share of a "
+    "profile than Wilson's over the runs. Equal returns of all runs have the same floor on the scale from the random policy to "
+    "the best known score, and no interval where the task has no such scores.",
     "area": "Area under the learning curve: the mean score over the evaluation points of a run, in the task's own units.",
-    "difference": "Difference of the mean final scores of two variants: bootstrap, both resampled independently.",
-    "ratio": "Ratio of two mean normalised final scores: bootstrap, both resampled independently; none where the mean below "
-    "the line is not above the random policy's in every resample. Of three seeds a side it is too narrow, and misses the true "
-    "ratio in about 1 case of 5; of ten in 1 of 13.",
+    "difference": "Difference of the mean final scores of two variants: Welch's t interval.",
+    "ratio": "Ratio of two mean normalised final scores: Fieller's interval; none where the mean below the line is not surely "
+    "above the random policy's.",
     "ablations": "Ablations: a variant is better or worse than the base where the interval of its probability of improvement "
-    "lies wholly on one side of one half, all runs are there and each side has four seeds or more.",
+    "lies wholly on one side of one half, the tests of ranks confirm it after Holm's correction for the number of variants "
+    "beside the base, all runs are there and each side has five seeds or more.",
     "monitors": "Monitors of reward models: of each run the last value of training, then the mean over runs.",
     "graphs": "Who influences whom: the last measurement of each run, then the mean over the runs that have a value; a run "
     "that diverged counts with its last measurement before that.",
     "improvement": "Probability of improvement: the chance that a run of one scores higher than a run of the other, ties "
-    "half, averaged over tasks, those without reference scores included.",
-    "ranks": "Ranks: by IQM over the tasks, in each resample; two variants tie if the interval of their difference holds 0.",
-    "comparisons": "Intervals are for one comparison each; among many, 1 in 20 misses by chance alone.",
-    "reproduction": "Reproduction: the mean of the own runs against the 95 % prediction interval of the committed ones.",
+    "half, averaged over tasks, those without reference scores included (rliable's estimate). Its interval is a score interval "
+    "with the variance of Hanley and McNeil (1982); it is for one comparison. A pair is printed bold where it differs from one "
+    "half after Holm's correction for all pairs.",
+    "ranks": "Ranks: by IQM over the tasks. Two variants differ if Student's t tests of their IQMs and of their means are both "
+    "significant after Holm's correction for all pairs; else they tie. The interval of a place leaves out those that are "
+    "significantly better or worse; it is right for all variants at once in 95 of 100 cases.",
+    "claims": "Claims: each is one comparison, named before the runs were made; there is no correction for their number.",
+    "reproduction": "Reproduction: the mean of the own runs against the 95 % prediction interval of the committed ones, "
+    "which have to be five or more.",
     "cost": "Core-hours: seconds of all phases x threads, failed runs included; the time of crashed runs is not known.",
 }
 
@@ -225,9 +237,10 @@ def _rows(runs: SuiteRuns, reader: Reader) -> tuple[RunRow, ...]:
 
 def _methods() -> Methods:
     return Methods(
-        confidence=statistics.CONFIDENCE,
-        resamples=statistics.RESAMPLES,
-        bootstrap_seed=statistics.BOOTSTRAP_SEED,
+        confidence=CONFIDENCE,
+        resamples=RESAMPLES,
+        bootstrap_seed=BOOTSTRAP_SEED,
+        smallest_sample=SMALLEST_SAMPLE,
         rliable_version=version("rliable"),
         ranking_seeds=RANKING_SEEDS,
         protocol_version=PROTOCOL_VERSION,

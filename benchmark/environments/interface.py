@@ -157,7 +157,7 @@ class BatchedEnvironment(ABC):
 
     def scene(self, row: int) -> Scene:
         """The row's current state as shapes for a picture. Raises NothingToShow where the environment draws none."""
-        raise NothingToShow(f"{type(self).__name__} has nothing to show; use the task's native backend")
+        raise NothingToShow(f"{type(self).__name__} has nothing to show")
 
     def close(self) -> None:  # noqa: B027 - most simulators hold nothing to free
         """Ends worker processes and frees resources. Safe to call twice."""

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +35,7 @@ from benchmark.environments.input_files import problem_lines
 from benchmark.environments.interface import Backend
 from benchmark.environments.tasks.registry import Task, get_task, package_version
 from benchmark.experiments.probe_names import PROBES
+from benchmark.experiments.record_size import SPEC_BYTES, Evaluations, size_problem
 from benchmark.experiments.validation import Strict
 
 PROTOCOL_VERSION = 2
@@ -48,9 +50,6 @@ MAXIMUM_PARALLEL_EPISODES = 128
 MAXIMUM_BUDGET = 2**53
 """Beyond it, floating-point numbers do not count steps exactly."""
 
-MAXIMUM_EVALUATION_EPISODES = 3300
-"""Each takes up to 36 bytes of a record; a schedule that does not fit is refused before training."""
-
 
 class ImpossibleRun(UserError):
     """A combination that cannot be run. The message says why and what is allowed."""
@@ -64,22 +63,22 @@ class EvaluationSchedule(Strict):
     the greedy one is recorded beside it.
     """
 
-    points: int = Field(default=41, ge=2, le=1001)
-    episodes: int = Field(default=32, ge=1, le=1000)
-    absolute_episodes: int = Field(default=320, ge=1, le=10000)
+    points: int = Field(default=41, ge=2)
+    episodes: int = Field(default=32, ge=1)
+    absolute_episodes: int = Field(default=320, ge=1)
     policy: Literal["greedy", "sample", "both"] = "both"
 
     @model_validator(mode="after")
     def _fits_a_record(self) -> EvaluationSchedule:
-        modes = 2 if self.policy == "both" else 1
-        episodes = modes * (self.points * self.episodes + self.absolute_episodes)
-        if episodes > MAXIMUM_EVALUATION_EPISODES:
-            twice = ", each sampled and greedy," if modes == 2 else ""
-            raise ValueError(
-                f"{self.points} points of {self.episodes} episodes and {self.absolute_episodes} absolute ones{twice} are "
-                f"{episodes} episodes; a record holds {MAXIMUM_EVALUATION_EPISODES}"
-            )
+        problem = size_problem(self.size)
+        if problem is not None:
+            raise ValueError(problem)
         return self
+
+    @property
+    def size(self) -> Evaluations:
+        """What decides the size of a record."""
+        return Evaluations(self.points, self.episodes, self.absolute_episodes, 2 if self.policy == "both" else 1)
 
     @property
     def scored(self) -> Literal["greedy", "sample"]:
@@ -121,6 +120,17 @@ class RunSpec(Strict):
     evaluation: EvaluationSchedule
     protocol_version: int
 
+    @model_validator(mode="after")
+    def _points_are_apart(self) -> RunSpec:
+        """Points that are due at one step would be the same policy again."""
+        smallest = self.evaluation.points - 1
+        if self.budget < smallest:
+            raise ValueError(
+                f"{self.budget} steps are too few for {self.evaluation.points} evaluation points at different steps; "
+                f"the smallest budget is {smallest}"
+            )
+        return self
+
     @property
     def fingerprint(self) -> str:
         """sha256 of the canonical JSON: the identity of the run."""
@@ -161,12 +171,18 @@ def validated_settings(entry: AlgorithmEntry, values: dict[str, Any]) -> Setting
         known = ", ".join(_names(entry.settings))
         problems = "; ".join(problem_lines(error, root="settings"))
         raise ImpossibleRun(f"settings of {entry.name}: {problems}. Known settings: {known}.") from error
-    try:
-        json.dumps(settings.model_dump(), allow_nan=False, default=str)
-    except ValueError as error:
-        # JSON has no infinity: the record would not say what was run.
-        raise ImpossibleRun(f"settings of {entry.name}: every number must be finite") from error
+    if not _in_range(settings.model_dump()):
+        # JSON has no infinity, and beyond this range not every whole number: the record would not say what was run.
+        raise ImpossibleRun(f"settings of {entry.name}: every number must be finite, and a whole one at most 2**53")
     return settings
+
+
+def _in_range(value: Any) -> bool:
+    if isinstance(value, dict | list | tuple):
+        return all(map(_in_range, value.values() if isinstance(value, dict) else value))
+    if isinstance(value, int):
+        return abs(value) <= 2**53
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _names(settings: type[Settings]) -> Iterator[str]:
@@ -204,8 +220,9 @@ def resolve(
     if simulator.package is not None:
         package = Package(name=simulator.package, version=package_version(simulator.package))
     schedule = evaluation or EvaluationSchedule()
+    _validate_evaluation(resolved_task, schedule)
     try:
-        return RunSpec(
+        spec = RunSpec(
             task=resolved_task.id,
             task_version=resolved_task.version,
             backend=resolved_backend,
@@ -223,6 +240,21 @@ def resolve(
         )
     except ValidationError as error:
         raise ImpossibleRun("; ".join(problem_lines(error, root="run"))) from error
+    size = len(canonical_json(spec.model_dump(mode="json")))
+    if size > SPEC_BYTES:
+        raise ImpossibleRun(f"the specification of the run takes {size} bytes of its record; allowed are {SPEC_BYTES}")
+    return spec
+
+
+def _validate_evaluation(task: Task, schedule: EvaluationSchedule) -> None:
+    problem = size_problem(schedule.size, task.horizon)
+    if problem is not None:
+        raise ImpossibleRun(f"evaluation: {problem}")
+    if schedule.policy == "greedy" and not (task.random_starts or task.random_dynamics):
+        raise ImpossibleRun(
+            f"evaluation.policy: greedy would repeat one episode, since neither starts nor dynamics of {task.id} are random: "
+            "every success rate would be 0 or 1; allowed: sample, both."
+        )
 
 
 def validate_combination(

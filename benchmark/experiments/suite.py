@@ -19,7 +19,7 @@ from algorithms.plugins import UserError, did_you_mean, unknown
 from algorithms.team import Regime
 from benchmark.environments.input_files import InvalidYaml, problem_lines, read_yaml
 from benchmark.environments.interface import Backend
-from benchmark.experiments.record import SettingsOrigin, Tuning
+from benchmark.experiments.record import SettingsOrigin, SettingsSource, Tuning
 from benchmark.experiments.run_spec import MAXIMUM_BUDGET, EvaluationSchedule, RunSpec, get_algorithm, resolve
 from benchmark.experiments.settings_layers import merged
 from benchmark.experiments.statements import Ablation, Claim
@@ -82,7 +82,7 @@ class Suite(Strict):
     evaluation: EvaluationSchedule = EvaluationSchedule()
     time_limit: Literal["terminal", "bootstrap"] = "terminal"
     parallel_episodes: int = Field(default=128, ge=1, le=4096)
-    settings_source: str = ""
+    settings_source: SettingsSource = ""
     """Where the settings come from: defaults, a publication, tuning (with trials, steps and seeds)."""
     published_source: str = ""
     """The source of the `published_iqm` of its variants."""

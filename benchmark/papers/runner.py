@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from algorithms.plugins import load
-from benchmark.experiments.study_result import SCHEMA_VERSION, Findings, Progress, StudyResult, overall
+from benchmark.experiments.study_result import SCHEMA_VERSION, Findings, Progress, StudyResult, command_of, overall
 from benchmark.papers.study import Study
 from benchmark.training.loop import set_up_torch
 from benchmark.training.provenance import provenance
@@ -33,7 +33,7 @@ def run_study(study: Study, *, quick: bool, progress: Progress) -> StudyResult:
         verdict=overall(findings.predictions),
         predictions=findings.predictions,
         tables=findings.tables,
-        command=f"creditbench study {study.name}" + (" --quick" if quick else ""),
+        command=command_of(study.name, quick=quick),
         quick=quick,
         seconds=round(time.perf_counter() - started, 3),
         provenance=provenance(device, THREADS),

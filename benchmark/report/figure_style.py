@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from benchmark.analysis.formulas import no_formula
 from benchmark.analysis.schema import Estimate
 from benchmark.report.palette import Style, shortened
 
@@ -85,8 +86,8 @@ class Data:
         """With `\\n` line ends; numbers to seven significant digits, nothing where there is none."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows([_plain(cell) for cell in row] for row in self.rows)
+        writer.writerow(map(no_formula, self.columns))
+        writer.writerows([no_formula(_plain(cell)) for cell in row] for row in self.rows)
         return text.getvalue()
 
 
@@ -221,8 +222,9 @@ def band(axes: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, style: St
 
 
 def mark(axes: Axes, row: int, estimate: Estimate, style: Style) -> None:
-    """A bar for the interval and a mark at the value; a hollow mark says that there is no interval."""
+    """A bar for the interval and a mark at the value; a hollow mark says that there is no interval, dots are single runs."""
     ends = estimate.interval
+    dots(axes, estimate.runs, row, style)
     if ends is not None:
         axes.plot([ends.low, ends.high], [row, row], color=style.colour, linewidth=6.5, alpha=0.35, solid_capstyle="butt")
     axes.plot(
@@ -235,6 +237,12 @@ def mark(axes: Axes, row: int, estimate: Estimate, style: Style) -> None:
         markeredgecolor="white" if ends is not None else style.colour,
         markeredgewidth=0.6 if ends is not None else 1.4,
     )
+
+
+def dots(axes: Axes, values: Sequence[float], row: int, style: Style) -> None:
+    """Single runs in a row, each beside the others."""
+    offsets = np.linspace(-0.2, 0.2, len(values)) if len(values) > 1 else np.zeros(len(values))
+    axes.plot(values, row + offsets, "o", color=style.colour, markersize=3.2, alpha=0.6, markeredgewidth=0)
 
 
 def row_names(axes: Axes, names: Sequence[str], most: int = 24) -> None:

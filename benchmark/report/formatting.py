@@ -48,7 +48,7 @@ MEANINGS = {
     "ranked": "enough seeds, every planned run is there; the place is shown with its interval",
     "preliminary": "fewer seeds than a ranked table asks for; shown, but do not build on it",
     "unranked": "something is missing or not comparable; the reason stands beside it",
-    "tie": "the interval of the difference to a neighbour contains 0: not significantly different",
+    "tie": "the difference to another variant is not significant after Holm's correction for all pairs",
     "diverged": "training produced numbers that are not finite; the run counts, scored as the random policy",
     "missing": "planned, not run yet",
     "crashed": "the process died (memory, signal, disk); the next command tries again",
@@ -76,10 +76,12 @@ def number(value: float | None, digits: int = 2) -> str:
 
 
 def interval(estimate: Estimate | None, digits: int = 2) -> str:
-    """[low, high], or the words that there is none."""
+    """[low, high]; where there is none the single runs, or the words that there is none."""
     if estimate is None:
         return ""
     if estimate.interval is None:
+        if len(estimate.runs) > 1:
+            return f"runs {', '.join(number(value, digits) for value in sorted(estimate.runs))}"
         return "no interval"
     return f"[{number(estimate.interval.low, digits)}, {number(estimate.interval.high, digits)}]"
 
@@ -89,7 +91,7 @@ def estimated(estimate: Estimate | None, digits: int = 2) -> str:
     if estimate is None:
         return "no value"
     if estimate.interval is None:
-        return f"{number(estimate.value, digits)} (no interval)"
+        return f"{number(estimate.value, digits)} ({interval(estimate, digits)})"
     return f"{number(estimate.value, digits)} {interval(estimate, digits)}"
 
 
@@ -213,7 +215,10 @@ def aggregate_basis(suite: SuiteReport, methods: Methods) -> str:
         f"{between(found, 'seed')} of each variant on {'the one task' if tasks == 1 else f'each of {tasks} tasks'}; "
         "scores normalised per task by fixed reference scores (random policy 0, best known 1); "
         + intervals_basis(
-            found, f"{sure(methods)} intervals by stratified bootstrap over runs, {methods.resamples:,} resamples."
+            found,
+            methods,
+            f"{sure(methods)} intervals by stratified bootstrap over runs, {methods.resamples:,} resamples, stretched for the "
+            "number of runs.",
         )
     )
 
@@ -224,8 +229,7 @@ def improvement_basis(suite: SuiteReport, methods: Methods) -> str:
     found = [row.n_found for task in suite.tasks for row in task.table if row.n_found]
     return (
         f"{between(found, 'seed')} of each variant, final scores, not normalised, as only their order counts, on "
-        f"{between(tasks, 'task')}; "
-        + intervals_basis(found, f"{sure(methods)} bootstrap intervals, {methods.resamples:,} resamples.")
+        f"{between(tasks, 'task')}; " + intervals_basis(found, methods, f"{sure(methods)} score intervals.")
     )
 
 
@@ -233,10 +237,19 @@ def task_basis(rows: Iterable[int], methods: Methods) -> str:
     """What every caption of one task's figure says of its means."""
     found = list(rows)
     return f"{between(found, 'seed')} of each variant; " + intervals_basis(
-        found, f"{sure(methods)} Student t intervals over seeds."
+        found, methods, f"{sure(methods)} Student t intervals over seeds."
     )
 
 
-def intervals_basis(seeds: Iterable[int], method: str) -> str:
-    """`method`, where there are intervals at all: one run has none."""
-    return method if max(seeds, default=0) > 1 else "no intervals, as there is one run of each."
+def intervals_basis(seeds: Iterable[int], methods: Methods, method: str) -> str:
+    """`method`, where there are intervals at all: of few runs there are none, and each is shown."""
+    found = list(seeds)
+    few = min(found, default=0) < methods.smallest_sample
+    if max(found, default=0) >= methods.smallest_sample:
+        return method + (f" Fewer than {methods.smallest_sample} runs: no interval, each is shown." if few else "")
+    return f"no intervals, for they need {methods.smallest_sample} runs of each; the single runs are shown."
+
+
+def pairs_basis(pairs: int) -> str:
+    """Of tests of so many pairs."""
+    return f"after Holm's correction for {'the one pair' if pairs == 1 else f'{pairs:,} pairs'}"

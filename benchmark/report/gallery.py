@@ -64,7 +64,7 @@ def suite_figures(suite: SuiteReport, runs: Sequence[RunRow], style: Mapping[str
         figures |= {
             "headline": partial(aggregate_scores.headline, suite, style, methods),
             "intervals": partial(aggregate_scores.intervals, suite, style, methods),
-            "ranks": partial(comparison.ranks, suite, methods),
+            "ranks": partial(comparison.ranks, suite, style, methods),
             "improvement": partial(comparison.improvement, suite, style, methods),
             "profiles": partial(aggregate_scores.profiles, suite, style, methods),
             "efficiency": partial(aggregate_scores.efficiency, suite, style, methods),

@@ -5,6 +5,7 @@ Training depends on none of them: a training curve is the same with evaluation o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from algorithms.seeds import derive, episode_seeds
 from benchmark.environments.checks import validate_returns
 from benchmark.environments.interface import Backend, BatchedEnvironment
 from benchmark.environments.tasks.registry import Task
-from benchmark.experiments.record import EvaluationPoint
+from benchmark.experiments.outcome import EvaluationPoint
 from benchmark.training.rollout import Choice, play
 from benchmark.training.trained_policy import PolicyFile, TrainedRun
 
@@ -47,9 +48,18 @@ class Evaluator:
         self.team = self._environment.team
 
     def evaluate(
-        self, algorithm: Algorithm, mode: Literal["greedy", "sample"], seed: int, step: int, steps_done: int
+        self,
+        algorithm: Algorithm,
+        mode: Literal["greedy", "sample"],
+        seed: int,
+        step: int,
+        steps_done: int,
+        played: Callable[[int], None] = lambda episodes: None,
     ) -> EvaluationPoint:
-        """Fresh episodes, which depend on the policy and on `seed` alone. `step`, `steps_done`: see EvaluationPoint."""
+        """Fresh episodes, which depend on the policy and on `seed` alone. `step`, `steps_done`: see EvaluationPoint.
+
+        `played` is called with the number of episodes so far, after each batch.
+        """
         self._generator.manual_seed(derive(seed, "acting"))
         seeds = episode_seeds(derive(seed, "environment"), 0, self._episodes)
         recorder = ReturnRecorder()
@@ -63,6 +73,7 @@ class Evaluator:
             returns += recorder.returns[: len(batch)].tolist()
             lengths += recorder.lengths[: len(batch)].tolist()
             successes += self._environment.success[: len(batch)].tolist()
+            played(len(returns))
         return EvaluationPoint(
             step=step, steps_done=steps_done, returns=tuple(returns), successes=tuple(successes), lengths=tuple(lengths)
         )
@@ -79,15 +90,16 @@ def evaluate_run(
     mode: Literal["greedy", "sample"],
     policy_file: PolicyFile = "best",
     device: str = "cpu",
+    played: Callable[[int], None] = lambda episodes: None,
 ) -> EvaluationPoint:
     """Plays `episodes` fresh episodes with the best or the final policy of a finished run.
 
-    `mode`: how actions are chosen. Raises CorruptPolicy.
+    `mode`: how actions are chosen. `played`: see `Evaluator.evaluate`. Raises CorruptPolicy.
     """
     evaluator = Evaluator(trained.task, trained.spec.backend, episodes, torch.device(device))
     try:
         algorithm = trained.algorithm(evaluator.team, torch.device(device), policy_file)
         steps = trained.record.outcome.steps_done
-        return evaluator.evaluate(algorithm, mode, derive(seed, "evaluate"), steps, steps)
+        return evaluator.evaluate(algorithm, mode, derive(seed, "evaluate"), steps, steps, played)
     finally:
         evaluator.close()

@@ -15,11 +15,12 @@ from torch import Tensor
 from algorithms.interface import RunProgress
 from algorithms.seeds import derive
 from benchmark.environments.tasks.registry import get_task
-from benchmark.experiments.credit_measurements import GraphMeasurement
-from benchmark.experiments.record import EvaluationPoint, Execution, Outcome, Provenance, Record, best_evaluation
+from benchmark.experiments.credit_measurements import GraphMeasurement, measuring_points
+from benchmark.experiments.outcome import EvaluationPoint, Outcome, best_evaluation
+from benchmark.experiments.record import Execution, Provenance, Record
 from benchmark.experiments.run_spec import RunSpec
 from benchmark.training.components import build_algorithm, validate_versions
-from benchmark.training.credit_monitor import measure_influence, measuring_points
+from benchmark.training.credit_monitor import measure_influence
 from benchmark.training.evaluation import Evaluator
 from benchmark.training.metrics import IntervalMeans, Update
 from benchmark.training.policy_files import all_finite, detached

@@ -14,7 +14,6 @@ from rliable import metrics
 
 from benchmark.analysis.aggregate import aggregate, read_aggregate
 from benchmark.analysis.schema import Aggregate, SuiteReport, TableRow, TaskReport, VariantSummary
-from benchmark.experiments.record import make_record
 from benchmark.experiments.store import Store
 from benchmark.experiments.suite import Override, Suite, Variant
 from tests.fixtures.synthetic_records import (
@@ -191,21 +190,10 @@ def test_a_diverged_run_scores_as_the_random_policy_from_there_on(tmp_path: Path
     assert "scored as the random policy" in row(report, RETURNS, "strong").notes[0]
 
 
-def test_a_run_that_fails_after_its_last_evaluation_ends_as_the_random_policy_too(tmp_path: Path) -> None:
+def test_a_run_that_fails_in_its_last_update_ends_as_the_random_policy_too(tmp_path: Path) -> None:
     suite = synthetic_suite((RETURNS,), ("strong",), (0,))
-    write(Store(tmp_path), made_up_record(suite.run(RETURNS, "strong", 0).spec, [1, 2, 3, 4, 5, 6], failed_at=1001))
+    write(Store(tmp_path), made_up_record(suite.run(RETURNS, "strong", 0).spec, [1, 2, 3, 4, 5, 6], failed_at=1000))
     assert task_of(report_of(suite, tmp_path), RETURNS).curves[0].returns.seeds[0].values == pytest.approx((1, 2, 3, 4, 5, 0))
-
-
-def test_an_update_that_passes_two_points_of_the_schedule_stands_for_both(tmp_path: Path) -> None:
-    suite = synthetic_suite((RETURNS,), ("strong",), (0,))
-    record = made_up_record(suite.run(RETURNS, "strong", 0).spec, [1, 2, 3, 4, 5, 6])
-    evaluations = list(record.outcome.evaluations)
-    evaluations[2] = evaluations[2].model_copy(update={"steps_done": 650})
-    del evaluations[3]
-    outcome = record.outcome.model_copy(update={"evaluations": tuple(evaluations)})
-    write(Store(tmp_path), make_record(record.spec, record.origin, outcome, record.execution))
-    assert task_of(report_of(suite, tmp_path), RETURNS).curves[0].returns.seeds[0].values == pytest.approx((1, 2, 3, 3, 5, 6))
 
 
 def test_a_diverged_run_without_a_random_score_leaves_no_mean_and_no_rank(tmp_path: Path) -> None:
@@ -230,14 +218,59 @@ def test_a_diverged_run_counts_and_does_not_keep_a_variant_from_being_ranked(tro
 
 
 def test_episodes_are_averaged_before_runs_are(tmp_path: Path) -> None:
-    """Two runs give an interval of two values, however many episodes they played."""
-    suite = synthetic_suite((RETURNS,), ("strong",), range(2))
-    write_constant(Store(tmp_path), suite, {(RETURNS, "strong"): [4.0, 6.0]})
+    """Five runs give an interval of five values, however many episodes they played."""
+    suite = synthetic_suite((RETURNS,), ("strong",), range(5))
+    write_constant(Store(tmp_path), suite, {(RETURNS, "strong"): [3.0, 4.0, 5.0, 6.0, 7.0]})
     found = row(report_of(suite, tmp_path), RETURNS, "strong").final_return
     assert found.mean is not None
     assert found.mean.interval is not None
-    assert (found.n, found.mean.value, found.sd) == pytest.approx((2, 5, np.sqrt(2)))
-    assert found.mean.interval.high == pytest.approx(5 + 12.7062, abs=1e-4)
+    assert (found.n, found.mean.value, found.sd) == pytest.approx((5, 5, np.sqrt(2.5)))
+    assert found.mean.interval.high == pytest.approx(5 + 2.776445 * np.sqrt(2.5 / 5), abs=1e-4)
+    assert found.mean.runs == ()
+
+
+def test_fewer_than_five_runs_are_shown_one_by_one(tmp_path: Path) -> None:
+    suite = synthetic_suite((RETURNS, SUCCESSES), ("strong",), range(4))
+    returns, successes = [3.0, 4.0, 6.0, 5.0], [0.5, 0.5, 0.75, 1.0]
+    write_constant(Store(tmp_path), suite, {(RETURNS, "strong"): returns, (SUCCESSES, "strong"): successes})
+    report = report_of(suite, tmp_path)
+    mean = row(report, RETURNS, "strong").final_return.mean
+    assert mean is not None
+    assert (mean.interval, mean.runs) == (None, pytest.approx((3, 4, 6, 5)))
+    iqm = report.overall.final[0].iqm
+    assert iqm is not None
+    expected = [(a / 10 + (b - 0.1) / 0.8) / 2 for a, b in zip(returns, successes, strict=True)]
+    assert (iqm.interval, iqm.runs) == (None, pytest.approx(expected, abs=1e-6))
+    efficiency = report.overall.efficiency[0]
+    assert (efficiency.low, efficiency.high) == (None, None)
+    assert [run[-1] for run in efficiency.runs] == pytest.approx(expected, abs=1e-6)
+
+
+def test_rates_and_returns_that_are_all_the_same_are_known_as_well_as_their_episodes_tell(tmp_path: Path) -> None:
+    """Ten runs of four episodes: Wilson's interval of 40 of 40 is [0.912, 1]. Nothing bounds the returns of the last task."""
+    suite = synthetic_suite((RETURNS, SUCCESSES, UNSCORED), ("strong",))
+    tasks = {RETURNS: 10.0, SUCCESSES: 1.0, UNSCORED: 1.0}
+    write_constant(Store(tmp_path), suite, {(task, "strong"): [value] * 10 for task, value in tasks.items()})
+    report = report_of(suite, tmp_path)
+    least = 40 / (40 + 1.959964**2)
+    success = row(report, SUCCESSES, "strong")
+    found = [success.final_success.mean, success.final_success.iqm, row(report, RETURNS, "strong").final_return.mean]
+    lows = [one.interval.low for one in found if one and one.interval]
+    assert lows == pytest.approx([least, least, 10 * least], abs=1e-5)
+    absolute = success.absolute_success.mean
+    assert absolute is not None
+    assert absolute.interval is not None
+    assert absolute.interval.low == pytest.approx(80 / (80 + 1.959964**2), abs=1e-5)
+    assert task_of(report, SUCCESSES).curves[0].successes.mean_low == pytest.approx([least] * 6, abs=1e-5)
+    unscored = row(report, UNSCORED, "strong").final_return.mean
+    assert unscored is not None
+    assert (unscored.interval, unscored.runs) == (None, ())
+    iqm = report.overall.final[0].iqm
+    assert iqm is not None
+    assert iqm.interval is not None
+    # On the normalised scale: 1 for the best return and 1.125 for a success rate of 1, of which 1 / 0.8 is the slope.
+    floor = np.hypot(1 - least, (1 - least) / 0.8) / 2
+    assert iqm.interval.low == pytest.approx(iqm.value - floor, abs=1e-5)
 
 
 def test_final_is_the_last_evaluation_and_absolute_the_best_policy(tmp_path: Path) -> None:
@@ -281,17 +314,17 @@ def test_aggregates_over_tasks_are_rliables_of_the_fixed_normalisation(tmp_path:
 
 def test_only_beside_published_ones_are_iqms_given_before_normalisation(tmp_path: Path) -> None:
     variants = {"strong": Variant(algorithm="strong", published_iqm=9.5)}
-    suite = synthetic_suite((RETURNS,), variants, range(4), published_source="a paper")
-    write_constant(Store(tmp_path), suite, {(RETURNS, "strong"): [2.0, 4.0, 6.0, 8.0]})
+    suite = synthetic_suite((RETURNS,), variants, range(5), published_source="a paper")
+    write_constant(Store(tmp_path), suite, {(RETURNS, "strong"): [2.0, 4.0, 5.0, 6.0, 8.0]})
     found = report_of(suite, tmp_path).overall
-    assert found.before_normalisation[0].estimate.value == pytest.approx(5)  # of [4, 6]
+    assert found.before_normalisation[0].estimate.value == pytest.approx(5)  # of [4, 5, 6]
     wanted, ours = found.final[0].iqm, found.before_normalisation[0].estimate.interval
     assert wanted is not None
     assert wanted.interval is not None
     assert ours is not None
-    # The scores are normalised by a factor of ten; rliable's bootstrap and ours differ in their draws.
-    assert (ours.low, ours.high) == pytest.approx((10 * wanted.interval.low, 10 * wanted.interval.high), abs=0.5)
-    unpublished = synthetic_suite((RETURNS,), ("strong",), range(4), published_source="a paper")
+    # The scores are normalised by a factor of ten; rliable's bootstrap and ours read the same resamples.
+    assert (ours.low, ours.high) == pytest.approx((10 * wanted.interval.low, 10 * wanted.interval.high), abs=1e-6)
+    unpublished = synthetic_suite((RETURNS,), ("strong",), range(5), published_source="a paper")
     assert not report_of(unpublished, tmp_path).overall.before_normalisation
 
 
@@ -306,13 +339,13 @@ def test_a_rival_moves_nobodys_numbers(tmp_path: Path) -> None:
     assert alone.tasks[0].curves[0] == together.tasks[0].curves[0]
 
 
-def test_unequal_seeds_are_aggregated_and_one_seed_has_no_interval(tmp_path: Path) -> None:
-    suite = synthetic_suite((RETURNS, SUCCESSES), ("strong", "weak"), range(3))
+def test_unequal_seeds_are_aggregated_and_four_seeds_have_no_interval(tmp_path: Path) -> None:
+    suite = synthetic_suite((RETURNS, SUCCESSES), ("strong", "weak"), range(6))
     finals = {
-        (RETURNS, "strong"): [4.0, 6.0, NAN],
-        (SUCCESSES, "strong"): [0.5, 0.75, 1.0],
-        (RETURNS, "weak"): [5.0, NAN, NAN],
-        (SUCCESSES, "weak"): [0.5, 0.5, 0.25],
+        (RETURNS, "strong"): [4.0, 6.0, 5.0, 4.5, 5.5, NAN],
+        (SUCCESSES, "strong"): [0.5, 0.75, 1.0, 0.5, 0.75, 1.0],
+        (RETURNS, "weak"): [5.0, 4.0, 3.0, 2.0, NAN, NAN],
+        (SUCCESSES, "weak"): [0.5, 0.5, 0.25, 0.5, 0.5, 0.25],
     }
     write_constant(Store(tmp_path), suite, finals)
     report = report_of(suite, tmp_path)
@@ -322,12 +355,12 @@ def test_unequal_seeds_are_aggregated_and_one_seed_has_no_interval(tmp_path: Pat
     assert weak.mean is not None
     assert strong.mean.value == pytest.approx((0.5 + (0.75 - 0.1) / 0.8) / 2)
     assert strong.mean.interval is not None
-    assert (weak.mean.interval, weak.reason) == (None, "one run on some task, so no interval")
+    assert (weak.mean.interval, weak.reason) == (None, "fewer than 5 runs on some task, so no interval")
     assert report.overall.profiles[1].low is None
     assert row(report, RETURNS, "weak").final_return.mean is not None
     assert task_of(report, RETURNS).curves[1].returns.mean_low == (None,) * 6
     assert [variant.status for variant in report.variants] == ["unranked", "unranked"]
-    assert standing(report, "weak").reasons[0] == "2 of 6 runs missing"
+    assert standing(report, "weak").reasons[0] == "2 of 12 runs missing"
     assert all(pair.probability.interval is None for pair in report.overall.improvement)
 
 
@@ -376,7 +409,6 @@ def test_ten_seeds_on_all_tasks_rank(tmp_path: Path) -> None:
         ("strong", 1, 1, 1, ()),
         ("weak", 2, 2, 2, ()),
     ]
-    assert report.overall.ranks[1].distribution == (0, 1)
     assert report.notes == ()
 
 

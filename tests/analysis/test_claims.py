@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmark.analysis.aggregate import aggregate
-from benchmark.analysis.schema import ClaimVerdict
+from benchmark.analysis.findings.claims import decide
+from benchmark.analysis.schema import ClaimVerdict, Estimate, Interval
 from benchmark.experiments.store import Store
 from benchmark.experiments.suite import Claim
 from tests.fixtures.synthetic_records import (
@@ -78,16 +79,31 @@ def test_at_least_is_decided_by_the_interval_of_the_mean(tmp_path: Path, value: 
     assert "Student t" in found.estimator
 
 
-def test_reaching_the_value_exactly_is_enough(tmp_path: Path) -> None:
-    assert verdict(tmp_path, at_least(0.5, SUCCESSES), {(SUCCESSES, "strong"): [0.5] * 4}).verdict == "supported"
+def test_equal_rates_are_no_surer_than_their_episodes(tmp_path: Path) -> None:
+    """Five runs of four episodes each, half of which succeed: Wilson's interval of 10 of 20 is [0.299, 0.701]."""
+    for value, expected in ((0.29, "supported"), (0.5, "undecided"), (0.71, "not supported")):
+        found = verdict(tmp_path, at_least(value, SUCCESSES), {(SUCCESSES, "strong"): [0.5] * 5})
+        assert (found.verdict, found.found) == (expected, "0.5 [0.2993, 0.7007], 5 seeds")
+
+
+def test_equal_returns_that_nothing_bounds_decide_nothing(tmp_path: Path) -> None:
+    found = verdict(tmp_path, at_least(0.5, UNSCORED), {(UNSCORED, "strong"): [1.0] * 5})
+    assert found.verdict == "undecided"
+    assert found.reason == "there is no interval: all runs score the same, and nothing bounds what others would"
+    assert found.found == "1 (no interval), 5 seeds"
+
+
+@pytest.mark.parametrize(("value", "expected"), [(1.0, "supported"), (1.01, "undecided")])
+def test_reaching_the_value_exactly_is_enough(value: float, expected: str) -> None:
+    assert decide(Estimate(value=2, interval=Interval(low=1, high=3)), value, "at least")[0] == expected
 
 
 def test_at_least_speaks_of_the_measure_that_the_task_is_scored_by(tmp_path: Path) -> None:
-    found = verdict(tmp_path, at_least(0.9, SUCCESSES), {(SUCCESSES, "strong"): [0.5, 0.75, 0.5, 0.75]})
+    found = verdict(tmp_path, at_least(0.9, SUCCESSES), {(SUCCESSES, "strong"): [0.5, 0.75, 0.5, 0.75, 0.5]})
     assert found.expected == "mean final success of 0.9 or more"
     assert found.verdict == "not supported"
     assert found.estimate is not None
-    assert found.estimate.value == 0.625
+    assert found.estimate.value == 0.6
 
 
 def test_without_a_task_the_worst_task_decides(tmp_path: Path) -> None:
@@ -99,9 +115,14 @@ def test_without_a_task_the_worst_task_decides(tmp_path: Path) -> None:
     assert verdict(tmp_path, at_least(0.5, None), finals).verdict == "supported"
 
 
-def test_one_seed_decides_nothing(tmp_path: Path) -> None:
-    found = verdict(tmp_path, at_least(4.0), {(RETURNS, "strong"): [9.0]})
-    assert (found.verdict, found.reason, found.found) == ("undecided", "one run has no interval", "9 (no interval), 1 seed")
+@pytest.mark.parametrize(
+    ("runs", "seeds", "shown"),
+    [([9.0], "1 seed", "9"), ([9.0, 9.0], "2 seeds", "9"), ([9.0, 8.0, 9.5, 8.5], "4 seeds", "8.75")],
+)
+def test_fewer_than_five_seeds_decide_nothing(tmp_path: Path, runs: list[float], seeds: str, shown: str) -> None:
+    found = verdict(tmp_path, at_least(4.0), {(RETURNS, "strong"): runs})
+    assert (found.verdict, found.reason) == ("undecided", f"{seeds} cannot decide it; 5 can")
+    assert found.found == f"{shown} (no interval), {seeds}"
 
 
 def test_missing_runs_decide_nothing_and_the_numbers_are_shown(tmp_path: Path) -> None:
@@ -138,16 +159,18 @@ def test_better_is_decided_by_the_interval_of_the_probability_of_improvement(
 
 
 def test_alike_is_not_better(tmp_path: Path) -> None:
-    """All pairs tie, so the interval is [0.5, 0.5]: it reaches one half and does not exceed it."""
+    """All pairs tie, so the interval lies around one half."""
     found = verdict(tmp_path, better(), {(RETURNS, "strong"): [1.0] * 5, (RETURNS, "weak"): [1.0] * 5})
     assert found.verdict == "undecided"
 
 
-def test_three_seeds_a_side_cannot_show_who_is_better(tmp_path: Path) -> None:
-    found = verdict(tmp_path, better(), {(RETURNS, "strong"): [7.0, 8.0, 9.0], (RETURNS, "weak"): [1.0, 2.0, 3.0]})
-    assert (found.verdict, found.reason) == ("undecided", "3 seeds a side cannot decide it; 4 can")
-    four = verdict(tmp_path, better(), {(RETURNS, "strong"): [7.0, 8, 9, 9], (RETURNS, "weak"): [1.0, 2, 3, 3]})
-    assert four.verdict == "supported"
+def test_four_seeds_a_side_cannot_show_who_is_better(tmp_path: Path) -> None:
+    found = verdict(tmp_path, better(), {(RETURNS, "strong"): [7.0, 8.0, 9.0, 9.0], (RETURNS, "weak"): [1.0, 2.0, 3.0, 3.0]})
+    assert (found.verdict, found.reason) == ("undecided", "4 seeds a side cannot decide it; 5 can")
+    assert found.found == "1 (no interval), 4 seeds a side"
+    five = verdict(tmp_path, better(), {(RETURNS, "strong"): [7.0, 8, 9, 9, 8], (RETURNS, "weak"): [1.0, 2, 3, 3, 2]})
+    assert (five.verdict, five.found) == ("supported", "1 [0.6427, 1], 5 seeds a side")
+    assert "score interval" in five.estimator
 
 
 def test_better_without_a_task_averages_over_all_tasks(tmp_path: Path) -> None:
@@ -183,7 +206,7 @@ EARLY, LATE = [0.0, 6.0, 6.0, 6.0, 6.0, 6.0], [0.0, 0.0, 0.0, 0.0, 0.0, 6.0]
 
 
 def test_the_area_tells_apart_what_ends_alike(tmp_path: Path) -> None:
-    curves = {"strong": [EARLY] * 4, "weak": [LATE] * 4}
+    curves = {"strong": [EARLY] * 5, "weak": [LATE] * 5}
     assert learning(tmp_path / "final", better(), curves).verdict == "undecided"
     found = learning(tmp_path / "area", better(measure="area"), curves)
     assert (found.verdict, found.measure) == ("supported", "area")
@@ -218,56 +241,66 @@ def test_the_area_of_a_diverged_run_goes_on_with_the_random_policy(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("strong", "expected"),
-    [([2.0, 3.0, 2.5], "supported"), ([3.8, 4.2, 3.9], "undecided"), ([6.0, 6.5, 7.0], "not supported")],
+    [
+        ([2.0, 3.0, 2.5, 2.2, 2.8], "supported"),
+        ([3.8, 4.2, 3.9, 4.0, 4.1], "undecided"),
+        ([6.0, 6.5, 7.0, 6.2, 6.8], "not supported"),
+    ],
 )
 def test_a_share_is_decided_by_the_interval_of_the_ratio(tmp_path: Path, strong: list[float], expected: str) -> None:
-    found = verdict(tmp_path, share(), {(RETURNS, "strong"): strong, (RETURNS, "weak"): [7.0, 8.0, 9.0]})
+    found = verdict(tmp_path, share(), {(RETURNS, "strong"): strong, (RETURNS, "weak"): [7.0, 8.0, 9.0, 7.5, 8.5]})
     assert found.verdict == expected
     assert found.estimate is not None
-    assert found.estimate.value == pytest.approx(sum(strong) / 24)
+    assert found.estimate.value == pytest.approx(sum(strong) / 40)
     assert found.expected == "normalised final score at most 0.5 times that of weak"
-    assert found.found.endswith("3 seeds a side")
-    assert f"{sum(strong) / 30:.4g} against 0.8 normalised" in found.reason
+    assert found.found.endswith("5 seeds a side")
+    assert "Fieller" in found.estimator
+    assert f"{sum(strong) / 50:.4g} against 0.8 normalised" in found.reason
 
 
 def test_shares_are_of_normalised_scores(tmp_path: Path) -> None:
-    found = verdict(tmp_path, share(0.5, SUCCESSES), {(SUCCESSES, "strong"): [0.25] * 4, (SUCCESSES, "weak"): [0.5] * 4})
+    found = verdict(tmp_path, share(0.5, SUCCESSES), {(SUCCESSES, "strong"): [0.25] * 20, (SUCCESSES, "weak"): [0.75] * 20})
     assert found.estimate is not None
-    assert found.estimate.value == pytest.approx((0.15 / 0.8) / (0.4 / 0.8))
+    assert found.estimate.value == pytest.approx((0.15 / 0.8) / (0.65 / 0.8))
     assert found.verdict == "supported"
 
 
-def test_exactly_the_share_is_supported(tmp_path: Path) -> None:
-    found = verdict(tmp_path, share(), {(RETURNS, "strong"): [4.0] * 3, (RETURNS, "weak"): [8.0] * 3})
-    assert (found.verdict, found.reason) == (
-        "supported",
-        "the interval [0.5, 0.5] lies at or below 0.5 (0.4 against 0.8 normalised)",
-    )
+def test_equal_scores_are_no_surer_than_their_episodes_in_a_ratio(tmp_path: Path) -> None:
+    """Ten runs of four episodes with returns of 4 and 8 of 10: as sure as 16 and 32 of 40."""
+    finals = {(RETURNS, "strong"): [4.0] * 10, (RETURNS, "weak"): [8.0] * 10}
+    found = verdict(tmp_path, share(0.5), finals)
+    assert (found.verdict, found.estimate.value if found.estimate else None) == ("undecided", 0.5)
+    assert verdict(tmp_path, share(0.8), finals).verdict == "supported"
+
+
+@pytest.mark.parametrize(("value", "expected"), [(3.0, "supported"), (2.99, "undecided"), (0.99, "not supported")])
+def test_exactly_the_share_is_enough(value: float, expected: str) -> None:
+    assert decide(Estimate(value=2, interval=Interval(low=1, high=3)), value, "at most")[0] == expected
 
 
 def test_half_of_what_is_not_above_the_random_policy_decides_nothing(tmp_path: Path) -> None:
-    found = verdict(tmp_path, share(), {(RETURNS, "strong"): [0.0] * 4, (RETURNS, "weak"): [0.4, 0.2, -0.1, 0.3]})
-    assert (found.verdict, found.found) == ("undecided", "no ratio, 4 seeds a side")
-    assert found.reason == "weak itself is not surely above the random policy: 0.02 normalised"
+    found = verdict(tmp_path, share(), {(RETURNS, "strong"): [0.0] * 5, (RETURNS, "weak"): [0.4, 0.2, -0.1, 0.3, 0.0]})
+    assert (found.verdict, found.found) == ("undecided", "no ratio, 5 seeds a side")
+    assert found.reason == "weak itself is not surely above the random policy: 0.016 normalised"
 
 
 def test_a_share_on_every_task_is_as_good_as_its_worst(tmp_path: Path) -> None:
     finals = {
-        (RETURNS, "strong"): [2.0] * 3,
-        (RETURNS, "weak"): [8.0] * 3,
-        (SUCCESSES, "strong"): [0.75] * 3,
-        (SUCCESSES, "weak"): [0.75] * 3,
+        (RETURNS, "strong"): [2.0] * 20,
+        (RETURNS, "weak"): [8.0] * 20,
+        (SUCCESSES, "strong"): [0.75] * 20,
+        (SUCCESSES, "weak"): [0.75] * 20,
     }
     found = verdict(tmp_path, share(0.5, None), finals)
     assert found.verdict == "not supported"
-    assert found.reason.startswith(f"{SUCCESSES}: the interval [1, 1] lies above 0.5")
+    assert found.reason.startswith(f"{SUCCESSES}: the interval [0.7814, 1.28] lies above 0.5")
 
 
 @pytest.mark.parametrize(
     ("finals", "reason"),
     [
-        ({(UNSCORED, "strong"): [1.0] * 3, (UNSCORED, "weak"): [5.0] * 3}, "the task has no reference scores to normalise by"),
-        ({(RETURNS, "strong"): [1.0] * 2, (RETURNS, "weak"): [5.0] * 2}, "2 seeds a side cannot decide it; 3 can"),
+        ({(UNSCORED, "strong"): [1.0] * 5, (UNSCORED, "weak"): [5.0] * 5}, "the task has no reference scores to normalise by"),
+        ({(RETURNS, "strong"): [1.0] * 4, (RETURNS, "weak"): [5.0] * 4}, "4 seeds a side cannot decide it; 5 can"),
         ({(RETURNS, "strong"): [1.0, 1.0, NAN], (RETURNS, "weak"): [5.0] * 3}, "1 of 6 runs are not there"),
         ({(RETURNS, "strong"): [NAN] * 3, (RETURNS, "weak"): [5.0] * 3}, "3 of 6 runs are not there"),
     ],

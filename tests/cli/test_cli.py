@@ -200,17 +200,6 @@ def test_a_device_that_is_not_there_is_refused(
     assert "device" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [[*RUN, "--out"], ["aggregate", "--suite", "quick", "--out"]], ids=["train", "aggregate"])
-def test_a_folder_that_cannot_be_written_is_one_clear_error(
-    arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    (tmp_path / "file").write_text("")
-    assert call(*arguments, str(tmp_path / "file" / "out")) == 1
-    text = capsys.readouterr().err
-    assert "Not a directory" in text
-    assert "Traceback" not in text
-
-
 def test_a_full_disk_is_one_clear_error(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*arguments: object, **options: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -215,7 +215,7 @@ def test_one_run_has_no_interval_and_says_so(tmp_path: Path) -> None:
     site = site_of(tmp_path, made_up_aggregate(1, 1, 1))
     board = Reader(site / "leaderboard.html").text
     assert "no interval" in board
-    assert "no intervals, as there is one run of each" in board
+    assert "no intervals, for they need 5 runs of each; the single runs are shown." in board
     assert "says nothing about other tasks" in board
     assert "0.93 (no interval)" in Reader(site / "index.html").text
     assert rows(site / "data" / "made-up-intervals.csv")[0]["low"] == ""

@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import load_file
 
 import algorithms.registry
-from benchmark.experiments.record import SettingsOrigin, best_evaluation, read_record
+from benchmark.experiments.outcome import best_evaluation
+from benchmark.experiments.record import SettingsOrigin, read_record
 from benchmark.experiments.run_spec import EvaluationSchedule, ImpossibleRun, resolve
 from benchmark.training.metrics import MetricsLog
 from benchmark.training.run import Run

@@ -26,7 +26,7 @@ def test_a_finished_run_can_be_evaluated_on_fresh_episodes(tmp_path: Path) -> No
     greedy = evaluate_run(run, 50, seed=1, mode="greedy")
     assert greedy.lengths == first.lengths
     assert greedy.mean_return > first.mean_return
-    untrained = trained(tmp_path / "untrained", toy_spec(1)).outcome.evaluations[0]
+    untrained = trained(tmp_path / "untrained", toy_spec(5)).outcome.evaluations[0]
     assert first.mean_return > untrained.mean_return
 
 

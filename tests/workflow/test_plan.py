@@ -14,12 +14,13 @@ import pytest
 from algorithms.plugins import UnknownName
 from algorithms.registry import algorithms
 from benchmark.experiments import run_spec
-from benchmark.experiments.record import Execution, Outcome, Provenance, SettingsOrigin, make_record, write_record
+from benchmark.experiments.record import make_record, write_record
 from benchmark.experiments.run_spec import EvaluationSchedule, RunSpec
 from benchmark.experiments.store import Store
 from benchmark.experiments.suite import SUITE_FOLDER, Suite, SuiteError, SuiteTask, Variant, load_suite, suite_names
 from benchmark.workflow import plan as planning
 from benchmark.workflow.pipeline import ConfigError, Pipeline
+from tests.fixtures.synthetic_records import made_up_record
 
 ROOT = Path(__file__).parents[2]
 SUITE = Suite(
@@ -39,23 +40,10 @@ def specs(variant: str) -> list[RunSpec]:
 
 
 def put_record(path: Path, spec: RunSpec, *, seconds: float = 10.0, status: str = "ok") -> None:
-    """A record made up for the plan, which reads nothing of it but its identity, its status and its seconds."""
-    outcome = Outcome(
-        status=status,
-        reason=None if status == "ok" else "diverged: loss at step 5",
-        steps_done=spec.budget,
-        evaluations=(),
-        absolute=None,
-        training=(),
-        monitors={},
-    )
-    provenance = Provenance(
-        commit=None, dirty=None, lock_sha256="", python="", torch="", numpy="", processor="", threads=1, device="cpu"
-    )
-    execution = Execution(
-        seconds={"total": seconds}, steps_per_second=1.0, peak_memory_bytes=1, resumes=0, provenance=provenance
-    )
-    write_record(path, make_record(spec, SettingsOrigin(source="defaults"), outcome, execution))
+    """A record made up for the plan, which reads its identity, its status and its seconds."""
+    made_up = made_up_record(spec, [0.5] * spec.evaluation.points, failed_at=None if status == "ok" else spec.budget // 2)
+    execution = made_up.execution.model_copy(update={"seconds": {"total": seconds}})
+    write_record(path, make_record(spec, made_up.origin, made_up.outcome, execution))
 
 
 @pytest.fixture
@@ -268,7 +256,10 @@ def test_two_suites_that_name_the_same_run_share_it(tmp_path: Path) -> None:
     [
         ({"suitez": ["quick"]}, "suitez: there is no such key. Did you mean suites?"),
         ({"device": "gpu"}, "device: Input should be 'cpu' or 'cuda'"),
-        ({"suites": []}, "suites: "),
+        *(
+            ({"suites": suites}, "suites: it takes suites or paths of suite files, as in suites='[quick, mine.yaml]'; got ")
+            for suites in ([], "", [""], 3, None, [3], {"quick": 1}, ["quick", None])
+        ),
         ({"retrain": "perhaps"}, "retrain: "),
         ({"suites": ["a{b}.yaml"]}, "braces of 'a{b}.yaml'"),
     ],

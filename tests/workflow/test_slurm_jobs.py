@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.experiments.store import Store
+from benchmark.workflow.pipeline import Pipeline
 from benchmark.workflow.slurm_jobs import NoAnswer, SlurmJobs, UnfinishedJobs, require_no_unfinished_jobs, unfinished_jobs
 from tests.checkout import EXAMPLE, Checkout
+from tests.workflow.test_plan import SUITE, put_record
 
 FIRST = "creditbench_6eb22be5-ad56-4ffc-a13f-222acdb55ee5"
 SECOND = "0b9e3b1c-1a6f-4a8e-9d1c-6f0a3f1f7d55"  # without the prefix of profiles/slurm
@@ -101,6 +104,18 @@ def test_a_slurm_that_does_not_answer_matters_only_where_runs_are_submitted(
     assert str(refused.value).startswith("squeue does not answer: ")
     assert reason in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_jobs_matter_only_to_a_start_that_trains(commands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.experiments.suite.load_suite", lambda name: SUITE)
+    queue(commands, f"11|{FIRST}|{tmp_path}")
+    with pytest.raises(UnfinishedJobs):
+        Pipeline({"suites": "mine"}, tmp_path).claim_folder(submits=True)
+    (tmp_path / "asked").unlink()
+    for run in SUITE.runs():
+        put_record(Store(tmp_path).own(run.spec), run.spec)
+    Pipeline({"suites": "mine"}, tmp_path).claim_folder(submits=True)
+    assert not (tmp_path / "asked").exists()
 
 
 @pytest.fixture(scope="module")

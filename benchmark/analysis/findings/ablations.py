@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from benchmark.analysis import statistics
-from benchmark.analysis.findings.claims import superiority
+from benchmark.analysis.findings.claims import Decision, superiority
 from benchmark.analysis.findings.cost import reward_model_share
 from benchmark.analysis.findings.monitors import last_values
 from benchmark.analysis.findings.suite_summary import interval_estimate
 from benchmark.analysis.findings.task_summary import summary
 from benchmark.analysis.runs.eligibility import group_notes
 from benchmark.analysis.runs.run_table import RunGroup, SuiteRuns, total_seconds
+from benchmark.analysis.runs.scales import score_scale
 from benchmark.analysis.runs.settings import changed, named, resolved
 from benchmark.analysis.schema import AblationReport, AblationRow, AblationTask, Comparison, Estimate, Verdict
+from benchmark.analysis.statistics.one_task import difference_of_means
+from benchmark.analysis.statistics.pairs import ALPHA, Sample, difference_p, holm
 from benchmark.experiments.run_spec import RunSpec
 from benchmark.experiments.statements import Ablation, Measure
 
@@ -39,12 +42,39 @@ def ablations(runs: SuiteRuns) -> tuple[AblationReport, ...]:
 
 
 def _on_task(ablation: Ablation, base: RunGroup, others: Sequence[RunGroup], runs: SuiteRuns) -> AblationTask:
-    rows = tuple(_row(group, base, runs, ablation.measure) for group in (base, *others))
+    decisions = corrected(
+        [superiority([group], [base], ablation.measure, smoke=runs.suite.smoke) for group in others],
+        [_difference_p(group, base, ablation.measure) for group in others],
+    )
+    rows = tuple(
+        _row(group, base, runs, ablation.measure, decision)
+        for group, decision in zip((base, *others), (None, *decisions), strict=True)
+    )
     return AblationTask(task=base.task.id, rows=rows, found=_finding(rows, ablation.measure))
 
 
-def _row(group: RunGroup, base: RunGroup, runs: SuiteRuns, measure: Measure) -> AblationRow:
-    decision = None if group is base else superiority([group], [base], measure, smoke=runs.suite.smoke)
+def corrected(decisions: Sequence[Decision], p: Sequence[float]) -> list[Decision]:
+    """The comparisons of several variants with one base, undecided where their p-values are above 0.05 after Holm's
+    correction for the number of comparisons."""
+    return [_confirmed(decision, value, len(p)) for decision, value in zip(decisions, holm(p), strict=True)]
+
+
+def _confirmed(decision: Decision, p: float, comparisons: int) -> Decision:
+    if decision.verdict == "undecided" or p <= ALPHA:
+        return decision
+    reason = f"{decision.reason}, but p = {p:.2g} after Holm's correction for {comparisons} comparisons"
+    return replace(decision, verdict="undecided", reason=reason)
+
+
+def _difference_p(group: RunGroup, base: RunGroup, measure: Measure) -> float:
+    """1 where there is nothing to compare."""
+    if not (group.comparable and base.comparable):
+        return 1.0
+    one, other = (Sample((side.of(measure),), (side.draws,), (score_scale(side, measure),)) for side in (group, base))
+    return difference_p(one, other)
+
+
+def _row(group: RunGroup, base: RunGroup, runs: SuiteRuns, measure: Measure, decision: Decision | None) -> AblationRow:
     records = [state.found.record for state in group.scored if state.found.record is not None]
     return AblationRow(
         variant=group.variant,
@@ -52,8 +82,8 @@ def _row(group: RunGroup, base: RunGroup, runs: SuiteRuns, measure: Measure) -> 
         n_planned=len(group.states),
         n_found=len(group.scores),
         n_failed=sum(state.failed for state in group.states),
-        final=summary(group.final, group.counts),
-        area=summary(group.area, group.counts),
+        final=summary(group.final, group.draws, score_scale(group)),
+        area=summary(group.area, group.draws, score_scale(group, "area")),
         difference=None if group is base else _difference(group, base, measure),
         improvement=decision.found if decision else None,
         monitors=last_values(group),
@@ -69,8 +99,7 @@ def _row(group: RunGroup, base: RunGroup, runs: SuiteRuns, measure: Measure) -> 
 def _difference(group: RunGroup, base: RunGroup, measure: Measure) -> Estimate | None:
     if not (group.comparable and base.comparable):
         return None
-    difference = statistics.difference_of_means(group.of(measure), base.of(measure), group.counts, base.counts)
-    return interval_estimate(*difference)
+    return interval_estimate(*difference_of_means(group.of(measure), base.of(measure), score_scale(group, measure)))
 
 
 def _finding(rows: Sequence[AblationRow], measure: Measure) -> str:

@@ -3,14 +3,15 @@
     at_least        the mean score over seeds reaches `value` on `task` (without one, on every task of the suite):
                     decided when the 95 % t interval of the mean lies wholly on one side of the value
     better          a run of `variant` scores higher than one of `than` (on `task`, or averaged over all tasks of the suite):
-                    decided when the 95 % bootstrap interval of the probability of improvement lies wholly on one side of 1/2
+                    decided when the 95 % score interval of the probability of improvement lies wholly on one side of 1/2
     share_at_most   the mean normalised score of `variant` is at most `value` times that of `than` (on `task`, or on every
-                    task): decided when the 95 % bootstrap interval of the ratio of the means lies wholly on one side of
+                    task): decided when Fieller's 95 % interval of the ratio of the means lies wholly on one side of
                     `value`, and only where `than` itself is above the random policy
 
 Scores are of the measure that the task is scored by: final ones or, with `measure: area`, areas under the learning curve.
-What is not decided is undecided, and so is everything with runs missing and everything in a smoke suite, whose numbers
-are shown all the same.
+What is not decided is undecided, and so is everything with runs missing, with fewer than SMALLEST_SAMPLE seeds a side, and
+in a smoke suite; the numbers are shown all the same. Each claim is a comparison of its own, named before the runs were made:
+there is no correction for the number of claims.
 """
 
 from __future__ import annotations
@@ -19,24 +20,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from benchmark.analysis import statistics
 from benchmark.analysis.findings.suite_summary import improvement, interval_estimate
 from benchmark.analysis.findings.task_summary import summary
 from benchmark.analysis.runs.run_table import RunGroup, SuiteRuns
+from benchmark.analysis.runs.scales import normalised_scale, score_scale
 from benchmark.analysis.runs.scoring import normalised
 from benchmark.analysis.schema import ClaimVerdict, Estimate, Verdict
+from benchmark.analysis.statistics.one_task import ratio_of_means
+from benchmark.analysis.statistics.resampling import SMALLEST_SAMPLE
 from benchmark.experiments.statements import Claim, Measure
 
-SMALLEST_SAMPLE = 4
-"""Seeds a side that `better` needs: with three against three, even if all of one beat all of the other, chance does as
-well in 1 case of 10 (2 / C(6, 3)); with four in 1 of 35."""
-SMALLEST_SHARE = 3
-"""Seeds a side that `share_at_most` needs: the bootstrap of two runs knows three means only. Even of three its interval is
-too narrow: it misses the true ratio in about 1 case of 5, that of ten in 1 of 13 (tests/analysis/test_statistics.py)."""
-
 T_INTERVAL = "95 % Student t interval of the mean over seeds"
-IMPROVEMENT = "95 % bootstrap interval of the probability of improvement"
-RATIO = "95 % bootstrap interval of the ratio of mean normalised scores over seeds"
+IMPROVEMENT = "95 % score interval of the probability of improvement"
+RATIO = "95 % Fieller interval of the ratio of mean normalised scores over seeds"
 _ORDER: tuple[Verdict, ...] = ("not supported", "undecided", "supported")
 _MEASURES: dict[Measure, str] = {"final": "final", "area": "area under the curve of"}
 
@@ -67,13 +63,13 @@ def _at_least(claim: Claim, runs: SuiteRuns) -> ClaimVerdict:
         decisions,
         expected=f"mean {_MEASURES[claim.measure]} {scores} of {claim.value:g} or more",
         shown=[f"{_shown(one.found)}, {_seeds([group])}" for one, group in zip(decisions, groups, strict=True)],
-        undecided_reason=undecided_reason(groups, smoke=runs.suite.smoke),
+        undecided_reason=undecided_reason(groups, smoke=runs.suite.smoke) or _too_few(groups, ""),
         estimator=T_INTERVAL,
     )
 
 
 def _reaches(group: RunGroup, threshold: float, measure: Measure) -> Decision:
-    found = summary(group.of(measure), group.counts).mean
+    found = summary(group.of(measure), group.draws, score_scale(group, measure)).mean
     return Decision(found, *decide(found, threshold, "at least"))
 
 
@@ -108,7 +104,7 @@ def superiority(groups: Sequence[RunGroup], rivals: Sequence[RunGroup], measure:
     if not why and pair is not None and pair.n_tasks < len(groups):
         why = f"only {pair.n_tasks} of {len(groups)} tasks can be compared"
     if not why:
-        why = _too_few(both, SMALLEST_SAMPLE)
+        why = _too_few(both)
     return Decision(found, "undecided", why) if why else Decision(found, verdict, reason)
 
 
@@ -127,7 +123,7 @@ def _share_at_most(claim: Claim, runs: SuiteRuns) -> ClaimVerdict:
             f"{_shown(one.found) if one.found else 'no ratio'}, {_seeds([group, rival])} a side"
             for one, group, rival in zip(decisions, groups, rivals, strict=True)
         ],
-        undecided_reason=undecided_reason(both, smoke=runs.suite.smoke) or _too_few(both, SMALLEST_SHARE),
+        undecided_reason=undecided_reason(both, smoke=runs.suite.smoke) or _too_few(both),
         estimator=RATIO,
     )
 
@@ -138,7 +134,7 @@ def _share(group: RunGroup, rival: RunGroup, threshold: float) -> Decision:
     if not (group.comparable and rival.comparable):
         return Decision(None, "undecided", "there is no number to judge by")
     own, theirs = normalised(group.task, group.final), normalised(group.task, rival.final)
-    ratio = statistics.ratio_of_means(own, theirs, group.counts, rival.counts)
+    ratio = ratio_of_means(own, theirs, normalised_scale(group))
     if ratio is None:
         reason = f"{rival.variant} itself is not surely above the random policy: {theirs.mean():.4g} normalised"
         return Decision(None, "undecided", reason)
@@ -155,7 +151,7 @@ def decide(found: Estimate | None, threshold: float, wanted: Literal["above", "a
     if found is None:
         return "undecided", "there is no number to judge by"
     if found.interval is None:
-        return "undecided", "one run has no interval"
+        return "undecided", "there is no interval: all runs score the same, and nothing bounds what others would"
     low, high = found.interval.low, found.interval.high
     interval = f"the interval [{low:.4g}, {high:.4g}]"
     supported = {"above": low > threshold, "at least": low >= threshold, "at most": high <= threshold}[wanted]
@@ -176,9 +172,9 @@ def undecided_reason(groups: Sequence[RunGroup], *, smoke: bool) -> str:
     return f"{absent} of {planned} runs are not there" if absent else ""
 
 
-def _too_few(groups: Sequence[RunGroup], needed: int) -> str:
-    few = min(len(group.scores) for group in groups) < needed
-    return f"{_seeds(groups)} a side cannot decide it; {needed} can" if few else ""
+def _too_few(groups: Sequence[RunGroup], side: str = " a side") -> str:
+    few = min(len(group.scores) for group in groups) < SMALLEST_SAMPLE
+    return f"{_seeds(groups)}{side} cannot decide it; {SMALLEST_SAMPLE} can" if few else ""
 
 
 def _worst_of(

@@ -7,10 +7,10 @@ from statistics import median
 
 import numpy as np
 
-from benchmark.analysis import statistics
 from benchmark.analysis.findings.task_summary import estimate
 from benchmark.analysis.runs.run_table import RunGroup, RunState, SuiteRuns
 from benchmark.analysis.schema import Estimate, MonitorCurve
+from benchmark.analysis.statistics.one_task import mean_over_runs
 
 MONITORS = ("return_r2", "sum_error_mean", "time_entropy", "agent_entropy")
 """Those of return redistribution that are shown, by the names that records have them under."""
@@ -26,7 +26,8 @@ def last_values(group: RunGroup) -> dict[str, Estimate]:
     for name in MONITORS:
         known = [values for state in group.scored if (values := list(_values(state, name).values()))]
         if known:
-            found[name] = estimate(statistics.mean_over_runs(np.array([values[-1] for values in known])))
+            last = np.array([values[-1] for values in known])
+            found[name] = estimate(mean_over_runs(last), last)
     return found
 
 

@@ -6,11 +6,12 @@ from typing import Literal
 
 import numpy as np
 
-from benchmark.analysis import statistics
 from benchmark.analysis.runs.run_table import RunGroup, SuiteRuns, number
+from benchmark.analysis.runs.scales import score_scale
 from benchmark.analysis.runs.scoring import without_noise
 from benchmark.analysis.schema import Interval, Reproduction
-from benchmark.analysis.statistics import Array
+from benchmark.analysis.statistics.one_task import prediction_interval
+from benchmark.analysis.statistics.resampling import SMALLEST_SAMPLE, Array
 
 Agreement = Literal["identical", "agrees", "differs", "undecided"]
 
@@ -41,11 +42,10 @@ def _compare(suite: str, theirs: RunGroup, ours: RunGroup) -> Reproduction | Non
     identical = sum(old.outcome_sha256 == new.found.record.outcome_sha256 for old, new in pairs if new.found.record)
     old = _final([state.scores.final for state in theirs.states if state.found.presence == "reference" and state.scores])
     new = _final([state.scores.final for _, state in pairs if state.scores])
-    prediction = statistics.prediction_interval(old, len(new))
-    if prediction is not None and not np.isfinite(prediction).all():
-        prediction = None
+    known = np.isfinite(old).all()
+    prediction = prediction_interval(old, len(new), score_scale(theirs)) if known else None
     own_mean = float(new.mean())
-    verdict, reason = _verdict(identical, len(pairs), own_mean, prediction)
+    verdict, reason = _verdict(identical, len(pairs), own_mean, prediction, len(old))
     return Reproduction(
         suite=suite,
         task=theirs.task.id,
@@ -67,12 +67,19 @@ def _final(scores: list[float]) -> Array:
     return without_noise(np.array(scores, np.float64))
 
 
-def _verdict(identical: int, compared: int, own_mean: float, prediction: tuple[float, float] | None) -> tuple[Agreement, str]:
+def _verdict(
+    identical: int, compared: int, own_mean: float, prediction: tuple[float, float] | None, committed: int
+) -> tuple[Agreement, str]:
     if identical == compared:
         return "identical", f"all {compared} outcomes are equal, bit for bit"
     equal = f"{identical} of {compared} outcomes are equal"
+    if committed < SMALLEST_SAMPLE:
+        return "undecided", f"{equal}; {committed} committed runs are too few to predict others, {SMALLEST_SAMPLE} can"
     if prediction is None or own_mean != own_mean:
-        return "undecided", f"{equal}; the committed runs are too few, or have no score, to predict others"
+        return (
+            "undecided",
+            f"{equal}; the committed runs have no score, or no spread, to predict others by",
+        )
     low, high = prediction
     interval = f"the committed runs predict a mean in [{low:.4g}, {high:.4g}]"
     # The edges carry the rounding of a sum that the scores do not.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
-from benchmark.analysis import statistics
-from benchmark.analysis.runs.run_table import RunGroup, SuiteRuns
+from benchmark.analysis.runs.run_table import RunGroup, SuiteRuns, number
+from benchmark.analysis.runs.scales import normalised_scale, score_scale
 from benchmark.analysis.runs.scoring import normalised
 from benchmark.analysis.schema import (
     Estimate,
@@ -21,7 +22,16 @@ from benchmark.analysis.schema import (
     VariantEstimate,
     VariantRank,
 )
-from benchmark.analysis.statistics import SCALARS, Band, OverTasks, VariantScores
+from benchmark.analysis.statistics import pairs
+from benchmark.analysis.statistics.over_tasks import (
+    PROFILE_THRESHOLDS,
+    SCALARS,
+    OverTasks,
+    VariantScores,
+    iqm_over_tasks,
+    over_tasks,
+)
+from benchmark.analysis.statistics.resampling import SMALLEST_SAMPLE, Array, Band
 from benchmark.experiments.statements import Measure
 
 
@@ -31,7 +41,7 @@ def overall(runs: SuiteRuns, standing: Mapping[str, Status]) -> Overall:
     groups = {variant: [runs.group(task, variant) for task in tasks] for variant in standing}
     lacking = {variant: _lacking(row) for variant, row in groups.items()}
     scores = {variant: _scores(row) for variant, row in groups.items() if lacking[variant] is None}
-    aggregates = {variant: statistics.over_tasks(found) for variant, found in scores.items()}
+    aggregates = {variant: over_tasks(found) for variant, found in scores.items()}
     points = runs.suite.evaluation.points
     published = any(variant.published_iqm is not None for variant in runs.suite.variants.values())
     return Overall(
@@ -39,10 +49,12 @@ def overall(runs: SuiteRuns, standing: Mapping[str, Status]) -> Overall:
         left_out=tuple(task.id for task in runs.tasks if task.reference_scores is None),
         final=tuple(_aggregate(variant, aggregates.get(variant), "final", lacking[variant]) for variant in standing),
         absolute=tuple(_aggregate(variant, aggregates.get(variant), "absolute", lacking[variant]) for variant in standing),
-        profile_thresholds=statistics.PROFILE_THRESHOLDS,
+        profile_thresholds=PROFILE_THRESHOLDS,
         profiles=tuple(_variant_band(variant, found.profile) for variant, found in aggregates.items()),
         efficiency_fractions=tuple(point / (points - 1) for point in range(points)),
-        efficiency=tuple(_variant_band(variant, found.efficiency) for variant, found in aggregates.items()),
+        efficiency=tuple(
+            _variant_band(variant, found.efficiency, found.efficiency_by_seed) for variant, found in aggregates.items()
+        ),
         improvement=improvements([runs.row(variant) for variant in standing]),
         ranks=_ranks(scores, aggregates, standing),
         before_normalisation=tuple(
@@ -61,7 +73,9 @@ def _lacking(row: Sequence[RunGroup]) -> str | None:
 
 def _before_normalisation(variant: str, row: Sequence[RunGroup]) -> VariantEstimate:
     """The IQM of final scores as they are, as papers give it where all tasks have one scale."""
-    value, ends = statistics.iqm_over_tasks([group.final for group in row], [group.counts for group in row])
+    value, ends = iqm_over_tasks(
+        [group.final for group in row], [group.draws for group in row], [score_scale(group) for group in row]
+    )
     return VariantEstimate(variant=variant, estimate=interval_estimate(value, ends))
 
 
@@ -70,7 +84,9 @@ def _scores(row: Sequence[RunGroup]) -> VariantScores:
         final=tuple(normalised(group.task, group.final) for group in row),
         absolute=tuple(normalised(group.task, np.array([scores.absolute for scores in group.scores])) for group in row),
         curves=tuple(normalised(group.task, np.array([scores.curve for scores in group.scores])) for group in row),
-        counts=tuple(group.counts for group in row),
+        draws=tuple(group.draws for group in row),
+        scales=tuple(normalised_scale(group) for group in row),
+        absolute_scales=tuple(normalised_scale(group, "absolute") for group in row),
     )
 
 
@@ -79,67 +95,89 @@ def _aggregate(variant: str, found: OverTasks | None, measure: str, lacking: str
         return VariantAggregate(
             variant=variant, method=None, reason=lacking, iqm=None, median=None, mean=None, optimality_gap=None
         )
-    band = found.final if measure == "final" else found.absolute
-    reason = None if band.low is not None else "one run on some task, so no interval"
+    band, by_seed = (found.final, found.final_by_seed) if measure == "final" else (found.absolute, found.absolute_by_seed)
+    reason = None if band.low is not None else f"fewer than {SMALLEST_SAMPLE} runs on some task, so no interval"
     return VariantAggregate(
-        variant=variant, method=found.method, reason=reason, **dict(zip(SCALARS, _estimates(band), strict=True))
+        variant=variant, method=found.method, reason=reason, **dict(zip(SCALARS, _estimates(band, by_seed), strict=True))
     )
 
 
-def _estimates(band: Band) -> list[Estimate]:
+def _estimates(band: Band, by_seed: Array) -> list[Estimate]:
     if band.low is None or band.high is None:
-        return [Estimate(value=value, interval=None) for value in band.value.tolist()]
+        return [
+            Estimate(value=value, interval=None, runs=tuple(runs))
+            for value, runs in zip(band.value.tolist(), by_seed.T.tolist(), strict=True)
+        ]
     return [
-        Estimate(value=value, interval=Interval(low=low, high=high))
+        interval_estimate(value, None if low != low else (low, high))
         for value, low, high in zip(band.value.tolist(), band.low.tolist(), band.high.tolist(), strict=True)
     ]
 
 
-def _variant_band(variant: str, band: Band) -> VariantBand:
-    low, high = (None if edge is None else tuple(edge.tolist()) for edge in (band.low, band.high))
-    return VariantBand(variant=variant, values=tuple(band.value.tolist()), low=low, high=high)
+def _variant_band(variant: str, band: Band, by_seed: Array | None = None) -> VariantBand:
+    low, high = (None if edge is None else tuple(map(number, edge.tolist())) for edge in (band.low, band.high))
+    runs = () if by_seed is None else tuple(map(tuple, by_seed.tolist()))
+    return VariantBand(variant=variant, values=tuple(band.value.tolist()), low=low, high=high, runs=runs)
 
 
 def improvements(rows: Sequence[Sequence[RunGroup]]) -> tuple[Improvement, ...]:
     """Every ordered pair of variants, each given by its groups on the same tasks; over the tasks on which both have scores.
 
-    A pair without such a task is left out.
+    A pair without such a task is left out. Which are significant is decided after Holm's correction for all pairs.
     """
-    found: dict[tuple[int, int], Improvement] = {}
-    for (i, first), (j, second) in combinations(enumerate(rows), 2):
-        pair = improvement(first, second)
-        if pair is not None:
-            found[i, j] = pair
-            found[j, i] = _mirrored(pair)
-    return tuple(found[pair] for pair in sorted(found))
+    found = {
+        (i, j): pair
+        for (i, first), (j, second) in combinations(enumerate(rows), 2)
+        if (pair := improvement(first, second)) is not None
+    }
+    corrected = pairs.holm([pair.p for pair in found.values() if pair.p is not None])
+    known = [places for places, pair in found.items() if pair.p is not None]
+    significant = {places for places, p in zip(known, corrected, strict=True) if p <= pairs.ALPHA}
+    both = {}
+    for (i, j), pair in found.items():
+        both[i, j] = pair.model(significant=(i, j) in significant)
+        both[j, i] = pair.mirrored.model(significant=(i, j) in significant)
+    return tuple(both[places] for places in sorted(both))
 
 
-def improvement(better: Sequence[RunGroup], than: Sequence[RunGroup], measure: Measure = "final") -> Improvement | None:
-    """P(a run of `better` scores higher than one of `than`) over the tasks on which both have scores; None without any.
+@dataclass(frozen=True)
+class PairOfVariants:
+    """P(a run of `better` scores higher than one of `than`) over `n_tasks` tasks; `p`: the two-sided p-value of 1/2."""
+
+    better: str
+    than: str
+    n_tasks: int
+    probability: Estimate
+    p: float | None
+
+    @property
+    def mirrored(self) -> PairOfVariants:
+        ends = self.probability.interval
+        probability = interval_estimate(1 - self.probability.value, None if ends is None else (1 - ends.high, 1 - ends.low))
+        return PairOfVariants(self.than, self.better, self.n_tasks, probability, self.p)
+
+    def model(self, *, significant: bool) -> Improvement:
+        """As the report reads it."""
+        return Improvement(
+            better=self.better,
+            than=self.than,
+            n_tasks=self.n_tasks,
+            probability=self.probability,
+            significant=significant,
+        )
+
+
+def improvement(better: Sequence[RunGroup], than: Sequence[RunGroup], measure: Measure = "final") -> PairOfVariants | None:
+    """A pair over the tasks on which both have scores; None without any.
 
     It compares scores of one task with each other and so needs no normalisation.
     """
     shared = [(x, y) for x, y in zip(better, than, strict=True) if x.comparable and y.comparable]
     if not shared:
         return None
-    xs, ys = [x for x, _ in shared], [y for _, y in shared]
-    probability, interval = statistics.improvement(
-        [x.of(measure) for x in xs], [y.of(measure) for y in ys], [x.counts for x in xs], [y.counts for y in ys]
-    )
-    return Improvement(
-        better=xs[0].variant, than=ys[0].variant, n_tasks=len(shared), probability=interval_estimate(probability, interval)
-    )
-
-
-def _mirrored(pair: Improvement) -> Improvement:
-    ends = pair.probability.interval
-    mirrored = None if ends is None else (1 - ends.high, 1 - ends.low)
-    return Improvement(
-        better=pair.than,
-        than=pair.better,
-        n_tasks=pair.n_tasks,
-        probability=interval_estimate(1 - pair.probability.value, mirrored),
-    )
+    found = pairs.improvement([x.of(measure) for x, _ in shared], [y.of(measure) for _, y in shared])
+    (first, second), estimate = shared[0], interval_estimate(found.value, found.interval)
+    return PairOfVariants(first.variant, second.variant, len(shared), estimate, found.p)
 
 
 def interval_estimate(value: float, ends: tuple[float, float] | None) -> Estimate:
@@ -150,14 +188,12 @@ def interval_estimate(value: float, ends: tuple[float, float] | None) -> Estimat
 def _ranks(
     scores: Mapping[str, VariantScores], aggregates: Mapping[str, OverTasks], standing: Mapping[str, Status]
 ) -> tuple[VariantRank, ...]:
-    """Among the variants that are ranked or preliminary and have an interval; best first."""
-    names = [name for name, found in scores.items() if standing[name] != "unranked" and found.has_interval]
+    """Among the variants that are ranked or preliminary; best first."""
+    names = [name for name in scores if standing[name] != "unranked"]
     if not names:
         return ()
-    iqms = np.array([aggregates[name].final.value[SCALARS.index("iqm")] for name in names])
-    found = statistics.ranks(
-        iqms, np.stack([statistics.iqm_samples(scores[name].final, scores[name].counts) for name in names])
-    )
+    samples = [pairs.Sample(scores[name].final, scores[name].draws, scores[name].scales) for name in names]
+    found = pairs.ranks(samples, [float(aggregates[name].final.value[SCALARS.index("iqm")]) for name in names])
     rows = [
         VariantRank(
             variant=name,
@@ -165,7 +201,6 @@ def _ranks(
             rank=int(found.rank[i]),
             low=int(found.low[i]),
             high=int(found.high[i]),
-            distribution=tuple(found.distribution[i].tolist()),
             tied_with=tuple(other for j, other in enumerate(names) if j != i and found.tied[i, j]),
         )
         for i, name in enumerate(names)

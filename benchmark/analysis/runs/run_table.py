@@ -9,12 +9,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmark.analysis import statistics
-from benchmark.analysis.runs.scoring import IncompleteRecord, RunScores, score, without_noise
+from benchmark.analysis.runs.scoring import RunScores, score, without_noise
 from benchmark.analysis.schema import Coverage, ManifestEntry, PlannedAs, ProvenanceSummary, RunRow
-from benchmark.analysis.statistics import Array
+from benchmark.analysis.statistics.resampling import Array, Draws, resample
 from benchmark.environments.tasks.registry import Task, get_task
 from benchmark.experiments.record import Execution, Provenance
 from benchmark.experiments.run_spec import RunSpec
@@ -54,12 +52,7 @@ class Reader:
         key = (spec.fingerprint, reference)
         if key not in self._seen:
             found = self._store.find(spec, reference=reference)
-            scores = None
-            if found.record is not None:
-                try:
-                    scores = score(found.record, get_task(spec.task))
-                except IncompleteRecord as error:
-                    found = Found("corrupt", found.path, None, f"{found.path}: {error}")
+            scores = None if found.record is None else score(found.record, get_task(spec.task))
             reason = None if found.reason is None else portable(found.reason, self._store)
             self._seen[key] = replace(found, reason=reason), scores
         return self._seen[key]
@@ -222,9 +215,9 @@ class RunGroup:
         return len(self.scores) > 0 and bool(np.isfinite(self.final).all())
 
     @cached_property
-    def counts(self) -> NDArray[np.int64]:
+    def draws(self) -> Draws:
         """The bootstrap of these runs [R, n]: the same wherever they are looked at."""
-        return statistics.resample_counts(len(self.scores), self.variant, self.task.id)
+        return resample(len(self.scores), self.variant, self.task.id)
 
 
 class SuiteRuns:

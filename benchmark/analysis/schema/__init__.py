@@ -1,8 +1,8 @@
 """Everything that the report shows, as one model: what `aggregate.json` holds.
 
 Pages read this and nothing else. Every number that can be missing is None, and the words that say why stand beside it.
-Intervals are two-sided 95 % intervals; None where there is none to give (one seed, say), never an interval of width 0
-for want of data. "Score" is the measure that the task is scored by (`TaskReport.score`); "normalised" is
+Intervals are two-sided 95 % intervals; None where there is none to give (fewer than five seeds, say), never an interval of
+width 0 for want of data. "Score" is the measure that the task is scored by (`TaskReport.score`); "normalised" is
 (score - random) / (best - random) by the task's fixed reference scores.
 """
 
@@ -93,15 +93,16 @@ __all__ = [
     "Verdict",
 ]
 
-MODEL_VERSION: Literal[4] = 4
+MODEL_VERSION: Literal[5] = 5
 
 
 class Methods(Model):
-    """How the numbers were computed, for the methods page. `texts`: one sentence per kind of number."""
+    """How the numbers were computed. `smallest_sample`: runs that an interval needs; `texts`: on each kind of number."""
 
     confidence: float
     resamples: int
     bootstrap_seed: int
+    smallest_sample: int
     rliable_version: str
     ranking_seeds: int
     protocol_version: int
@@ -111,7 +112,7 @@ class Methods(Model):
 class Aggregate(Model):
     """The whole of `aggregate.json`. `studies_refused`: results of studies that cannot be believed, and why."""
 
-    model_version: Literal[4]
+    model_version: Literal[5]
     methods: Methods
     runs: tuple[RunRow, ...]
     suites: tuple[SuiteReport, ...]
@@ -125,6 +126,6 @@ class Aggregate(Model):
 class Manifest(Model):
     """The whole of `manifest.json`: sorted by path."""
 
-    model_version: Literal[4]
+    model_version: Literal[5]
     records: tuple[ManifestEntry, ...]
     studies: tuple[StudyFile, ...]

@@ -25,14 +25,19 @@ class Interval(Model):
 
 
 class Estimate(Model):
-    """A number and how sure it is. `interval` is None where there is no interval; pages then say "no interval"."""
+    """A number and how sure it is.
+
+    `interval` is None where there is none to give: of fewer than five runs, whose single numbers are then in `runs` where
+    the number is one of theirs or its like over the tasks; or of runs without any spread, where nothing bounds it.
+    """
 
     value: float
     interval: Interval | None
+    runs: tuple[float, ...] = ()
 
 
 class Summary(Model):
-    """Of one number per run, over seeds: n runs, mean (t interval), IQM (bootstrap), sd (None for one run), extremes.
+    """Of one number per run, over seeds: n runs, mean (t interval), IQM (stretched bootstrap), sd (None for one run), extremes.
 
     `mean`, `sd`, `iqm`, `minimum`, `maximum` are None where there is no run, or one without a value.
     """

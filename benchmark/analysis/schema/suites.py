@@ -91,12 +91,17 @@ class TableRow(Model):
 
 
 class Improvement(Model):
-    """P(a run of `better` scores higher than one of `than`), ties half, averaged over `n_tasks` tasks; final scores."""
+    """P(a run of `better` scores higher than one of `than`), ties half, averaged over `n_tasks` tasks; final scores.
+
+    `significant`: whether it differs from 1/2 after Holm's correction for all pairs that stand beside it; its interval is for
+    this pair alone.
+    """
 
     better: str
     than: str
     n_tasks: int
     probability: Estimate
+    significant: bool
 
 
 class ReferenceSummary(Model):
@@ -154,25 +159,26 @@ class VariantEstimate(Model):
 
 
 class VariantBand(Model):
-    """Values with a pointwise 95 % band (`low`, `high` None without one), along the x of what holds it."""
+    """Values with a pointwise 95 % band (`low`, `high` None without one, None at a point without), along the x of what holds
+    it. `runs`: the curves of single seeds, of sample efficiency alone and where they are too few for a band."""
 
     variant: str
     values: tuple[float, ...]
-    low: tuple[float, ...] | None
-    high: tuple[float, ...] | None
+    low: Numbers | None
+    high: Numbers | None
+    runs: tuple[tuple[float, ...], ...] = ()
 
 
 class VariantRank(Model):
     """Place by IQM of normalised final scores among the variants that are ranked or preliminary (1 = best, equal IQMs
-    share a place). `low`..`high`: 95 % of the bootstrap ranks; `distribution[k]`: share of resamples with place k + 1.
-    `tied_with`: those whose IQM differs by an interval that holds 0."""
+    share a place). `tied_with`: those whose IQM does not differ significantly, after Holm's correction for all pairs.
+    `low`..`high`: the places that the significant differences leave; with 95 % probability right for all variants at once."""
 
     variant: str
     status: Status
     rank: int
     low: int
     high: int
-    distribution: tuple[float, ...]
     tied_with: tuple[str, ...]
 
 

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmark.cli.arguments import Device, validate_choice, validate_device, validate_run_folder
-from benchmark.cli.output import json_line
+from benchmark.cli.arguments import MAXIMUM_EPISODES, Device, validate_choice, validate_device, validate_run_folder
+from benchmark.cli.output import counted, json_line
 
 
 def evaluate(
     run_dir: Annotated[Path, typer.Argument(help="Folder with record.json and policy.safetensors.")],
-    episodes: Annotated[int, typer.Option(min=1, help="Fresh episodes to play.")] = 320,
+    episodes: Annotated[int, typer.Option(min=1, max=MAXIMUM_EPISODES, help="Fresh episodes to play.")] = 320,
     seed: Annotated[int, typer.Option(min=0, help="Of these episodes.")] = 0,
     policy: Annotated[str | None, typer.Option(help="greedy or sample.  [default: as the run's score]")] = None,
     policy_file: Annotated[str, typer.Option(help="best or final: of the absolute score, or the last one.")] = "best",
@@ -34,7 +34,8 @@ def evaluate(
 
     trained = load_trained(run_dir)
     mode = acting or trained.spec.evaluation.scored
-    point = evaluate_run(trained, episodes, seed, mode, chosen, device)
+    with counted("episodes played", episodes) as played:
+        point = evaluate_run(trained, episodes, seed, mode, chosen, device, played)
     json_line(
         {
             "run": str(run_dir),

@@ -70,8 +70,11 @@ class Task:
     """One task. `id` such as "lbf/8x8-2p-2f-coop"; any change of dynamics, observations or rewards raises `version`.
 
     `n_agent_types`: how many types of agents (methods may support only one). `success`: the event that the success rate
-    counts. `score`: the measure that is normalised and aggregated. `note`: shown beside every number. `has_positions`:
-    whether the native simulator gives positions (`BatchedEnvironment.agent_positions`).
+    counts. `random_starts`: whether the first observations or the first state depend on the episode's seed.
+    `random_dynamics`: whether what follows from one state under one joint action does (rewards included). `score`: the measure
+    that is normalised and aggregated. `note`: shown beside every number. `has_positions`: whether the native simulator gives
+    positions (`BatchedEnvironment.agent_positions`). `return_bounds`: the lowest and the highest team return that the rules
+    allow for an episode, `success_bounds`: for one that is a success; None: not known. Records beyond them are refused.
     """
 
     id: str
@@ -83,12 +86,16 @@ class Task:
     n_agent_types: int
     horizon: int
     success: str
+    random_starts: bool
+    random_dynamics: bool
     native: Simulator | None = None
     reference: Simulator | None = None
     score: Literal["return", "success"] = "return"
     reference_scores: ReferenceScores | None = None
     note: str = ""
     has_positions: bool = False
+    return_bounds: tuple[float, float] | None = None
+    success_bounds: tuple[float, float] | None = None
 
     @property
     def family(self) -> str:

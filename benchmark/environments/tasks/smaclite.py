@@ -63,19 +63,35 @@ The standard error of a mean return is at most 0.065 (bane_vs_bane), below 0.015
 
 SCATTERED_RANDOM_SCORES: dict[str, tuple[float, float]] = {
     "3m": (0.0, 1.494),
+    "8m": (0.0, 2.119),
     "5m_vs_6m": (0.0, 1.565),
+    "8m_vs_9m": (0.0, 1.883),
+    "10m_vs_11m": (0.0, 2.034),
     "2s3z": (0.0, 3.88),
     "3s5z": (0.0, 4.083),
+    "3s5z_vs_3s6z": (0.0, 3.61),
+    "1c3s5z": (0.0, 6.266),
+    "3s_vs_5z": (0.0, 3.301),
+    "MMM": (0.0, 2.434),
+    "MMM2": (0.0, 1.902),
+    "2s_vs_1sc": (0.0, 1.206),
+    "corridor": (0.0, 2.636),
+    "bane_vs_bane": (0.4821, 14.194),
+    "2c_vs_64zg": (0.9619, 20.829),
 }
 """The same of the maps with scattered starts: task smaclite/{map}-scattered.
 
-The standard error of a mean return is below 0.01."""
+The standard error of a mean return is at most 0.066 (bane_vs_bane), below 0.015 everywhere else."""
 
-WON_BY_CHANCE = "2c_vs_64zg"
+WON_BY_CHANCE = 0.9
+"""Where the random policy wins more than this part of the battles a task has no anchors: it does not separate methods."""
 NOTES = {
     "1c3s5z": "A map of our own after the SMAC map of that name: its units on the ground of SMAClite's mirror battles.",
-    WON_BY_CHANCE: "A random policy wins 96 % of these battles: the map does not separate methods and has no anchors.",
 }
+FIXED_STARTS = (
+    "Starts are fixed and battles nearly deterministic, so that the success rate of a greedy policy is mostly near 0 or 1: "
+    "compare methods on the scattered starts, the same id with -scattered behind it."
+)
 
 
 def resolve(name: str) -> Task | None:
@@ -110,12 +126,16 @@ def resolve(name: str) -> Task | None:
         n_agent_types=len(set(agent_types(battle))),
         horizon=battle.episode_limit,
         success="battle won: no enemy is left",
+        random_starts=scattered,
+        random_dynamics=True,
         native=Simulator("benchmark.environments.native.smaclite.environment:SMAClite", parameters),
         reference=None if variant or scattered else _reference(map_name, battle.episode_limit),
         score="success",
         reference_scores=_scores(map_name, scattered),
         note=_note(map_name, variant, scattered),
         has_positions=True,
+        return_bounds=(-1.0, 1.0) if variant == SPARSE else None,
+        success_bounds=(1.0, 1.0) if variant == SPARSE else None,
     )
 
 
@@ -139,7 +159,7 @@ def _random_scores(scattered: bool) -> dict[str, tuple[float, float]]:
 
 def _scores(map_name: str, scattered: bool) -> ReferenceScores | None:
     random = _random_scores(scattered)
-    if map_name not in random or map_name == WON_BY_CHANCE:
+    if map_name not in random or random[map_name][0] > WON_BY_CHANCE:
         return None
     task = f"smaclite/{map_name}{SCATTERED if scattered else ''}"
     return ReferenceScores(
@@ -152,12 +172,17 @@ def _scores(map_name: str, scattered: bool) -> ReferenceScores | None:
 
 def _note(map_name: str, variant: str, scattered: bool) -> str:
     parts = [NOTES[map_name]] if map_name in NOTES else []
-    random = _random_scores(scattered)
-    if map_name in random and variant != SPARSE:
-        mean = random[map_name][1]
+    success, mean = _random_scores(scattered).get(map_name, (0.0, None))
+    if success > WON_BY_CHANCE:
+        parts.append(
+            f"A random policy wins {100 * success:.0f} % of these battles: they do not separate methods and have no anchors."
+        )
+    if mean is not None and variant != SPARSE:
         parts.append(f"Returns: {mean:.2f} by a random policy, 20 at most (a little more where enemies regenerate).")
     if map_name not in shipped_maps():
         parts.append(f"A user's map; the sha256 of its file begins with {_digest(map_name)}.")
+    if not scattered:
+        parts.append(FIXED_STARTS)
     return " ".join(parts)
 
 

@@ -61,7 +61,8 @@ def headline(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -
         mark(axes, row, entry.iqm, style[entry.variant])
         shown = formatting.number(entry.iqm.value)
         axes.text(1.03, row, shown, transform=axes.get_yaxis_transform(), va="center", fontweight="bold")
-        axes.text(1.1, row, formatting.interval(entry.iqm), transform=axes.get_yaxis_transform(), va="center", color=MUTED)
+        shown = formatting.interval(entry.iqm) if not entry.iqm.runs else "no interval"
+        axes.text(1.1, row, shown, transform=axes.get_yaxis_transform(), va="center", color=MUTED)
     axes.text(1.03, 1.02, "IQM", transform=axes.transAxes, va="bottom", color=MUTED)
     axes.text(1.1, 1.02, f"{formatting.sure(methods)} interval", transform=axes.transAxes, va="bottom", color=MUTED)
     _anchors(axes, [entry.iqm for entry in entries])
@@ -72,7 +73,8 @@ def headline(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -
         figure=figure,
         data=_aggregate_data(entries),
         alt=f"Interquartile mean of normalised final scores in suite {suite.title}: {_listing(entries)}.",
-        caption=f"Interquartile mean (IQM) of normalised final scores. {formatting.aggregate_basis(suite, methods)}",
+        caption=f"Interquartile mean (IQM) of normalised final scores{_dots(entries)}. "
+        + formatting.aggregate_basis(suite, methods),
     )
 
 
@@ -107,7 +109,8 @@ def intervals(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) 
         data=_aggregate_data(entries),
         alt=f"Aggregate normalised final scores in suite {suite.title}. Interquartile means: {_listing(entries)}.",
         caption=(
-            f"Four aggregates of the same final scores, the highest IQM on top. {formatting.aggregate_basis(suite, methods)} "
+            f"Four aggregates of the same final scores, the highest IQM on top{_dots(entries)}. "
+            f"{formatting.aggregate_basis(suite, methods)} "
             "The optimality gap is how far, on average, runs stay below the best known score."
         ),
     )
@@ -160,7 +163,7 @@ def efficiency(suite: SuiteReport, style: Mapping[str, Style], methods: Methods)
         x_label="share of each task's budget of environment steps",
         y_label="IQM of normalised scores",
         alt=f"Interquartile mean of normalised scores over training: {found}.",
-        caption="IQM of normalised evaluation scores over the budget; bands are pointwise. "
+        caption="IQM of normalised evaluation scores over the budget; bands are pointwise, dots are single seeds. "
         + formatting.aggregate_basis(suite, methods),
         column="budget_fraction",
     )
@@ -185,18 +188,26 @@ def _bands(
     rows: list[tuple[Cell, ...]] = []
     for place, entry in enumerate(entries):
         values = np.asarray(entry.values)
-        if entry.low is not None and entry.high is not None:
-            band(axes, x, np.asarray(entry.low), np.asarray(entry.high), style[entry.variant])
-        curve(axes, x, values, style[entry.variant], place)
         low, high = entry.low or (None,) * len(x), entry.high or (None,) * len(x)
-        rows += [(entry.variant, float(a), b, c, d) for a, b, c, d in zip(x, entry.values, low, high, strict=True)]
+        if entry.low is not None and entry.high is not None:
+            band(axes, x, np.asarray(low, float), np.asarray(high, float), style[entry.variant])
+        for run in entry.runs:
+            axes.plot(x, run, ".", color=style[entry.variant].colour, markersize=2.6, alpha=0.5, markeredgewidth=0)
+            rows += [(entry.variant, "seed", float(a), b, None, None) for a, b in zip(x, run, strict=True)]
+        curve(axes, x, values, style[entry.variant], place)
+        rows += [(entry.variant, "all", float(a), b, c, d) for a, b, c, d in zip(x, entry.values, low, high, strict=True)]
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.set_xlim(float(x[0]), float(x[-1]))
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     legend(figure, names, style, left=0.6)
-    data = Data(("variant", column, "value", "low", "high"), tuple(rows))
+    data = Data(("variant", "of", column, "value", "low", "high"), tuple(rows))
     return Plot(f"{formatting.slug(suite.name)}-{name}", title, figure, data, alt, caption)
+
+
+def _dots(entries: Sequence[VariantAggregate]) -> str:
+    """What the dots are, where there are any."""
+    return "; dots: each seed over the tasks" if any(entry.iqm and entry.iqm.runs for entry in entries) else ""
 
 
 def _rows(axes: Axes, names: Sequence[str], status: Mapping[str, str]) -> None:
@@ -219,7 +230,7 @@ def _rows(axes: Axes, names: Sequence[str], status: Mapping[str, str]) -> None:
 
 def _anchors(axes: Axes, estimates: Sequence[Estimate | None]) -> None:
     """Room about the estimates, and lines at 0 (random) and 1 (best) where they are in view."""
-    ends = [e.value for e in estimates if e is not None]
+    ends = [value for e in estimates if e is not None for value in (e.value, *e.runs)]
     ends += [end for e in estimates if e is not None and e.interval for end in (e.interval.low, e.interval.high)]
     low, high = min(ends), max(ends)
     room = max(0.06 * (high - low), 0.03)
@@ -250,5 +261,6 @@ def _aggregate_data(entries: Sequence[VariantAggregate]) -> Data:
             value: Estimate | None = getattr(entry, part)
             ends = value.interval if value else None
             numbers = (value.value if value else None, ends.low if ends else None, ends.high if ends else None)
-            rows.append((entry.variant, part, *numbers, entry.method))
-    return Data(("variant", "aggregate", "value", "low", "high", "method"), tuple(rows))
+            rows.append((entry.variant, "all", part, *numbers, entry.method))
+            rows += [(entry.variant, "seed", part, run, None, None, entry.method) for run in (value.runs if value else ())]
+    return Data(("variant", "of", "aggregate", "value", "low", "high", "method"), tuple(rows))

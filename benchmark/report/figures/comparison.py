@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib as mpl
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from benchmark.analysis.schema import Improvement, Methods, SuiteReport
 from benchmark.report import formatting
-from benchmark.report.figure_style import INK, MUTED, RULE, WIDTH, Cell, Data, Plot, name_margin, subplots
+from benchmark.report.figure_style import INK, MUTED, RULE, WIDTH, Cell, Data, Plot, name_margin, row_names, subplots
 from benchmark.report.figures.aggregate_scores import by_iqm, leading
 from benchmark.report.palette import Style, shortened
 
@@ -69,70 +67,50 @@ def improvement(suite: SuiteReport, style: Mapping[str, Style], methods: Methods
         name=f"{formatting.slug(suite.name)}-improvement",
         title="Probability of improvement",
         figure=figure,
-        data=Data(("better", "than", "n_tasks", "probability", "low", "high"), rows),
+        data=Data(("better", "than", "n_tasks", "probability", "low", "high", "significant"), rows),
         alt=f"Probability that a run of {leader} scores higher than one of another variant: {'; '.join(found[:10])}.",
         caption=(
             f"Left: the probability that a run of {leader} scores higher than a run of each other variant, "
             "averaged over tasks, ties counting half; the dashed line is one half. Right: the same for every pair, in "
-            "per cent, bold where the interval excludes one half; no correction for the number of pairs. "
+            f"per cent, bold where it differs from one half {formatting.pairs_basis(len(pairs) // 2)}. "
             + (f"The best {n} of {count} variants are shown; the data have all. " if n < count else "")
             + formatting.improvement_basis(suite, methods)
         ),
     )
 
 
-def ranks(suite: SuiteReport, methods: Methods) -> Plot | None:
-    """How often each variant takes each place when the runs are resampled."""
+def ranks(suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -> Plot | None:
+    """The places that the significant differences leave to each variant."""
     entries = sorted(suite.overall.ranks, key=lambda entry: (entry.rank, entry.variant))
     if len(entries) < 2:
         return None
-    left = name_margin([entry.variant for entry in entries])
-    places = max(len(entry.distribution) for entry in entries)
-    figure, (axes,) = subplots(1, 1, height=0.34 * len(entries), left=left, right=0.3, top=0.52, bottom=0.5)
-    shades = mpl.colormaps["Blues"](np.linspace(0.85, 0.12, places)) if places > 1 else [(0.03, 0.19, 0.42, 1.0)]
+    names = [entry.variant for entry in entries]
+    height = 0.3 * len(entries) + 0.1
+    figure, (axes,) = subplots(1, 1, height=height, left=name_margin(names), right=0.3, top=0.15, bottom=0.5)
+    row_names(axes, names)
     for row, entry in enumerate(entries):
-        start = 0.0
-        for place, share in enumerate(entry.distribution):
-            axes.barh(row, share, left=start, height=0.72, color=shades[place], edgecolor="white", linewidth=0.8)
-            if share >= 0.07:
-                ink = "white" if sum(shades[place][:3]) < 1.75 else INK
-                axes.text(start + share / 2, row, str(place + 1), ha="center", va="center", color=ink, fontsize=8)
-            start += share
-    axes.set_ylim(len(entries) - 0.5, -0.5)
-    axes.set_yticks(range(len(entries)), [shortened(entry.variant) for entry in entries])
-    for label in axes.get_yticklabels():
-        label.set_color(INK)
-    axes.set_xlim(0, 1)
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.set_xlabel("share of resamples")
-    axes.grid(False)
-    axes.spines["left"].set_visible(False)
-    height = figure.get_size_inches()[1]
-    figure.text(left / WIDTH, 1 - 0.1 / height, "place", va="top", color=MUTED)
-    for place in range(places):
-        x = left + 0.5 + place * 0.36
-        figure.patches.append(
-            Rectangle(
-                (x / WIDTH, 1 - 0.29 / height), 0.3 / WIDTH, 0.2 / height, transform=figure.transFigure, color=shades[place]
-            )
-        )
-        ink = "white" if sum(shades[place][:3]) < 1.75 else INK
-        figure.text((x + 0.15) / WIDTH, 1 - 0.19 / height, str(place + 1), ha="center", va="center", color=ink, fontsize=8)
-    rows: list[tuple[Cell, ...]] = [
-        (entry.variant, place + 1, share, entry.rank, entry.low, entry.high)
-        for entry in entries
-        for place, share in enumerate(entry.distribution)
-    ]
+        colour = style[entry.variant].colour
+        ends = [entry.low - 0.3, entry.high + 0.3]
+        axes.plot(ends, [row, row], color=colour, linewidth=6.5, alpha=0.35, solid_capstyle="butt")
+        axes.plot([entry.rank], [row], marker=style[entry.variant].mark, color=colour, markersize=6, markeredgecolor="white")
+    axes.set_xlim(0.5, len(entries) + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=20))
+    axes.set_xlabel("place by interquartile mean")
+    pairs = len(entries) * (len(entries) - 1) // 2
     found = [f"{entry.variant} place {entry.rank} (between {entry.low} and {entry.high})" for entry in entries[:12]]
     return Plot(
         name=f"{formatting.slug(suite.name)}-ranks",
         title="Places and how sure they are",
         figure=figure,
-        data=Data(("variant", "place", "share", "rank", "rank_low", "rank_high"), tuple(rows)),
+        data=Data(
+            ("variant", "rank", "rank_low", "rank_high"),
+            tuple((entry.variant, entry.rank, entry.low, entry.high) for entry in entries),
+        ),
         alt=f"Places by IQM with {formatting.sure(methods)} intervals: {'; '.join(found)}.",
         caption=(
-            f"Share of {methods.resamples:,} bootstrap resamples of the runs in which a variant takes each place by IQM; "
-            "a bar of many shades is a place that the data do not settle. "
+            "Mark: place by IQM. Bar: the places that a variant may have, because those that are significantly better come "
+            f"before it and those that are significantly worse after it, {formatting.pairs_basis(pairs)}. "
+            f"All bars are right at once with {formatting.sure(methods)} probability. "
             "Variants that are not ranked or preliminary take no part."
         ),
     )
@@ -179,10 +157,8 @@ def _matrix(axes: Axes, names: Sequence[str], pairs: Mapping[tuple[str, str], Im
             axes.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, edgecolor="white", linewidth=1.2))
             if entry is None or value is None:
                 continue
-            ends = entry.probability.interval
-            sure = ends is not None and not ends.low <= 0.5 <= ends.high
             ink = "white" if sum(colour) < 1.5 else INK
-            weight = "bold" if sure else "normal"
+            weight = "bold" if entry.significant else "normal"
             axes.text(
                 column + 0.5,
                 row + 0.5,
@@ -211,4 +187,5 @@ def _row(entry: Improvement) -> tuple[Cell, ...]:
         entry.probability.value,
         ends.low if ends else None,
         ends.high if ends else None,
+        int(entry.significant),
     )

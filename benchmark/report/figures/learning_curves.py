@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from benchmark.analysis.schema import Curve, Methods, SuiteReport, TaskReport, VariantCurves
+from benchmark.analysis.statistics.resampling import SMALLEST_SAMPLE
 from benchmark.report import formatting
 from benchmark.report.figure_style import (
     INK,
@@ -198,6 +199,9 @@ def _mean(axes: Axes, steps: np.ndarray, one: Curve, style: Style, place: int) -
     low, high = _array(one.mean_low), _array(one.mean_high)
     if np.isfinite(low).any():
         band(axes, steps, low, high, style)
+    elif 1 < len(one.seeds) < SMALLEST_SAMPLE:
+        for seed in one.seeds:
+            axes.plot(steps, _array(seed.values), ".", color=style.colour, markersize=2.6, alpha=0.5, markeredgewidth=0)
     curve(axes, steps, _array(one.mean), style, place)
 
 

@@ -108,7 +108,9 @@ def _caption(context: ReportContext, suite: SuiteReport, ablation: AblationRepor
     return (
         f"Scores are {'success rates' if score == 'success' else 'mean returns per episode'}. Brackets: "
         f"{formatting.sure(methods)} "
-        "intervals over seeds (Student t for means, bootstrap for IQM, differences and probabilities), one comparison each. "
+        "intervals over seeds (Student t for means, stretched bootstrap for IQM, Welch t for differences, score intervals for "
+        f"probabilities); of fewer than {methods.smallest_sample} seeds the single runs. Verdicts after Holm's correction for "
+        "the number of variants beside the base. "
         f"Compared by {'final scores' if ablation.measure == 'final' else 'areas under the learning curve'}."
     )
 

@@ -48,5 +48,9 @@ def claims(context: ReportContext, suite: SuiteReport) -> Table:
         plain_column("Verdict", "verdict"),
         plain_column("By", "estimator"),
     )
-    caption = "A verdict needs the whole interval on one side; 'undecided' says that the runs do not settle it."
+    needed = context.aggregate.methods.smallest_sample
+    caption = (
+        f"A verdict needs {needed} seeds a side and the whole interval on one side; 'undecided' says that the runs do not "
+        "settle it. Each claim is one comparison."
+    )
     return table(f"{formatting.slug(suite.name)}-claims", f"{suite.title}: claims", caption, columns, rows)

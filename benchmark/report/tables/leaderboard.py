@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import median
 
 from markupsafe import Markup, escape
 
-from benchmark.analysis.schema import RunRow, SuiteReport, VariantRank, VariantSummary
+from benchmark.analysis.schema import Improvement, RunRow, SuiteReport, VariantRank, VariantSummary
 from benchmark.report import formatting
 from benchmark.report.context import ReportContext
 from benchmark.report.figures.aggregate_scores import leading
@@ -35,7 +36,7 @@ def leaderboard(context: ReportContext, suite: SuiteReport) -> Table:
     finals = {entry.variant: entry for entry in suite.overall.final}
     absolutes = {entry.variant: entry for entry in suite.overall.absolute}
     leader = leading(suite)
-    better = {(e.better, e.than): e.probability for e in suite.overall.improvement}
+    better = {(e.better, e.than): e for e in suite.overall.improvement}
     ranks = {} if suite.smoke else {entry.variant: entry for entry in suite.overall.ranks}
     published = any(entry.published_iqm is not None for entry in suite.variants)
     unnormalised = {entry.variant: entry.estimate for entry in suite.overall.before_normalisation}
@@ -53,7 +54,7 @@ def leaderboard(context: ReportContext, suite: SuiteReport) -> Table:
             estimate(unnormalised.get(name)),
             amount(summary.published_iqm),
             estimate(absolute.iqm if absolute else None),
-            _THE_LEADER if name == leader and not suite.smoke else estimate(gain),
+            _THE_LEADER if name == leader and not suite.smoke else _gain(gain),
             estimate(final.optimality_gap if final else None),
             _seeds(suite, name),
             html(escape(f"{summary.coverage.found}/{summary.coverage.planned}"), f"{summary.coverage.found}", "num"),
@@ -71,14 +72,17 @@ def leaderboard(context: ReportContext, suite: SuiteReport) -> Table:
     gain_title = "P(beats the leader)"
     columns: tuple[Column, ...] = (
         plain_column("Variant", "variant"),
-        Column("Place", ("rank", "rank_low", "rank_high"), "num", "place by IQM, with its interval"),
+        Column("Place", ("rank", "rank_low", "rank_high"), "num", "by IQM, with the places that significant differences leave"),
         plain_column("Status", "status"),
         estimate_column("IQM, final", "iqm_final", "interquartile mean of normalised final scores"),
         estimate_column("IQM, raw", "iqm_raw", "of final scores as they are, to compare with the published"),
         plain_column("IQM, published", "iqm_published", "num", suite.published_source),
         estimate_column("IQM, absolute", "iqm_absolute", "the same of the best policy of each run on fresh episodes"),
         Column(
-            gain_title, ("p_better", "p_better_low", "p_better_high"), "num", f"scores higher than {leader}" if leader else ""
+            gain_title,
+            ("p_better", "p_better_low", "p_better_high"),
+            "num",
+            f"scores higher than {leader}" if leader else "",
         ),
         estimate_column("Optimality gap", "optimality_gap", "less is better"),
         plain_column("Seeds", "seeds", "num"),
@@ -96,11 +100,32 @@ def leaderboard(context: ReportContext, suite: SuiteReport) -> Table:
         f"{formatting.slug(suite.name)}-leaderboard",
         f"{suite.title}: {'not a leaderboard' if suite.smoke else 'leaderboard'}",
         formatting.aggregate_basis(suite, methods)
-        + ("" if suite.smoke else " Intervals in brackets; places too are uncertain.")
+        + ("" if suite.smoke else f" {_pairs(suite, len(placed), leader)}")
         + (f" Published: {suite.published_source}." if published else ""),
         columns,
         tuple(groups),
     )
+
+
+def _pairs(suite: SuiteReport, placed: int, leader: str | None) -> str:
+    """How places, ties and the column of the leader come about."""
+    if placed < 2:
+        return "Intervals in brackets."
+    places = (
+        "Intervals in brackets. Places: those that significant differences leave, by t tests of IQMs and of means "
+        f"{formatting.pairs_basis(placed * (placed - 1) // 2)}; ties are the differences that are not significant."
+    )
+    if leader is None:
+        return places
+    pairs = formatting.pairs_basis(len(suite.overall.improvement) // 2)
+    return f"{places} P(beats the leader): score intervals of one comparison each, bold where it differs from one half {pairs}."
+
+
+def _gain(entry: Improvement | None) -> Cell:
+    if entry is None:
+        return estimate(None)
+    cell = estimate(entry.probability)
+    return replace(cell, html=Markup("<strong>{}</strong>").format(cell.html)) if entry.significant else cell
 
 
 def _place(rank: VariantRank | None) -> Cell:

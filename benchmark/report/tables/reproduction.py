@@ -53,5 +53,9 @@ def reproduction(context: ReportContext, suite: SuiteReport) -> Table:
         Column("Expected within", ("expected_low", "expected_high"), "num", "95 % prediction interval of the own mean"),
         plain_column("Verdict", "verdict"),
     )
-    caption = "Final scores in the task's own units."
+    needed = context.aggregate.methods.smallest_sample
+    caption = (
+        f"Final scores in the task's own units. A prediction needs {needed} committed runs; it is no narrower than what the "
+        "evaluation episodes of both sides can resolve."
+    )
     return table(f"{formatting.slug(suite.name)}-own-runs", f"{suite.title}: own runs", caption, columns, rows)

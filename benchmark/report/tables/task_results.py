@@ -80,7 +80,8 @@ def results(context: ReportContext, suite: SuiteReport, task: TaskReport) -> Tab
         f"{task.task}: results",
         f"Final: last evaluation, {evaluation.episodes} episodes a run. Absolute: best policy of each run on "
         f"{evaluation.absolute_episodes} fresh episodes. Brackets: {formatting.sure(methods)} intervals over seeds "
-        "(Student t for means, bootstrap for IQM)." + (f" Published: {'; '.join(sources)}." if sources else ""),
+        f"(Student t for means, stretched bootstrap for IQM); of fewer than {methods.smallest_sample} the single runs."
+        + (f" Published: {'; '.join(sources)}." if sources else ""),
         columns,
         rows,
     )
