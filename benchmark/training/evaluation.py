@@ -16,6 +16,7 @@ from algorithms.interface import Algorithm, Memory
 from algorithms.seeds import derive, episode_seeds
 from benchmark.environments.checks import validate_returns
 from benchmark.environments.interface import Backend, BatchedEnvironment
+from benchmark.environments.repetition import repeats_itself
 from benchmark.environments.tasks.registry import Task
 from benchmark.experiments.outcome import EvaluationPoint
 from benchmark.training.rollout import Choice, play
@@ -46,6 +47,10 @@ class Evaluator:
         self._environment = task.build(min(episodes, MAXIMUM_ROWS), backend)
         self._generator = torch.Generator(device)
         self.team = self._environment.team
+
+    def repeats_itself(self) -> bool:
+        """Whether episodes of one seed are equal in this evaluator's environment. Raises BrokenGame."""
+        return repeats_itself(self._environment)
 
     def evaluate(
         self,
