@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections.abc import Iterator
@@ -115,30 +114,6 @@ def test_the_manifest_names_every_record_with_the_hash_of_its_file(troubled: tup
         assert entry["fingerprint"][:12] in entry["path"]
 
 
-def test_the_tables_hold_the_numbers_of_the_model(troubled: tuple[Path, Aggregate]) -> None:
-    root, result = troubled
-    with (root / "out" / "csv" / "synthetic" / "table.csv").open() as file:
-        found = next(
-            line
-            for line in csv.DictReader(file)
-            if (line["task"], line["variant"], line["measure"]) == (SUCCESSES, "weak", "final_success")
-        )
-    expected = row(result.suites[0], SUCCESSES, "weak").final_success
-    assert expected.mean is not None
-    assert expected.mean.interval is not None
-    assert float(found["mean"]) == expected.mean.value
-    assert float(found["mean_low"]) == expected.mean.interval.low
-    assert int(found["n"]) == 8
-    with (root / "out" / "csv" / "runs.csv").open() as file:
-        assert len(list(csv.DictReader(file))) == len(result.runs)
-
-
-def test_tables_of_an_earlier_aggregate_go(tmp_path: Path) -> None:
-    aggregate([synthetic_suite(name="before")], Store(tmp_path), tmp_path / "out")
-    aggregate([synthetic_suite(name="after")], Store(tmp_path), tmp_path / "out")
-    assert {path.parent.name for path in (tmp_path / "out" / "csv").glob("*/*.csv")} == {"after"}
-
-
 def test_a_suite_that_always_trains_takes_no_committed_record(tmp_path: Path) -> None:
     suite = synthetic_suite((RETURNS,), ("strong",), range(2))
     write_constant(Store(tmp_path), suite, {(RETURNS, "strong"): [5.0, 5.0]}, reference=True)
@@ -154,16 +129,6 @@ def test_a_run_that_one_suite_trains_and_another_takes_has_two_rows(tmp_path: Pa
     result = aggregate([suite, training], Store(tmp_path), tmp_path / "out")
     assert [(run.presence, run.planned[0].suite) for run in result.runs] == [("reference", "synthetic"), ("own", "training")]
     assert [row(report, RETURNS, "strong").final_return.minimum for report in result.suites] == pytest.approx([5, 6])
-
-
-def test_a_finished_run_that_lacks_an_evaluation_is_not_believed(tmp_path: Path) -> None:
-    suite = synthetic_suite((RETURNS,), ("strong",), (0,))
-    spec = suite.run(RETURNS, "strong", 0).spec
-    write(Store(tmp_path), made_up_record(spec, [1.0, 2.0, 3.0]))
-    result = aggregate([suite], Store(tmp_path), tmp_path / "out")
-    assert result.runs[0].presence == "corrupt"
-    assert "was not evaluated at step 600" in str(result.runs[0].reason)
-    assert result.suites[0].coverage.corrupt == 1
 
 
 # Scores

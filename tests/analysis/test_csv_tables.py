@@ -24,6 +24,23 @@ def _registry() -> Iterator[None]:
         yield
 
 
+def test_the_tables_hold_the_numbers_of_the_model(tmp_path: Path) -> None:
+    suite = synthetic_suite((RETURNS,), ("strong",))
+    write_constant(Store(tmp_path), suite, {(RETURNS, "strong"): [5.0, 6.0, 4.0, 5.5, 4.5, 5.2, 4.8, 6.1, 3.9, 5.0]})
+    result = aggregate([suite], Store(tmp_path), tmp_path / "out")
+    folder = tmp_path / "out" / "csv"
+    with (folder / "synthetic" / "table.csv").open() as file:
+        found = next(line for line in csv.DictReader(file) if line["measure"] == "final_return")
+    expected = result.suites[0].tasks[0].table[0].final_return
+    assert expected.mean is not None
+    assert expected.mean.interval is not None
+    assert float(found["mean"]) == expected.mean.value
+    assert float(found["mean_low"]) == expected.mean.interval.low
+    assert int(found["n"]) == 10
+    with (folder / "runs.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == len(result.runs)
+
+
 @pytest.mark.parametrize("text", ["=1+1", "=HYPERLINK(0)", "+cmd", "-1+1", "-x", "- 5", "@SUM(A1)", "\t=1", "\r=1", "+", "-1e"])
 def test_text_that_a_spreadsheet_would_compute_is_made_plain(text: str) -> None:
     assert no_formula(text) == f"'{text}"
