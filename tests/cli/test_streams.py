@@ -156,7 +156,7 @@ def test_a_folder_in_the_place_of_a_file_of_a_run_is_one_line(
 
 def test_a_run_on_a_backend_without_a_picture_is_told_of_the_one_that_has_it() -> None:
     task = "lbf/5x5-2p-1f-coop"
-    spec = resolve(task=task, algorithm="ippo", regime="team", seed=0, budget=1, backend="reference")
+    spec = resolve(task=task, algorithm="ippo", regime="team", seed=0, budget=1000, backend="reference")
     assert nothing_to_show(spec) == (
         f"the reference backend draws no pictures of {task}; a run on the native backend can be watched"
     )

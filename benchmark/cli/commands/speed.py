@@ -10,7 +10,7 @@ from benchmark.cli.arguments import Device, layered_settings, validate_device
 from benchmark.cli.errors import BadInput
 from benchmark.cli.output import json_line
 from benchmark.environments.tasks.registry import get_task
-from benchmark.experiments.run_spec import get_algorithm, resolve
+from benchmark.experiments.run_spec import MAXIMUM_BUDGET, get_algorithm, resolve
 from benchmark.experiments.suite import load_suite, suite_names
 
 
@@ -44,7 +44,7 @@ def speed(
     if algorithm is not None:
         regime = get_algorithm(algorithm).regimes[0]
         for each in tasks:  # what cannot be trained is said before anything is measured
-            resolve(task=each.id, algorithm=algorithm, regime=regime, seed=0, budget=1, settings=settings)
+            resolve(task=each.id, algorithm=algorithm, regime=regime, seed=0, budget=MAXIMUM_BUDGET, settings=settings)
     from benchmark.training.speed import speed_lines
 
     for each in tasks:
