@@ -64,6 +64,10 @@ class BatchedEnvironment(ABC):
     individual_sums_to_team: bool
     deterministic: bool
     """Whether the same seeds and actions always give the same episodes, bit for bit."""
+    task: str = ""
+    """The id of the task that it was built for; empty where it was built by hand."""
+    unchecked: bool = True
+    """Whether no whole batch of episodes has been checked yet (benchmark/environments/checks.py)."""
     reach: float | None = None
     """The Manhattan distance (in units of `agent_positions`) beyond which agents are never neighbours; None: no limit."""
 

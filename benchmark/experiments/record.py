@@ -101,12 +101,17 @@ class Provenance(Strict):
 
 
 class Execution(Strict):
-    """How the run was computed. No hash covers it."""
+    """How the run was computed. No hash covers it.
+
+    `deterministic`: False where the game declares that it does not repeat itself, or where episodes of one seed differed when
+    the run was started: another run of this spec has another outcome. None in older records.
+    """
 
     seconds: dict[str, Measure]
     steps_per_second: Measure
     peak_memory_bytes: Count
     resumes: Count
+    deterministic: bool | None = Field(default=None, exclude_if=_is_none)
     provenance: Provenance
 
 

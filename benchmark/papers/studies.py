@@ -21,7 +21,7 @@ OF_THE_BENCHMARK = (
         title="Whether the report's intervals hold what they promise",
         question="How often do intervals of IQMs hold the true value, and how often do equal variants seem to differ?",
         source="Agarwal et al. 2021, arXiv 2108.13264; Hesterberg 2015, arXiv 1411.5279",
-        minutes=4,
+        minutes=6,
         function="benchmark.studies.interval_coverage:study",
     ),
     Study(

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from algorithms.interface import Algorithm, Memory
 from algorithms.seeds import derive, episode_seeds
+from benchmark.environments.checks import validate_returns
 from benchmark.environments.interface import Backend, BatchedEnvironment
+from benchmark.environments.repetition import repeats_itself
 from benchmark.environments.tasks.registry import Task
 from benchmark.experiments.outcome import EvaluationPoint
 from benchmark.training.rollout import Choice, play
@@ -46,6 +48,10 @@ class Evaluator:
         self._generator = torch.Generator(device)
         self.team = self._environment.team
 
+    def repeats_itself(self) -> bool:
+        """Whether episodes of one seed are equal in this evaluator's environment. Raises BrokenGame."""
+        return repeats_itself(self._environment)
+
     def evaluate(
         self,
         algorithm: Algorithm,
@@ -68,6 +74,7 @@ class Evaluator:
         for start in range(0, self._episodes, self._environment.batch_size):
             batch = seeds[start : start + self._environment.batch_size]
             play(self._environment, algorithm, batch, mode, self._generator, recorder)
+            validate_returns(self._environment, recorder.returns[: len(batch)])
             returns += recorder.returns[: len(batch)].tolist()
             lengths += recorder.lengths[: len(batch)].tolist()
             successes += self._environment.success[: len(batch)].tolist()

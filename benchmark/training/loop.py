@@ -96,6 +96,8 @@ def train(
                         run.load_state_dict(state["run"])
                     metrics.open(state["metrics_bytes"] if state else 0, run.steps_done)
                     progress.begin(spec, run.steps_done)
+                    if not run.deterministic:
+                        progress.say(f"episodes of one seed differ in {spec.task}: another run of this seed will end otherwise")
                     _train(run, metrics, boundary, progress)
                 finally:
                     metrics.close()

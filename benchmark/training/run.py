@@ -41,6 +41,7 @@ class Run:
         self.device = device
         self._collector = Collector(task, spec.backend, spec.parallel_episodes, spec.entry().requires)
         self._evaluator = Evaluator(task, spec.backend, spec.evaluation.episodes, device)
+        self.deterministic = self._evaluator.repeats_itself()
         self._progress = RunProgress()
         self.algorithm = build_algorithm(spec, self._evaluator.team, device, self._progress)
         self._exploration = torch.Generator(device).manual_seed(derive(spec.seed, "exploration"))
@@ -222,6 +223,7 @@ class Run:
             steps_per_second=round(self.steps_per_second, 1),
             peak_memory_bytes=self._peak(),
             resumes=self._resumes,
+            deterministic=self.deterministic,
             provenance=made_with,
         )
 

@@ -26,6 +26,8 @@ CRASH_NOTE = "crash.json"
 TAIL_LINES = 40
 READING_SECONDS = 5.0
 REASON_CHARACTERS = 500
+ERROR_PREFIX = "creditbench: "
+"""Of a line in which the command itself says what is wrong (benchmark/cli/app.py): the whole of the reason."""
 
 
 def supervise(command: list[str], checkpoint_folder: Path) -> int:
@@ -104,6 +106,8 @@ def reason_of(exit_code: int, tail: list[str]) -> str:
         return f"out of memory: {said}"
     if "No space left on device" in text:
         return f"disk full: {said}"
+    if said.startswith(ERROR_PREFIX):
+        return said.removeprefix(ERROR_PREFIX)
     return f"exit code {exit_code}: {said}"
 
 

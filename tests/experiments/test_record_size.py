@@ -24,7 +24,6 @@ from benchmark.experiments.record_size import (
     MAXIMUM_MONITORS,
     MONITOR_NAME_BYTES,
     SOURCE_BYTES,
-    SPEC_BYTES,
     Evaluations,
     largest_record,
 )
@@ -164,9 +163,11 @@ def test_long_episodes_count_with_their_digits(monkeypatch: pytest.MonkeyPatch) 
         run(evaluation=schedule)
 
 
-def test_a_specification_that_does_not_fit_is_refused() -> None:
-    with pytest.raises(ImpossibleRun, match=f"allowed are {SPEC_BYTES}"):
-        run(settings={"hidden_size": 10**SPEC_BYTES})
+def test_a_specification_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run().budget == 1000
+    monkeypatch.setattr("benchmark.experiments.run_spec.SPEC_BYTES", 200)
+    with pytest.raises(ImpossibleRun, match=r"takes [0-9]{3} bytes of its record; allowed are 200"):
+        run()
 
 
 def test_a_budget_has_a_step_for_every_point() -> None:

@@ -39,6 +39,7 @@ def test_success_writes_no_note_and_removes_an_old_one(tmp_path: Path) -> None:
     ("script", "code", "reason"),
     [
         ("raise ValueError('too bad')", 1, "exit code 1: ValueError: too bad"),
+        ("import sys; print('creditbench: a/b: x of row 1 is nan', file=sys.stderr); sys.exit(2)", 2, "a/b: x of row 1 is nan"),
         ("raise SystemExit(7)", 7, "exit code 7: it said nothing"),
         ("raise MemoryError('no room')", 1, "out of memory: MemoryError: no room"),
         ("raise OSError(28, 'No space left on device')", 1, "disk full: OSError: [Errno 28] No space left on device"),

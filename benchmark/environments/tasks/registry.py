@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 from algorithms.names import validate_distinct, validate_name
 from algorithms.plugins import BrokenPlugin, UserError, load, reason_of, registered, unknown
+from algorithms.team import ImpossibleTeam
+from benchmark.environments.checks import BrokenGame, validate_declared
 from benchmark.environments.interface import Backend, BatchedEnvironment
 
 GROUP = "creditbench.tasks"
@@ -112,13 +114,20 @@ class Task:
     def build(self, batch_size: int, backend: Backend | None = None) -> BatchedEnvironment:
         """A new environment of `batch_size` rows.
 
-        Raises NoSimulator if the backend's package is not installed, BrokenPlugin if the simulator cannot be imported.
+        Raises NoSimulator if the backend's package is not installed, BrokenPlugin if the simulator cannot be imported, and
+        BrokenGame if it has another team or horizon than this task declares.
         """
         _, simulator = self.simulator(backend)
         if simulator.package is not None:
             package_version(simulator.package)
         factory = load(simulator.factory, f"the simulator {simulator.factory} of the task '{self.id}'")
-        environment: BatchedEnvironment = factory(batch_size=batch_size, **simulator.parameters)
+        try:
+            environment: BatchedEnvironment = factory(batch_size=batch_size, **simulator.parameters)
+        except (BrokenGame, ImpossibleTeam) as error:
+            raise BrokenGame(f"{self.id}: {error}") from error
+        declared = {name: getattr(self, name) for name in ("n_agents", "n_agent_types", "horizon")}
+        validate_declared(environment, self.id, declared)
+        environment.task = self.id
         return environment
 
     def normalise(self, value: float) -> float | None:
