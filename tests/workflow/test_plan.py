@@ -197,6 +197,10 @@ def test_every_suite_can_be_planned(name: str, store: Store) -> None:
     assert len(plan.runs) == len({run.planned.spec.path for run in plan.runs})
 
 
+IN_TRAINING = {"smaclite-baselines"}
+"""Suites whose records are committed as they come; the pipeline counts a suite as evidence when all are there."""
+
+
 @pytest.mark.parametrize("name", [name for name in suite_names() if not load_suite(name).always_train])
 def test_the_committed_records_of_a_suite_are_all_there_and_sound_or_belong_to_another(name: str) -> None:
     plan = planning.plan(load_suite(name), Store(ROOT))
@@ -209,7 +213,7 @@ def test_the_committed_records_of_a_suite_are_all_there_and_sound_or_belong_to_a
             for run in other.runs
         }
         there = [run.planned.spec.fingerprint for run in plan.runs if run.found.presence == "reference"]
-        assert set(there) <= complete
+        assert set(there) <= complete or name in IN_TRAINING
     assert not plan.stale
     assert not [run.found.path for run in plan.runs if run.found.presence == "corrupt"]
 
