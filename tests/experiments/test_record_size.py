@@ -24,6 +24,7 @@ from benchmark.experiments.record_size import (
     MAXIMUM_MONITORS,
     MONITOR_NAME_BYTES,
     SOURCE_BYTES,
+    SPEC_BYTES,
     Evaluations,
     largest_record,
 )
