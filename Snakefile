@@ -36,7 +36,7 @@ localrules:
 
 
 onstart:
-    PIPELINE.claim_folder()
+    PIPELINE.claim_folder(submits=not workflow.local_exec)
     PROGRESS.start()
 
 
@@ -110,7 +110,7 @@ rule suites:
     log:
         "logs/suites.log",
     priority: 3
-    threads: min(len(PIPELINE.ready), workflow.cores or 1)
+    threads: min(len(PIPELINE.ready), workflow.resource_settings.cores or 1)
     params:
         creditbench=CREDITBENCH,
         arguments=PIPELINE.prepare_arguments(PIPELINE.ready),

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from algorithms.team import REGIMES, Regime, StateField, TeamShape
+from algorithms.team import REGIMES, Regime, StateField, TeamShape, TimeLimit
 
 __all__ = [
     "CONTEXT_PREFIX",
@@ -28,6 +28,7 @@ __all__ = [
     "Memory",
     "Mode",
     "Regime",
+    "RunProgress",
     "StateField",
     "Step",
     "TeamShape",
@@ -43,20 +44,34 @@ CONTEXT_PREFIX = "context/"
 """An entry "context/x" of the memory that `begin` returns is stored for the whole episode, as `Episodes.context["x"]`."""
 
 
+@dataclass
+class RunProgress:
+    """The environment steps that the run has done, those without learning included. The trainer counts, schedules read."""
+
+    steps_done: int = 0
+
+
 @dataclass(frozen=True)
 class LearnerContext:
     """The team, reward regime, budget, seed and device that an algorithm is built for.
 
     `budget`: environment steps of the whole run, for schedules. `seed`: seed of the networks and of all draws in `update`.
-    `time_limit`: the value of the state at the time limit is 0 ("terminal") or estimated ("bootstrap").
+    `time_limit`: what the state at the time limit is worth. `progress`: kept up to date by the trainer, and no part of an
+    algorithm's state.
     """
 
     team: TeamShape
     regime: Regime
     budget: int
     seed: int
-    time_limit: Literal["terminal", "bootstrap"] = "terminal"
+    time_limit: TimeLimit = "terminal"
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    progress: RunProgress = field(default_factory=RunProgress)
+
+    @property
+    def remaining(self) -> float:
+        """max(0, 1 - steps done / budget): the fraction of the budget that is left before the current collection."""
+        return max(0.0, 1.0 - self.progress.steps_done / self.budget)
 
 
 @dataclass
@@ -193,10 +208,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Collection:
-    """The next collection: the number of episodes, and their purpose ("training", "warm-up", "scope estimation" …)."""
+    """The next collection: the number of whole episodes."""
 
     episodes: int
-    phase: str = "training"
 
 
 @dataclass
@@ -264,6 +278,13 @@ class Algorithm(ABC):
         Changes no state: the next update stays the same, bit for bit. Called only for entries with `claims_influence`.
         """
         return None
+
+    def phase(self) -> str:
+        """What the last update did: "training" where the policy learned, "warm-up" where other models alone did.
+
+        Goes into metrics.jsonl; called after each update.
+        """
+        return "training"
 
     def seconds(self) -> dict[str, float]:
         """Seconds since construction spent in named parts of `update`, such as the reward model.

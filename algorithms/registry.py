@@ -1,6 +1,6 @@
 """Algorithms by name: what each can do, its settings, and how to build it. Free of torch until one is built.
 
-Other packages add theirs by the entry point group "creditbench.algorithms", whose entries are `AlgorithmEntry` objects.
+Other packages add theirs by the entry point group GROUP, whose entries are `AlgorithmEntry` objects.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from algorithms.plugins import BrokenPlugin, entries, load
+from algorithms.names import validate_name
+from algorithms.plugins import load, registered
 from algorithms.settings.base import Settings
 from algorithms.settings.dependence_graph import PAPER as DEPENDENCE_PAPER
 from algorithms.settings.dependence_graph import RELEASED as DEPENDENCE_RELEASED
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 
 Sharing = Literal["all", "by_type", "none"]
 
+GROUP = "creditbench.algorithms"
+
 _GRAPH_PRESETS = MappingProxyType({"paper": DEPENDENCE_PAPER})
 _LEARNED_GRAPH_PRESETS = MappingProxyType(
     {"paper": DEPENDENCE_PAPER, "released": DEPENDENCE_RELEASED, "screening": DEPENDENCE_SCREENING}
@@ -64,7 +67,7 @@ class AlgorithmEntry:
     `several_agent_types`: whether it supports teams of different agent types. `requires`: names of privileged data (an oracle
     graph, for example) that the trainer provides; variants of such methods are marked and not ranked. `claims_influence`:
     whether `Algorithm.influence` returns a graph, whose accuracy runs then measure. `presets`: named sets of settings that
-    differ from the defaults.
+    differ from the defaults. Raises InvalidName.
     """
 
     name: str
@@ -83,9 +86,13 @@ class AlgorithmEntry:
     claims_influence: bool = False
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
 
+    def __post_init__(self) -> None:
+        validate_name("an algorithm", self.name)
+
     def build(self, settings: Settings, context: LearnerContext) -> Algorithm:
-        """The algorithm, ready to act. Imports torch."""
-        algorithm: Algorithm = load(self.factory)(settings, context)
+        """The algorithm, ready to act. Imports torch. Raises BrokenPlugin where the factory cannot be imported."""
+        factory = load(self.factory, f"the factory {self.factory} of the algorithm '{self.name}'")
+        algorithm: Algorithm = factory(settings, context)
         return algorithm
 
     @property
@@ -185,10 +192,5 @@ BUILT_IN = (*PPO, *DEPENDENCE_GRAPHS, *(entry for ppo in PPO for entry in _redis
 
 @cache
 def algorithms() -> dict[str, AlgorithmEntry]:
-    """Every algorithm by name, those of other packages included. Raises BrokenPlugin, also if two have the same name."""
-    by_name: dict[str, AlgorithmEntry] = {}
-    for entry in (*BUILT_IN, *entries("creditbench.algorithms", AlgorithmEntry)):
-        if entry.name in by_name:
-            raise BrokenPlugin(f"two algorithms are registered as '{entry.name}'")
-        by_name[entry.name] = entry
-    return by_name
+    """Every algorithm by name, those of other packages included; those that cannot be used are left out, with a warning."""
+    return registered(GROUP, AlgorithmEntry, BUILT_IN)

@@ -9,10 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from algorithms.plugins import UserError
+
 Regime = Literal["team", "individual", "episodic"]
 """Reward regime: the dense team reward, dense individual rewards, or the team's episodic reward."""
 
 REGIMES: tuple[Regime, ...] = ("team", "individual", "episodic")
+
+
+TimeLimit = Literal["terminal", "bootstrap"]
+"""The value of the state at the time limit: 0 ("terminal") or estimated ("bootstrap")."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +35,16 @@ class StateField:
     kind: str
 
 
+class ImpossibleTeam(UserError):
+    """A team that cannot be: nobody, an agent without actions, lists of different lengths."""
+
+
 @dataclass(frozen=True)
 class TeamShape:
     """Sizes of one task's team. Observations and actions are padded to the largest agent's.
 
     `observation_sizes[N]`, `action_sizes[N]`: before padding. `agent_types[N]`: small integers; agents of
-    one type may share parameters. `state_fields`: one entry per state dimension [S].
+    one type may share parameters. `state_fields`: one entry per state dimension [S]. Raises ImpossibleTeam.
     """
 
     n_agents: int
@@ -46,11 +56,19 @@ class TeamShape:
     state_fields: tuple[StateField, ...]
 
     def __post_init__(self) -> None:
+        for name in ("n_agents", "horizon"):
+            if getattr(self, name) < 1:
+                raise ImpossibleTeam(f"TeamShape.{name} is {getattr(self, name)}; at least 1 is needed")
         for name in ("observation_sizes", "action_sizes", "agent_types"):
             if len(getattr(self, name)) != self.n_agents:
-                raise ValueError(f"TeamShape.{name} needs one entry per agent: {self.n_agents}")
+                raise ImpossibleTeam(f"TeamShape.{name} needs one entry per agent: {self.n_agents}")
+        for name in ("observation_sizes", "action_sizes"):
+            if min(getattr(self, name)) < 1:
+                raise ImpossibleTeam(f"TeamShape.{name} is {getattr(self, name)}; at least 1 is needed for every agent")
         if len(self.state_fields) != self.state_size:
-            raise ValueError(f"TeamShape.state_fields has {len(self.state_fields)} entries for a state of {self.state_size}")
+            raise ImpossibleTeam(
+                f"TeamShape.state_fields has {len(self.state_fields)} entries for a state of {self.state_size}"
+            )
 
     @property
     def observation_size(self) -> int:

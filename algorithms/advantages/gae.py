@@ -150,51 +150,63 @@ class GAE(AdvantageEstimator):
             gradient_norm=settings.gradient_norm,
             epsilon=settings.adam_epsilon,
             schedule=settings.learning_rate_schedule,
-            budget=context.budget,
+            context=context,
         )
         self._normaliser = RunningNormaliser(VALUE_NORMALISATION_DECAY, context.device)
         self._generator = torch.Generator().manual_seed(learner_seed(context.seed, f"{name} minibatches"))
-        self._estimated: tuple[Episodes, Tensor, Tensor] | None = None
+        self._estimated: tuple[Episodes, Tensor, Tensor, Tensor] | None = None
 
     def values(self, episodes: Episodes) -> Tensor:
         """V [B, T+1, N] at every step that happened and, if it is bootstrapped, at the state of the time limit; else 0."""
+        return self._values_and_outputs(episodes)[0]
+
+    def _values_and_outputs(self, episodes: Episodes) -> tuple[Tensor, Tensor]:
+        """V [B, T+1, N], and the outputs of the network [B, T+1, N] that it was restored from: equal without a normaliser."""
         batch, steps, agents = episodes.individual_reward.shape
         needed = F.pad(episodes.running, (0, 1))
         if self._bootstraps:
             needed[:, 1:] |= episodes.truncated
         indices = needed.flatten().nonzero()[:, 0]
         evaluated: Tensor = self.critic(*self.critic.inputs(episodes, indices))
-        if self._settings.value_normalisation:
-            evaluated = self._normaliser.restore(evaluated)
-        values = evaluated.new_zeros(batch * (steps + 1), agents)
-        return values.index_copy_(0, indices, evaluated).view(batch, steps + 1, agents)
+
+        def padded(numbers: Tensor) -> Tensor:
+            zeros = numbers.new_zeros(batch * (steps + 1), agents)
+            return zeros.index_copy_(0, indices, numbers).view(batch, steps + 1, agents)
+
+        outputs = padded(evaluated)
+        if not self._settings.value_normalisation:
+            return outputs, outputs
+        return padded(self._normaliser.restore(evaluated)), outputs
 
     @torch.no_grad()
     def estimate(self, episodes: Episodes, reward: Tensor, policy: Tensor | None = None) -> Tensor:
         settings = self._settings
-        values = self.values(episodes)
+        values, outputs = self._values_and_outputs(episodes)
         terminal = episodes.terminated if self._bootstraps else episodes.ended
         advantage = gae(reward, values, episodes.running, terminal, settings.discount, settings.gae_lambda)
-        self._estimated = (episodes, values[:, :-1], advantage)
+        self._estimated = (episodes, values[:, :-1], outputs[:, :-1], advantage)
         return advantage
 
     def fit(self, episodes: Episodes, reward: Tensor, policy: Tensor | None = None) -> dict[str, Tensor | float]:
-        """Regresses the values to the targets A + V, with A and V from before this update."""
+        """Regresses the values to the targets A + V, with A and V from before this update.
+
+        With a normaliser, the network regresses to the normalised targets. Clipping is about the outputs that the network had
+        before this update, as in the code of Yu et al. 2022, and not about normalised values: the normaliser has changed.
+        """
         if self._estimated is None or self._estimated[0] is not episodes:
             self.estimate(episodes, reward)
         assert self._estimated is not None
-        _, values, advantage = self._estimated
+        _, values, outputs, advantage = self._estimated
         self._estimated = None
         indices, indices_with_final = flat_step_indices(episodes.running)
-        before = values.reshape(-1, values.shape[-1]).index_select(0, indices)
-        target = before + advantage.reshape(-1, values.shape[-1]).index_select(0, indices)
+        before, gain, output = (take(each.reshape(-1, each.shape[-1]), indices) for each in (values, advantage, outputs))
+        target = before + gain
         explained = explained_variance(before, target)
         monitors: dict[str, Tensor | float] = {"explained_variance": explained, "return_mean": target.mean()}
         if self._settings.value_normalisation:
             self._normaliser.update(target)
-            before, target = self._normaliser.normalise(before), self._normaliser.normalise(target)
-        monitors |= self._regress(self.critic.inputs(episodes, indices_with_final), before, target)
-        self._optimiser.advance(episodes.steps)
+            target = self._normaliser.normalise(target)
+        monitors |= self._regress(self.critic.inputs(episodes, indices_with_final), output, target)
         return monitors
 
     def _regress(self, inputs: tuple[Tensor, ...], before: Tensor, target: Tensor) -> dict[str, Tensor | float]:
@@ -228,7 +240,8 @@ class GAE(AdvantageEstimator):
 def value_loss(value: Tensor, before: Tensor, target: Tensor, clip: float | None, huber_delta: float | None) -> Tensor:
     """Mean over value [M, N] of error(v), half the squared error or the Huber error to `target`.
 
-    With `clip`: max(error(v), error(before + clamp(v - before, -clip, clip))), where `before` is the value before the update.
+    With `clip`: max(error(v), error(before + clamp(v - before, -clip, clip))), where `before` is the network's output before
+    the update, in the units of `value` and `target`.
     """
 
     def error(prediction: Tensor) -> Tensor:

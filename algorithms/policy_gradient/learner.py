@@ -48,6 +48,7 @@ class PolicyGradient(Algorithm):
         self.estimator = estimator
         self.redistributor = redistributor
         self._reward_model_seconds = 0.0
+        self._phase = "training"
         shape = NetworkShape(settings.hidden_size, settings.hidden_layers, settings.activation, settings.recurrent)
         self.actor = TeamNetworks(
             context.team,
@@ -65,7 +66,7 @@ class PolicyGradient(Algorithm):
             gradient_norm=settings.gradient_norm,
             epsilon=settings.adam_epsilon,
             schedule=settings.learning_rate_schedule,
-            budget=context.budget,
+            context=context,
         )
         self._generator = torch.Generator().manual_seed(learner_seed(context.seed, "actor minibatches"))
 
@@ -105,8 +106,7 @@ class PolicyGradient(Algorithm):
         return Step(action, log_policy.gather(-1, action[..., None])[..., 0], next_memory)
 
     def next_collection(self) -> Collection:
-        warming_up = self.redistributor is not None and not self.redistributor.ready()
-        return Collection(self._settings.episodes_per_update, "warm-up" if warming_up else "training")
+        return Collection(self._settings.episodes_per_update)
 
     def update(self, episodes: Episodes) -> dict[str, float]:
         episodes = episodes.to(self._device)
@@ -118,6 +118,7 @@ class PolicyGradient(Algorithm):
             if self.redistributor.ready():
                 redistribution = self._redistribute(episodes)
         monitors: dict[str, Tensor | float] = {}
+        self._phase = "warm-up" if redistribution is None else "training"
         if redistribution is not None:
             monitors = redistribution.monitors | self._learn(episodes, redistribution.reward)
         with self._reward_model_clock():
@@ -135,6 +136,9 @@ class PolicyGradient(Algorithm):
     @torch.no_grad()
     def influence(self, episodes: Episodes) -> Influence | None:
         return self.estimator.influence(episodes.to(self._device))
+
+    def phase(self) -> str:
+        return self._phase
 
     def seconds(self) -> dict[str, float]:
         return {"reward model": self._reward_model_seconds} if self.redistributor is not None else {}
@@ -230,7 +234,6 @@ class PolicyGradient(Algorithm):
                     loss = loss + group_loss
                     sums.append(group_sums)
                 norms.append(self._optimiser.minimise(loss))
-        self._optimiser.advance(episodes.steps)
         total = torch.stack(sums).sum(0)
         objective, entropy, divergence, clipped, samples = total.unbind()
         return {

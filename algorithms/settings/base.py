@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from algorithms.team import TimeLimit
+
 
 class Settings(BaseModel):
     """Base of all settings. Immutable; a misspelt name is an error, and nothing is converted: a boolean or a text is no number.
@@ -26,8 +28,8 @@ class Settings(BaseModel):
         """
         return 0.0
 
-    def refusal(self, n_agents: int) -> str | None:
-        """Why a team of `n_agents` cannot be trained with these settings; None if it can."""
+    def refusal(self, n_agents: int, time_limit: TimeLimit) -> str | None:
+        """Why a team of `n_agents` cannot be trained with these settings and this value of the time limit; None if it can."""
         return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from algorithms.settings.base import MethodDescription, Settings, setting
+from algorithms.team import TimeLimit
 
 YU = "Yu et al. 2022"
 P21 = "Papoudakis et al. 2021"
@@ -30,7 +31,9 @@ class PolicyGradientSettings(Settings):
     minibatches: int = setting(4, "minibatches of one pass over the batch", OURS, ge=1)
     learning_rate: float = setting(1e-3, "of the actor's Adam", OURS, gt=0)
     critic_learning_rate: float = setting(1e-3, "of the critic's Adam", OURS, gt=0)
-    learning_rate_schedule: Literal["constant", "linear"] = setting("constant", "linear: falls to 0 at the budget", P21)
+    learning_rate_schedule: Literal["constant", "linear"] = setting(
+        "constant", "of actor and critic; linear: falls to 0 at the budget", P21
+    )
     adam_epsilon: float = setting(1e-5, "the epsilon of both Adams", YU, gt=0)
     gradient_norm: float = setting(10.0, "each network's gradient is clipped to this norm", YU, gt=0)
     clip_ratio: float = setting(0.2, "clipping range of the ratio of new to old probability", PPO, gt=0)
@@ -47,8 +50,14 @@ class PPOSettings(PolicyGradientSettings):
     gae_lambda: float = setting(0.95, "lambda of the advantage estimates", YU, ge=0, le=1)
     critic_sees_time: bool = setting(True, "whether the critic sees the elapsed fraction of the horizon", "Pardo et al. 2018")
     value_normalisation: bool = setting(True, "whether the critic regresses to standardised returns", YU)
-    value_clip: float | None = setting(None, "clipping range of the change of a value; none: no clipping", PPO, gt=0)
+    value_clip: float | None = setting(None, "clipping range of the critic's change of output; none: no clipping", PPO, gt=0)
     huber_delta: float | None = setting(None, "the value loss is linear beyond this error; none: squared everywhere", P21, gt=0)
+
+    def refusal(self, n_agents: int, time_limit: TimeLimit) -> str | None:
+        # Values are fitted at the steps that happened, whose times are below 1; the state at the time limit has time 1.
+        if time_limit == "bootstrap" and self.critic_sees_time:
+            return "time_limit 'bootstrap' needs critic_sees_time: false, because no value is ever fitted at the last time"
+        return super().refusal(n_agents, time_limit)
 
 
 class IPPOSettings(PPOSettings):

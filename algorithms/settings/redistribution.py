@@ -12,6 +12,7 @@ from pydantic import create_model, model_validator
 
 from algorithms.settings.base import MethodDescription, Settings, setting
 from algorithms.settings.policy_gradient import PPOSettings
+from algorithms.team import TimeLimit
 
 TAR2 = "Kapoor et al. 2025 (TAR2)"
 STAS = "Chen et al. 2024 (STAS)"
@@ -144,7 +145,7 @@ class CoalitionSettings(RewardModelSettings):
             raise ValueError(f"{self.heads} heads cannot share a width of {self.width} evenly")
         return self
 
-    def refusal(self, n_agents: int) -> str | None:
+    def refusal(self, n_agents: int, time_limit: TimeLimit) -> str | None:
         if self.shapley == "exact" and n_agents > MOST_ENUMERATED_AGENTS:
             return f"the law 'exact' enumerates coalitions of at most {MOST_ENUMERATED_AGENTS} agents, not {n_agents}"
         return None
@@ -246,8 +247,8 @@ class RedistributedPPOSettings(PPOSettings):
     def model_work(self, n_agents: int, horizon: int, episodes: float) -> float:
         return self.redistribution.model_work(n_agents, horizon, episodes)
 
-    def refusal(self, n_agents: int) -> str | None:
-        return self.redistribution.refusal(n_agents)
+    def refusal(self, n_agents: int, time_limit: TimeLimit) -> str | None:
+        return super().refusal(n_agents, time_limit) or self.redistribution.refusal(n_agents, time_limit)
 
 
 def with_redistribution(base: type[PPOSettings], method: type[RedistributionSettings]) -> type[RedistributedPPOSettings]:

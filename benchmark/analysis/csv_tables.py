@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from benchmark.analysis.findings.monitors import MONITORS
+from benchmark.analysis.formulas import no_formula
 from benchmark.analysis.schema import Aggregate, Curve, Estimate, Improvement, Spread, SuiteReport, Summary, VariantBand
 from benchmark.experiments.atomic_write import write_atomically
 
@@ -24,19 +25,21 @@ def write_tables(folder: Path, aggregate: Aggregate) -> None:
     for suite in aggregate.suites:
         for name, rows in _suite_tables(suite).items():
             written[folder / suite.name / f"{name}.csv"] = list(rows)
-    for path in folder.rglob("*.csv"):
+    filled = {path: table for path, table in written.items() if table}
+    for path in {*folder.glob("*.csv"), *folder.glob("*/*.csv")} - filled.keys():
         path.unlink()
-    for path, table in written.items():
-        if table:
-            write_atomically(path, as_csv(table).encode())
+        if path.parent != folder and not any(path.parent.iterdir()):
+            path.parent.rmdir()
+    for path, table in filled.items():
+        write_atomically(path, as_csv(table).encode())
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """Text of a table of at least one row; all have the same columns."""
+    """Text of a table of at least one row; all have the same columns. Text that a spreadsheet would compute is made plain."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: no_formula(cell) for name, cell in row.items()} for row in rows)
     return text.getvalue()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import sys
 from collections.abc import Sequence
 
 import typer
@@ -12,6 +11,8 @@ from algorithms.plugins import UserError
 from benchmark.cli.commands import aggregate, evaluate, plan, prepare, random_policy, report, speed, study, train, watch
 from benchmark.cli.commands import compile as kernels
 from benchmark.cli.commands import list as listing
+from benchmark.cli.streams import flush_stdout, prepare_streams, print_error
+from benchmark.training.progress import silence_stdout
 
 app = typer.Typer(
     name="creditbench",
@@ -35,18 +36,27 @@ app.command("prepare", hidden=True)(prepare.prepare)
 app.command("compile", hidden=True)(kernels.compile_kernels)
 
 
+IMPOSSIBLE_PATH = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.ELOOP)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line. A UserError is one line on stderr and exit code 2; a file or folder that cannot be used, 1."""
+    """Runs the command line. A UserError, and a path that cannot be, is one line on stderr and exit code 2; what the system
+    refuses (a full disk, a closed pipe, a folder without permission), one line and exit code 1."""
+    prepare_streams()
     try:
-        app(args=None if arguments is None else list(arguments))
+        try:
+            app(args=None if arguments is None else list(arguments))
+        finally:
+            flush_stdout()
     except UserError as error:
-        print(f"creditbench: {error}", file=sys.stderr)
+        print_error(str(error))
         raise SystemExit(2) from None
-    except BrokenPipeError:
-        sys.stderr.close()
-        raise SystemExit(0) from None
-    except OSError as error:
-        if error.filename is None and error.errno != errno.ENOSPC:
-            raise
-        print(f"creditbench: {error}", file=sys.stderr)
+    except BrokenPipeError:  # whoever reads the output has seen enough
+        silence_stdout()
         raise SystemExit(1) from None
+    except MemoryError as error:
+        print_error(f"out of memory: MemoryError: {error}")
+        raise SystemExit(1) from None
+    except OSError as error:
+        print_error(str(error))
+        raise SystemExit(2 if error.errno in IMPOSSIBLE_PATH else 1) from None

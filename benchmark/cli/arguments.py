@@ -8,13 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from algorithms.plugins import did_you_mean
+from algorithms.plugins import did_you_mean, warn
 from benchmark.cli.errors import BadInput
 from benchmark.environments.input_files import InvalidYaml, parse_yaml
 from benchmark.environments.interface import Backend
 from benchmark.environments.tasks.registry import Task
+from benchmark.experiments.record import read_record
 from benchmark.experiments.run_spec import get_algorithm
 from benchmark.experiments.settings_layers import merged
+from benchmark.experiments.store import Store, outside
+from benchmark.experiments.suite import Suite, suite_names
+
+MAXIMUM_EPISODES = 10_000_000
+"""Of one command; what each gave is kept in memory."""
 
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 
@@ -76,7 +82,38 @@ def parse_settings(assignments: Iterable[str]) -> dict[str, Any]:
     return settings
 
 
+def results_of(suites: Iterable[Suite]) -> Store:
+    """The results that the working folder belongs to. A line on stderr where it belongs to no checkout, but one of the suites
+    may have committed records."""
+    notice = outside(Path("."))
+    if notice is not None and any(suite.name in suite_names() and not suite.always_train for suite in suites):
+        warn(notice)
+    return Store()
+
+
+def validate_output_folder(what: str, folder: Path) -> None:
+    """Raises BadInput where a file stands in the place of the folder, or of one above it."""
+    try:
+        there = next((path for path in (folder, *folder.parents) if path.exists()), None)
+    except (OSError, ValueError) as error:  # a name that is too long; a null character
+        raise BadInput(f"{what}: {_strerror(error)}: {str(folder)[:80]!r}") from error
+    if there is not None and not there.is_dir():
+        raise BadInput(f"{what}: {there} is a file, where a folder is needed")
+
+
+def validate_output_file(what: str, path: Path) -> None:
+    """Raises BadInput where a folder stands in the place of the file, or a file in that of a folder above it."""
+    validate_output_folder(what, path.parent)
+    if path.is_dir():
+        raise BadInput(f"{what}: {path} is a folder, where a file is needed")
+
+
+def _strerror(error: OSError | ValueError) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
 def validate_run_folder(run_dir: Path) -> None:
-    """Raises BadInput if the folder holds no record."""
+    """Raises BadInput if the folder holds no record, CorruptRecord for one that is not sound: before torch is imported."""
     if not (run_dir / "record.json").is_file():
         raise BadInput(f"{run_dir} holds no record.json; the folders of runs lie below results/runs and results/reference")
+    read_record(run_dir / "record.json")

@@ -12,6 +12,9 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from algorithms.plugins import did_you_mean
 
+MAXIMUM_BYTES = 1_000_000
+"""Of a file that a person writes; the largest that comes with CreditBench has 8,000."""
+
 
 class InvalidYaml(ValueError):
     """A text that is no YAML 1.2, or a file that cannot be read. The message names line, column and problem."""
@@ -57,12 +60,18 @@ def parse_yaml(text: str) -> Any:
 def read_yaml(path: Path) -> Any:
     """The content of a YAML 1.2 file in UTF-8. Raises InvalidYaml, also where the file cannot be read."""
     try:
+        if path.stat().st_size > MAXIMUM_BYTES:
+            raise InvalidYaml(f"larger than {MAXIMUM_BYTES} bytes")
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise InvalidYaml(error.strerror or str(error)) from error
     except UnicodeDecodeError as error:
         raise InvalidYaml(str(error)) from error
     return parse_yaml(text)
+
+
+_IN_PYTHON = {"valid tuple": "Input should be a list", "valid dictionary": "Input should be keys with values"}
+"""Types of Python that pydantic names, and what a file has instead."""
 
 
 def problem_lines(error: ValidationError, *models: type[BaseModel], root: str = "file", limit: int | None = None) -> list[str]:
@@ -77,10 +86,13 @@ def problem_lines(error: ValidationError, *models: type[BaseModel], root: str = 
     entries = [entry for entry in entries if not (entry["type"] == "too_short" and entry["loc"] in parents)]
     lines = []
     for entry in entries[:limit]:
-        message = entry["msg"]
+        message = entry["msg"].removeprefix("Value error, ")
         if entry["type"] == "extra_forbidden" and known:
             message = f"there is no such key.{did_you_mean(str(entry['loc'][-1]), known)}"
         elif entry["type"] in ("int_type", "float_type", "bool_type") and isinstance(entry["input"], bool | int | float | str):
             message = f"{message}, got {entry['input']!r}"
+        else:
+            plain = (said for words, said in _IN_PYTHON.items() if words in message)
+            message = next(plain, message.removeprefix("Value error, "))
         lines.append(f"{'.'.join(map(str, entry['loc'])) or root}: {message}")
     return lines

@@ -64,6 +64,10 @@ class BatchedEnvironment(ABC):
     individual_sums_to_team: bool
     deterministic: bool
     """Whether the same seeds and actions always give the same episodes, bit for bit."""
+    task: str = ""
+    """The id of the task that it was built for; empty where it was built by hand."""
+    unchecked: bool = True
+    """Whether no whole batch of episodes has been checked yet (benchmark/environments/checks.py)."""
     reach: float | None = None
     """The Manhattan distance (in units of `agent_positions`) beyond which agents are never neighbours; None: no limit."""
 
@@ -153,7 +157,7 @@ class BatchedEnvironment(ABC):
 
     def scene(self, row: int) -> Scene:
         """The row's current state as shapes for a picture. Raises NothingToShow where the environment draws none."""
-        raise NothingToShow(f"{type(self).__name__} has nothing to show; use the task's native backend")
+        raise NothingToShow(f"{type(self).__name__} has nothing to show")
 
     def close(self) -> None:  # noqa: B027 - most simulators hold nothing to free
         """Ends worker processes and frees resources. Safe to call twice."""

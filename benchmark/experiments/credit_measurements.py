@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from benchmark.experiments.run_spec import RunSpec
 from benchmark.experiments.validation import Strict
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -115,3 +116,17 @@ class GraphMeasurement(Strict):
     def without_pictures(self) -> GraphMeasurement:
         """The same measurement without mean graphs and drawn graph, which take most of the space."""
         return self.model_copy(update={"mean_claimed": None, "mean_true": None, "drawn": None})
+
+
+def measuring_points(spec: RunSpec) -> frozenset[int]:
+    """The numbers of the evaluations with a measurement: the first, those at or after each quarter, and the last.
+
+    Empty for methods without an influence graph, and on real packages, whose states cannot be copied.
+    """
+    return quarter_points(spec) if spec.backend == "native" and spec.entry().claims_influence else frozenset()
+
+
+def quarter_points(spec: RunSpec) -> frozenset[int]:
+    """The numbers of the evaluations that are the first, at or after a quarter, or the last."""
+    last = spec.evaluation.points - 1
+    return frozenset(-(-last * quarter // 4) for quarter in range(5))

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -27,25 +28,27 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from algorithms.plugins import UserError, unknown
-from algorithms.registry import AlgorithmEntry, algorithms
+from algorithms.registry import GROUP, AlgorithmEntry, algorithms
 from algorithms.settings.base import Settings
-from algorithms.team import REGIMES, Regime
+from algorithms.team import REGIMES, Regime, TimeLimit
 from benchmark.environments.input_files import problem_lines
 from benchmark.environments.interface import Backend
 from benchmark.environments.tasks.registry import Task, get_task, package_version
 from benchmark.experiments.probe_names import PROBES
+from benchmark.experiments.record_size import SPEC_BYTES, Evaluations, size_problem
 from benchmark.experiments.validation import Strict
 
-PROTOCOL_VERSION = 1
-"""Version of trainer and evaluator together: raised when either changes what a run measures."""
+PROTOCOL_VERSION = 2
+"""Newest version of trainer and evaluator together: raised when either changes what a run measures.
+
+1: evaluated in one mode, greedy or sampled. The best policy is that of the highest mean return, the earliest of equals.
+2: evaluated in both modes. The best policy is that of the highest sampled score (the task's measure), the latest of equals:
+   the first of many perfect evaluations is the luckiest policy, the last the one that was trained for longest."""
 
 MAXIMUM_PARALLEL_EPISODES = 128
 
 MAXIMUM_BUDGET = 2**53
 """Beyond it, floating-point numbers do not count steps exactly."""
-
-MAXIMUM_EVALUATION_EPISODES = 3300
-"""Each takes up to 36 bytes of a record; a schedule that does not fit is refused before training."""
 
 
 class ImpossibleRun(UserError):
@@ -56,22 +59,36 @@ class EvaluationSchedule(Strict):
     """When and how the policy is evaluated (Gorsane et al. 2022 by default).
 
     Point k = 0 … points-1 is taken at the first update boundary at or after k * budget / (points - 1).
+    `policy`: how actions are chosen. "both" plays every evaluation twice from the same starts; the sampled one is the score,
+    the greedy one is recorded beside it.
     """
 
-    points: int = Field(default=41, ge=2, le=1001)
-    episodes: int = Field(default=32, ge=1, le=1000)
-    absolute_episodes: int = Field(default=320, ge=1, le=10000)
-    policy: Literal["greedy", "sample"] = "greedy"
+    points: int = Field(default=41, ge=2)
+    episodes: int = Field(default=32, ge=1)
+    absolute_episodes: int = Field(default=320, ge=1)
+    policy: Literal["greedy", "sample", "both"] = "both"
 
     @model_validator(mode="after")
     def _fits_a_record(self) -> EvaluationSchedule:
-        episodes = self.points * self.episodes + self.absolute_episodes
-        if episodes > MAXIMUM_EVALUATION_EPISODES:
-            raise ValueError(
-                f"{self.points} points of {self.episodes} episodes and {self.absolute_episodes} absolute ones are {episodes} "
-                f"episodes; a record holds {MAXIMUM_EVALUATION_EPISODES}"
-            )
+        problem = size_problem(self.size)
+        if problem is not None:
+            raise ValueError(problem)
         return self
+
+    @property
+    def size(self) -> Evaluations:
+        """What decides the size of a record."""
+        return Evaluations(self.points, self.episodes, self.absolute_episodes, 2 if self.policy == "both" else 1)
+
+    @property
+    def scored(self) -> Literal["greedy", "sample"]:
+        """The mode whose evaluations are the score of a run."""
+        return "sample" if self.policy == "both" else self.policy
+
+    @property
+    def protocol_version(self) -> int:
+        """The version of the protocol that has these evaluations."""
+        return 2 if self.policy == "both" else 1
 
     def due(self, point: int, budget: int) -> int:
         """The step at which evaluation `point` is due."""
@@ -99,9 +116,20 @@ class RunSpec(Strict):
     seed: int = Field(ge=0, lt=2**31)
     budget: int = Field(ge=1, le=MAXIMUM_BUDGET)
     parallel_episodes: int = Field(ge=1, le=4096)
-    time_limit: Literal["terminal", "bootstrap"]
+    time_limit: TimeLimit
     evaluation: EvaluationSchedule
     protocol_version: int
+
+    @model_validator(mode="after")
+    def _points_are_apart(self) -> RunSpec:
+        """Points that are due at one step would be the same policy again."""
+        smallest = self.evaluation.points - 1
+        if self.budget < smallest:
+            raise ValueError(
+                f"{self.budget} steps are too few for {self.evaluation.points} evaluation points at different steps; "
+                f"the smallest budget is {smallest}"
+            )
+        return self
 
     @property
     def fingerprint(self) -> str:
@@ -131,7 +159,7 @@ def get_algorithm(name: str) -> AlgorithmEntry:
     """The registry entry of that name. Raises UnknownName with the nearest names."""
     entry = algorithms().get(name)
     if entry is None:
-        raise unknown("algorithm", name, algorithms())
+        raise unknown("algorithm", name, algorithms(), GROUP)
     return entry
 
 
@@ -143,12 +171,18 @@ def validated_settings(entry: AlgorithmEntry, values: dict[str, Any]) -> Setting
         known = ", ".join(_names(entry.settings))
         problems = "; ".join(problem_lines(error, root="settings"))
         raise ImpossibleRun(f"settings of {entry.name}: {problems}. Known settings: {known}.") from error
-    try:
-        json.dumps(settings.model_dump(), allow_nan=False, default=str)
-    except ValueError as error:
-        # JSON has no infinity: the record would not say what was run.
-        raise ImpossibleRun(f"settings of {entry.name}: every number must be finite") from error
+    if not _in_range(settings.model_dump()):
+        # JSON has no infinity, and beyond this range not every whole number: the record would not say what was run.
+        raise ImpossibleRun(f"settings of {entry.name}: every number must be finite, and a whole one at most 2**53")
     return settings
+
+
+def _in_range(value: Any) -> bool:
+    if isinstance(value, dict | list | tuple):
+        return all(map(_in_range, value.values() if isinstance(value, dict) else value))
+    if isinstance(value, int):
+        return abs(value) <= 2**53
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _names(settings: type[Settings]) -> Iterator[str]:
@@ -170,7 +204,7 @@ def resolve(
     settings: dict[str, Any] | None = None,
     backend: Backend | None = None,
     parallel_episodes: int = MAXIMUM_PARALLEL_EPISODES,
-    time_limit: Literal["terminal", "bootstrap"] = "terminal",
+    time_limit: TimeLimit = "terminal",
     evaluation: EvaluationSchedule | None = None,
 ) -> RunSpec:
     """The spec of a run, checked: task and algorithm exist, settings are valid, the two can be combined.
@@ -181,12 +215,14 @@ def resolve(
     entry = get_algorithm(algorithm)
     resolved_settings = validated_settings(entry, settings or {})
     resolved_backend, simulator = resolved_task.simulator(backend)
-    validate_combination(resolved_task, entry, resolved_settings, regime, resolved_backend)
+    validate_combination(resolved_task, entry, resolved_settings, regime, resolved_backend, time_limit)
     package = None
     if simulator.package is not None:
         package = Package(name=simulator.package, version=package_version(simulator.package))
+    schedule = evaluation or EvaluationSchedule()
+    _validate_evaluation(resolved_task, schedule)
     try:
-        return RunSpec(
+        spec = RunSpec(
             task=resolved_task.id,
             task_version=resolved_task.version,
             backend=resolved_backend,
@@ -199,16 +235,33 @@ def resolve(
             budget=budget,
             parallel_episodes=parallel_episodes,
             time_limit=time_limit,
-            evaluation=evaluation or EvaluationSchedule(),
-            protocol_version=PROTOCOL_VERSION,
+            evaluation=schedule,
+            protocol_version=schedule.protocol_version,
         )
     except ValidationError as error:
         raise ImpossibleRun("; ".join(problem_lines(error, root="run"))) from error
+    size = len(canonical_json(spec.model_dump(mode="json")))
+    if size > SPEC_BYTES:
+        raise ImpossibleRun(f"the specification of the run takes {size} bytes of its record; allowed are {SPEC_BYTES}")
+    return spec
 
 
-def validate_combination(task: Task, entry: AlgorithmEntry, settings: Settings, regime: Regime, backend: Backend) -> None:
-    """Raises ImpossibleRun for a pair that cannot run: a regime, several agent types or sharing that is not supported, or
-    privileged data that no probe provides of this task and backend."""
+def _validate_evaluation(task: Task, schedule: EvaluationSchedule) -> None:
+    problem = size_problem(schedule.size, task.horizon)
+    if problem is not None:
+        raise ImpossibleRun(f"evaluation: {problem}")
+    if schedule.policy == "greedy" and not (task.random_starts or task.random_dynamics):
+        raise ImpossibleRun(
+            f"evaluation.policy: greedy would repeat one episode, since neither starts nor dynamics of {task.id} are random: "
+            "every success rate would be 0 or 1; allowed: sample, both."
+        )
+
+
+def validate_combination(
+    task: Task, entry: AlgorithmEntry, settings: Settings, regime: Regime, backend: Backend, time_limit: TimeLimit = "terminal"
+) -> None:
+    """Raises ImpossibleRun for a pair that cannot run: a regime, several agent types or sharing that is not supported,
+    privileged data that no probe provides of this task and backend, or settings that refuse the team or the time limit."""
     if regime not in REGIMES:
         raise ImpossibleRun(f"There is no reward regime '{regime}'; allowed: {', '.join(REGIMES)}.")
     if regime not in entry.regimes:
@@ -221,7 +274,7 @@ def validate_combination(task: Task, entry: AlgorithmEntry, settings: Settings, 
     sharing = getattr(settings, "sharing", None)
     if sharing is not None and sharing not in entry.sharing:
         raise ImpossibleRun(f"{entry.name} cannot share parameters '{sharing}'; it supports: {', '.join(entry.sharing)}.")
-    refusal = settings.refusal(task.n_agents)
+    refusal = settings.refusal(task.n_agents, time_limit)
     if refusal is not None:
         raise ImpossibleRun(f"{entry.name} cannot be trained on {task.id}: {refusal}.")
 

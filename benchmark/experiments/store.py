@@ -1,9 +1,13 @@
-"""Where the files of runs lie, and which of them exist: a committed record, an own one, a crash note, or nothing."""
+"""Where the files of runs lie, and which of them exist: a committed record, an own one, a crash note, or nothing.
+
+The files of runs lie in the checkout that the working folder is in: the nearest folder at or above it that has a checkout's
+Snakefile, or committed records. Outside of any, they lie in the working folder, where no record is committed.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -12,15 +16,46 @@ from benchmark.experiments.run_spec import RunSpec
 
 SUITES, AGGREGATE, REPORTS = Path("results/suites"), Path("results/aggregate"), Path("reports")
 """Below the root: what is kept of each suite, in a folder of its name; the aggregate of the whole report; the report."""
+REFERENCE = Path("results/reference")
+"""Below the root: what is committed."""
 
 Presence = Literal["reference", "own", "missing", "crashed", "corrupt"]
 
 
+_INSTALLED = Path(__file__).parents[2]
+
+
+def find_checkout(folder: Path) -> Path | None:
+    """The nearest checkout at or above a folder: the folder itself as it is given, another one as an absolute path."""
+    absolute = folder.absolute()
+    for candidate in (absolute, *absolute.parents):
+        pipeline = (candidate / "Snakefile").is_file() and (candidate / "benchmark" / "experiments").is_dir()
+        if pipeline or (candidate / REFERENCE).is_dir():
+            return folder if candidate == absolute else candidate
+    return None
+
+
+def outside(folder: Path) -> str | None:
+    """What it means that a folder is in no checkout, in a line; None where it is in one."""
+    if find_checkout(folder) is not None:
+        return None
+    installed = find_checkout(_INSTALLED)
+    where = f"those of {installed} count there alone" if installed else "they are in the repository, not in the package"
+    return f"there is no checkout here or above: committed records are not seen ({where}), results are read and made here"
+
+
+def _working_checkout() -> Path:
+    return find_checkout(Path(".")) or Path(".")
+
+
 @dataclass(frozen=True)
 class Store:
-    """The result folders of one checkout; `root` is the folder that holds results/ and checkpoints/."""
+    """The result folders of one checkout; `root` is the folder that holds results/ and checkpoints/.
 
-    root: Path = Path(".")
+    Without a root: the checkout that the working folder is in, else the working folder.
+    """
+
+    root: Path = field(default_factory=_working_checkout)
 
     def own(self, spec: RunSpec) -> Path:
         """The record that the pipeline makes."""
@@ -28,7 +63,7 @@ class Store:
 
     def reference(self, spec: RunSpec) -> Path:
         """The committed record."""
-        return self.root / "results" / "reference" / spec.path / "record.json"
+        return self.root / REFERENCE / spec.path / "record.json"
 
     def checkpoints(self, spec: RunSpec) -> Path:
         """The folder of the run's checkpoint, lock, metrics and crash note."""
@@ -40,7 +75,7 @@ class Store:
 
     def studies(self) -> list[Path]:
         """The committed results of studies."""
-        return sorted((self.root / "results" / "reference" / "studies").glob("*.json"))
+        return sorted((self.root / REFERENCE / "studies").glob("*.json"))
 
     def find(self, spec: RunSpec, *, reference: bool = True) -> Found:
         """The state of a run's files: the committed record first (unless `reference` is False), then the own one."""

@@ -27,7 +27,9 @@ from pydantic import (
 
 from benchmark.environments.input_files import problem_lines
 from benchmark.experiments.atomic_write import write_atomically
-from benchmark.experiments.record import MAXIMUM_BYTES, CorruptRecord, Measure, Provenance, printable, read_limited
+from benchmark.experiments.outcome import Measure
+from benchmark.experiments.record import CorruptRecord, Provenance, newer_format, printable, read_limited
+from benchmark.experiments.record_size import MAXIMUM_BYTES
 from benchmark.experiments.run_spec import canonical_json
 from benchmark.experiments.validation import Strict
 
@@ -116,6 +118,12 @@ class StudyResult(Strict):
             raise ValueError(f"the verdict of these predictions together is '{overall(self.predictions)}'")
         return self
 
+    @model_validator(mode="after")
+    def _command_repeats_it(self) -> StudyResult:
+        if self.command != command_of(self.id, quick=self.quick):
+            raise ValueError(f"the command of this study is '{command_of(self.id, quick=self.quick)}'")
+        return self
+
     @property
     def sha256(self) -> str:
         """The hash of the canonical JSON without `seconds` and `provenance`."""
@@ -130,6 +138,11 @@ class Findings:
     design: str
     predictions: tuple[Prediction, ...]
     tables: tuple[Table, ...]
+
+
+def command_of(study: str, *, quick: bool) -> str:
+    """The command that repeats a study."""
+    return f"creditbench study {study}" + (" --quick" if quick else "")
 
 
 def together(verdicts: Iterable[Verdict]) -> Verdict:
@@ -156,11 +169,12 @@ def write_study(path: Path, result: StudyResult) -> None:
 
 def read_study(path: Path) -> StudyResult:
     """A checked result. Raises CorruptRecord: no file, too large, not of the schema, or not named after its study."""
+    content = read_limited(path)
     try:
-        result = StudyResult.model_validate_json(read_limited(path))
+        result = StudyResult.model_validate_json(content)
     except ValidationError as error:
         problems = printable("; ".join(problem_lines(error, root="study", limit=5)))
-        raise CorruptRecord(f"{path}: {problems}") from error
+        raise CorruptRecord(f"{path}: {newer_format(content, SCHEMA_VERSION) or problems}") from error
     except RecursionError as error:
         raise CorruptRecord(f"{path}: nested too deeply") from error
     if path.stem != result.id:

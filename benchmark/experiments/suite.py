@@ -14,11 +14,12 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from algorithms.names import validate_distinct, validate_name
 from algorithms.plugins import UserError, did_you_mean, unknown
 from algorithms.team import Regime
 from benchmark.environments.input_files import InvalidYaml, problem_lines, read_yaml
 from benchmark.environments.interface import Backend
-from benchmark.experiments.record import SettingsOrigin, Tuning
+from benchmark.experiments.record import SettingsOrigin, SettingsSource, Tuning
 from benchmark.experiments.run_spec import MAXIMUM_BUDGET, EvaluationSchedule, RunSpec, get_algorithm, resolve
 from benchmark.experiments.settings_layers import merged
 from benchmark.experiments.statements import Ablation, Claim
@@ -81,7 +82,7 @@ class Suite(Strict):
     evaluation: EvaluationSchedule = EvaluationSchedule()
     time_limit: Literal["terminal", "bootstrap"] = "terminal"
     parallel_episodes: int = Field(default=128, ge=1, le=4096)
-    settings_source: str = ""
+    settings_source: SettingsSource = ""
     """Where the settings come from: defaults, a publication, tuning (with trials, steps and seeds)."""
     published_source: str = ""
     """The source of the `published_iqm` of its variants."""
@@ -99,12 +100,18 @@ class Suite(Strict):
             raise ValueError("seeds must be distinct")
         return seeds
 
+    @field_validator("name")
+    @classmethod
+    def _can_be_a_folder(cls, name: str) -> str:
+        validate_name("a suite", name)
+        return name
+
     @field_validator("variants")
     @classmethod
-    def _printable(cls, variants: dict[str, Variant]) -> dict[str, Variant]:
+    def _can_be_names(cls, variants: dict[str, Variant]) -> dict[str, Variant]:
         for name in variants:
-            if not name or name != name.strip() or not name.isprintable():
-                raise ValueError(f"{name!r} cannot be a name: it needs characters that print, and no spaces at its ends")
+            validate_name("a variant", name)
+        validate_distinct("variants", variants)
         return variants
 
     @model_validator(mode="after")
@@ -253,7 +260,8 @@ def _read_suite(path: Path, time: int, size: int) -> Suite:
 
 
 def load_suites(names: Iterable[str]) -> dict[str, Suite]:
-    """Suites by the given names or paths, each once. Raises as `load_suite`, and SuiteError for two of one name."""
+    """Suites by the given names or paths, each once. Raises as `load_suite`, SuiteError for two of one name, InvalidName for
+    two names that differ in upper and lower case alone."""
     suites: dict[str, Suite] = {}
     for name in dict.fromkeys(names):
         suite = load_suite(name)
@@ -261,4 +269,5 @@ def load_suites(names: Iterable[str]) -> dict[str, Suite]:
         if twin is not None:
             raise SuiteError(f"{twin} and {name} are both called {suite.name}: their results would have the same names")
         suites[name] = suite
+    validate_distinct("suites", (suite.name for suite in suites.values()))
     return suites

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
-from algorithms.plugins import BrokenPlugin, load
-from benchmark.experiments.study_result import SCHEMA_VERSION, Findings, Progress, StudyResult, overall
+from algorithms.plugins import load
+from benchmark.experiments.study_result import SCHEMA_VERSION, Findings, Progress, StudyResult, command_of, overall
 from benchmark.papers.study import Study
 from benchmark.training.loop import set_up_torch
 from benchmark.training.provenance import provenance
@@ -22,7 +21,8 @@ def run_study(study: Study, *, quick: bool, progress: Progress) -> StudyResult:
     """
     device = set_up_torch("cpu", THREADS)
     started = time.perf_counter()
-    findings: Findings = _function(study)(quick=quick, progress=progress)
+    function = load(study.function, f"the function {study.function} of the study '{study.name}'")
+    findings: Findings = function(quick=quick, progress=progress)
     return StudyResult(
         schema_version=SCHEMA_VERSION,
         id=study.name,
@@ -33,18 +33,8 @@ def run_study(study: Study, *, quick: bool, progress: Progress) -> StudyResult:
         verdict=overall(findings.predictions),
         predictions=findings.predictions,
         tables=findings.tables,
-        command=f"creditbench study {study.name}" + (" --quick" if quick else ""),
+        command=command_of(study.name, quick=quick),
         quick=quick,
         seconds=round(time.perf_counter() - started, 3),
         provenance=provenance(device, THREADS),
     )
-
-
-def _function(study: Study) -> Callable[..., Findings]:
-    try:
-        function: Callable[..., Findings] = load(study.function)
-    except (ImportError, AttributeError) as error:
-        raise BrokenPlugin(
-            f"the function {study.function} of the study '{study.name}' cannot be imported: {error!r}"
-        ) from error
-    return function

@@ -1,17 +1,19 @@
 """All studies by name, those of installed packages included. Free of torch: a study's module is imported when it is run.
 
-Other packages add theirs by the entry point group "creditbench.studies", whose entries are `Study` objects.
+Other packages add theirs by the entry point group GROUP, whose entries are `Study` objects.
 """
 
 from __future__ import annotations
 
 from functools import cache
 
-from algorithms.plugins import BrokenPlugin, entries
+from algorithms.plugins import registered
 from benchmark.papers.dependence_graphs.studies import STUDIES as DEPENDENCE_GRAPHS
 from benchmark.papers.stas.studies import STUDIES as STAS
 from benchmark.papers.study import Study
 from benchmark.papers.tar2.studies import STUDIES as TAR2
+
+GROUP = "creditbench.studies"
 
 OF_THE_BENCHMARK = (
     Study(
@@ -22,16 +24,20 @@ OF_THE_BENCHMARK = (
         minutes=6,
         function="benchmark.studies.interval_coverage:study",
     ),
+    Study(
+        name="moved-starts",
+        title="Battles won by heart",
+        question="Do SMAClite's policies win because they can fight, or because they know one battle by heart?",
+        source="Ellis et al. 2023, arXiv 2212.07489",
+        minutes=8,
+        function="benchmark.studies.moved_starts:study",
+    ),
 )
 """Studies that belong to no paper. Their room, benchmark/studies, lies above this one: it is imported only when one is run."""
 
 
 @cache
 def studies() -> dict[str, Study]:
-    """Every study by its name, those of papers first. Raises BrokenPlugin, also if two share a name."""
-    by_name: dict[str, Study] = {}
-    for study in (*TAR2, *STAS, *DEPENDENCE_GRAPHS, *OF_THE_BENCHMARK, *entries("creditbench.studies", Study)):
-        if study.name in by_name:
-            raise BrokenPlugin(f"two studies are registered as '{study.name}'")
-        by_name[study.name] = study
-    return by_name
+    """Every study by its name, paper after paper, then those of the benchmark; those of other packages that cannot be used are
+    left out, with a warning."""
+    return registered(GROUP, Study, (*TAR2, *STAS, *DEPENDENCE_GRAPHS, *OF_THE_BENCHMARK))

@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from benchmark.analysis.formulas import no_formula
 from benchmark.analysis.schema import Estimate
 from benchmark.report.palette import Style, shortened
 
@@ -85,8 +86,8 @@ class Data:
         """With `\\n` line ends; numbers to seven significant digits, nothing where there is none."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows([_plain(cell) for cell in row] for row in self.rows)
+        writer.writerow(map(no_formula, self.columns))
+        writer.writerows([no_formula(_plain(cell)) for cell in row] for row in self.rows)
         return text.getvalue()
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
 
-from algorithms.plugins import load
+from algorithms.plugins import BrokenPlugin, warn
 from benchmark.analysis.inputs import code_digest
 from benchmark.analysis.schema import Methods, RunRow, SuiteReport
 from benchmark.experiments.atomic_write import write_atomically
@@ -90,7 +90,7 @@ def suite_figures(suite: SuiteReport, runs: Sequence[RunRow], style: Mapping[str
     if suite.reproduction:
         figures["reproduction"] = partial(final_scores.reproduction, suite, suite.reproduction, style)
     for figure in offered_figures():
-        figures[f"offered {figure.name}"] = partial(load(figure.function), suite, style, methods)
+        figures[f"offered {figure.name}"] = partial(figure.draw, suite, style, methods)
     return figures
 
 
@@ -117,10 +117,17 @@ class Gallery:
         self._figures: dict[str, SavedFigure | None] = self._read()
 
     def get(self, key: str) -> SavedFigure | None:
-        """The figure of that key; None where the suite has no such figure, or nothing to show in it."""
+        """The figure of that key; None where the suite has no such figure, or nothing to show in it.
+
+        A figure of another package that fails is left out, with a warning, and tried again next time.
+        """
         if key not in self._figures:
             with rc_style():
-                plot = self._draw[key]() if key in self._draw else None
+                try:
+                    plot = self._draw[key]() if key in self._draw else None
+                except BrokenPlugin as error:
+                    warn(f"{error}; it is left out")
+                    return None
                 self._figures[key] = None if plot is None else self._save(plot)
         return self._figures[key]
 

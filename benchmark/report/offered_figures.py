@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
 
-from algorithms.plugins import entries
+from algorithms.names import validate_name
+from algorithms.plugins import BrokenPlugin, load, reason_of, registered
 from benchmark.report.freshness import FIGURES
+
+if TYPE_CHECKING:
+    from benchmark.analysis.schema import Methods, SuiteReport
+    from benchmark.report.figure_style import Plot
+    from benchmark.report.palette import Style
 
 
 @dataclass(frozen=True)
@@ -19,7 +28,23 @@ class SuiteFigure:
     name: str
     function: str
 
+    def __post_init__(self) -> None:
+        validate_name("a figure", self.name)
 
+    def draw(self, suite: SuiteReport, style: Mapping[str, Style], methods: Methods) -> Plot | None:
+        """The figure of a suite. Raises BrokenPlugin where the function cannot be imported, or fails."""
+        what = f"the figure '{self.name}' ({self.function})"
+        function = load(self.function, what)
+        try:
+            plot: Plot | None = function(suite, style, methods)
+            if plot is not None:
+                validate_name("a figure", plot.name.removeprefix(f"{suite.name}-"))
+        except Exception as error:
+            raise BrokenPlugin(f"{what} cannot be drawn of the suite {suite.name}: {reason_of(error)}") from error
+        return plot
+
+
+@cache
 def offered_figures() -> list[SuiteFigure]:
-    """Those of other installed packages. Raises BrokenPlugin."""
-    return entries(FIGURES, SuiteFigure)
+    """Those of other installed packages; those that cannot be used are left out, with a warning."""
+    return list(registered(FIGURES, SuiteFigure).values())

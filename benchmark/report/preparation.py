@@ -13,6 +13,8 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
+from filelock import FileLock
+
 from algorithms.plugins import UserError
 from benchmark.analysis.aggregate import suite_part
 from benchmark.analysis.inputs import suite_inputs
@@ -73,11 +75,13 @@ def _end_with(parent: int) -> None:
 
 
 def _prepare(suite: Suite, *, store: Store, cache: Path, variants: frozenset[str], retrain: bool, pdf: bool) -> SuiteReport:
-    inputs, folder = suite_inputs(suite, store, retrain=retrain), cache / suite.name
-    part = suite_part(suite, store, cache, retrain=retrain)
-    (report,) = part.aggregate.suites
-    if not is_prepared(folder, inputs, variants, pdf=pdf):
-        aggregate = part.aggregate
-        Gallery(folder / "figures", report, aggregate.runs, styles(variants), aggregate.methods, pdf=pdf).complete()
-    write_atomically(folder / PREPARED, f"{prepared_inputs(inputs, variants, pdf=pdf)}\n".encode())
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / f".{suite.name}.lock"):  # whoever prepares the same suite waits, and finds it done
+        inputs, folder = suite_inputs(suite, store, retrain=retrain), cache / suite.name
+        part = suite_part(suite, store, cache, retrain=retrain)
+        (report,) = part.aggregate.suites
+        if not is_prepared(folder, inputs, variants, pdf=pdf):
+            aggregate = part.aggregate
+            Gallery(folder / "figures", report, aggregate.runs, styles(variants), aggregate.methods, pdf=pdf).complete()
+        write_atomically(folder / PREPARED, f"{prepared_inputs(inputs, variants, pdf=pdf)}\n".encode())
     return report

@@ -13,8 +13,9 @@ from algorithms.seeds import derive, episode_seeds
 from benchmark.environments.interface import BatchedEnvironment, NothingToShow
 from benchmark.environments.rendering import episode_gif
 from benchmark.environments.scene import Scene
+from benchmark.environments.tasks.registry import get_task
 from benchmark.experiments.atomic_write import write_atomically
-from benchmark.experiments.run_spec import ImpossibleRun
+from benchmark.experiments.run_spec import ImpossibleRun, RunSpec
 from benchmark.training.rollout import Choice, play
 from benchmark.training.trained_policy import load_trained
 
@@ -39,7 +40,7 @@ class SceneRecorder:
 
 
 def watch_run(run_dir: Path, out: Path, *, seed: int = 0) -> float:
-    """Plays one episode with the best policy of a finished run, in the mode of its evaluations, and writes it as a GIF.
+    """Plays one episode with the best policy of a finished run, in the mode of its scored evaluations, and writes it as a GIF.
 
     Returns the episode's team return. Raises CorruptRecord, CorruptPolicy, ValueError for another ending than .gif, or
     ImpossibleRun where task or algorithm have another version now, or where the simulator draws no scenes.
@@ -52,10 +53,21 @@ def watch_run(run_dir: Path, out: Path, *, seed: int = 0) -> float:
         generator = torch.Generator(device).manual_seed(derive(seed, "watch", "acting"))
         recorder = SceneRecorder()
         seeds = episode_seeds(derive(seed, "watch", "environment"), 0, 1)
-        play(environment, algorithm, seeds, trained.spec.evaluation.policy, generator, recorder)
+        play(environment, algorithm, seeds, trained.spec.evaluation.scored, generator, recorder)
     except NothingToShow as error:
-        raise ImpossibleRun(str(error)) from error
+        raise ImpossibleRun(nothing_to_show(trained.spec)) from error
     finally:
         environment.close()
     write_atomically(out, episode_gif(recorder.frames))
     return recorder.total
+
+
+def nothing_to_show(spec: RunSpec) -> str:
+    """Why a run cannot be watched: its task is drawn by none of its simulators, or not by the one of the run."""
+    task = get_task(spec.task)
+    if spec.backend == "reference" and task.native is not None:
+        native = task.build(1, "native")
+        native.close()
+        if type(native).scene is not BatchedEnvironment.scene:
+            return f"the reference backend draws no pictures of {task.id}; a run on the native backend can be watched"
+    return f"there are no pictures of {task.id}: no simulator draws it"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from algorithms.interface import Algorithm, LearnerContext, TeamShape
+from algorithms.interface import Algorithm, LearnerContext, RunProgress, TeamShape
 from algorithms.seeds import derive
 from benchmark.environments.tasks.registry import get_task, package_version
-from benchmark.experiments.run_spec import PROTOCOL_VERSION, ImpossibleRun, RunSpec
+from benchmark.experiments.run_spec import ImpossibleRun, RunSpec
 
 
-def build_algorithm(spec: RunSpec, team: TeamShape, device: torch.device) -> Algorithm:
-    """The run's algorithm for the team, untrained."""
+def build_algorithm(spec: RunSpec, team: TeamShape, device: torch.device, progress: RunProgress | None = None) -> Algorithm:
+    """The run's algorithm for the team, untrained. `progress`: the steps that a trainer counts; None where nothing trains."""
     context = LearnerContext(
         team=team,
         regime=spec.regime,
@@ -19,6 +19,7 @@ def build_algorithm(spec: RunSpec, team: TeamShape, device: torch.device) -> Alg
         seed=derive(spec.seed, "network"),
         time_limit=spec.time_limit,
         device=device,
+        progress=progress or RunProgress(),
     )
     return spec.entry().build(spec.resolved_settings(), context)
 
@@ -29,7 +30,7 @@ def validate_versions(spec: RunSpec) -> None:
     parts: list[tuple[str, str, int | str, int | str]] = [
         ("task", spec.task, spec.task_version, task.version),
         ("algorithm", spec.algorithm, spec.algorithm_version, entry.version),
-        ("protocol", "training and evaluation", spec.protocol_version, PROTOCOL_VERSION),
+        ("protocol", "training and evaluation", spec.protocol_version, spec.evaluation.protocol_version),
     ]
     if spec.package is not None:
         parts.append(("package", spec.package.name, spec.package.version, package_version(spec.package.name)))

@@ -20,17 +20,6 @@ EPISODES = 16
 ORACLE = "oracle_graph"
 
 
-def measuring_points(spec: RunSpec) -> frozenset[int]:
-    """The numbers of the evaluations with a measurement: the first, those at or after each quarter, and the last.
-
-    Empty for methods without an influence graph, and on real packages, whose states cannot be copied.
-    """
-    if spec.backend != "native" or not spec.entry().claims_influence:
-        return frozenset()
-    last = spec.evaluation.points - 1
-    return frozenset(-(-last * quarter // 4) for quarter in range(5))
-
-
 def measure_influence(
     spec: RunSpec, algorithm: Algorithm, number: int, steps_done: int, device: torch.device
 ) -> GraphMeasurement | None:

@@ -5,7 +5,7 @@ Training depends on none of them: a training curve is the same with evaluation o
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from algorithms.interface import Algorithm, Memory
 from algorithms.seeds import derive, episode_seeds
+from benchmark.environments.checks import validate_returns
 from benchmark.environments.interface import Backend, BatchedEnvironment
+from benchmark.environments.repetition import repeats_itself
 from benchmark.environments.tasks.registry import Task
-from benchmark.experiments.record import EvaluationPoint
+from benchmark.experiments.outcome import EvaluationPoint
 from benchmark.training.rollout import Choice, play
-from benchmark.training.trained_policy import load_trained
+from benchmark.training.trained_policy import PolicyFile, TrainedRun
 
 MAXIMUM_ROWS = 128
 
@@ -46,10 +48,23 @@ class Evaluator:
         self._generator = torch.Generator(device)
         self.team = self._environment.team
 
+    def repeats_itself(self) -> bool:
+        """Whether episodes of one seed are equal in this evaluator's environment. Raises BrokenGame."""
+        return repeats_itself(self._environment)
+
     def evaluate(
-        self, algorithm: Algorithm, mode: Literal["greedy", "sample"], seed: int, step: int, steps_done: int
+        self,
+        algorithm: Algorithm,
+        mode: Literal["greedy", "sample"],
+        seed: int,
+        step: int,
+        steps_done: int,
+        played: Callable[[int], None] = lambda episodes: None,
     ) -> EvaluationPoint:
-        """Fresh episodes, which depend on the policy and on `seed` alone. `step`, `steps_done`: see EvaluationPoint."""
+        """Fresh episodes, which depend on the policy and on `seed` alone. `step`, `steps_done`: see EvaluationPoint.
+
+        `played` is called with the number of episodes so far, after each batch.
+        """
         self._generator.manual_seed(derive(seed, "acting"))
         seeds = episode_seeds(derive(seed, "environment"), 0, self._episodes)
         recorder = ReturnRecorder()
@@ -59,9 +74,11 @@ class Evaluator:
         for start in range(0, self._episodes, self._environment.batch_size):
             batch = seeds[start : start + self._environment.batch_size]
             play(self._environment, algorithm, batch, mode, self._generator, recorder)
+            validate_returns(self._environment, recorder.returns[: len(batch)])
             returns += recorder.returns[: len(batch)].tolist()
             lengths += recorder.lengths[: len(batch)].tolist()
             successes += self._environment.success[: len(batch)].tolist()
+            played(len(returns))
         return EvaluationPoint(
             step=step, steps_done=steps_done, returns=tuple(returns), successes=tuple(successes), lengths=tuple(lengths)
         )
@@ -72,18 +89,22 @@ class Evaluator:
 
 
 def evaluate_run(
-    run_dir: Path, episodes: int, seed: int, policy: Literal["greedy", "sample"] | None = None, device: str = "cpu"
+    trained: TrainedRun,
+    episodes: int,
+    seed: int,
+    mode: Literal["greedy", "sample"],
+    policy_file: PolicyFile = "best",
+    device: str = "cpu",
+    played: Callable[[int], None] = lambda episodes: None,
 ) -> EvaluationPoint:
-    """Plays `episodes` fresh episodes with the best policy of a finished run. `policy`: None as in the run's evaluations.
+    """Plays `episodes` fresh episodes with the best or the final policy of a finished run.
 
-    `run_dir` holds record.json and policy.safetensors. Raises CorruptRecord, CorruptPolicy, or ImpossibleRun where the
-    task or the algorithm is of another version now.
+    `mode`: how actions are chosen. `played`: see `Evaluator.evaluate`. Raises CorruptPolicy.
     """
-    trained = load_trained(run_dir)
     evaluator = Evaluator(trained.task, trained.spec.backend, episodes, torch.device(device))
     try:
-        algorithm = trained.algorithm(evaluator.team, torch.device(device))
-        mode, steps = policy or trained.spec.evaluation.policy, trained.record.outcome.steps_done
-        return evaluator.evaluate(algorithm, mode, derive(seed, "evaluate"), steps, steps)
+        algorithm = trained.algorithm(evaluator.team, torch.device(device), policy_file)
+        steps = trained.record.outcome.steps_done
+        return evaluator.evaluate(algorithm, mode, derive(seed, "evaluate"), steps, steps, played)
     finally:
         evaluator.close()

@@ -59,7 +59,7 @@ def train(
 ) -> Record:
     """Trains the run, from its checkpoint where there is one, and returns its record.
 
-    Writes policy.safetensors (best policy by evaluation mean), final.safetensors and, last, the record, all in one folder.
+    Writes policy.safetensors (the best policy), final.safetensors and, last, the record, all in one folder.
     A run that is finished already writes the same files again. Waits while another process trains the same run.
     `origin`: where the settings come from, for the record. `progress`: None for a bar on a terminal and lines elsewhere.
     `checkpoint_seconds`: time between checkpoints, the most work that a kill may cost.
@@ -96,6 +96,8 @@ def train(
                         run.load_state_dict(state["run"])
                     metrics.open(state["metrics_bytes"] if state else 0, run.steps_done)
                     progress.begin(spec, run.steps_done)
+                    if not run.deterministic:
+                        progress.say(f"episodes of one seed differ in {spec.task}: another run of this seed will end otherwise")
                     _train(run, metrics, boundary, progress)
                 finally:
                     metrics.close()

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from algorithms.interface import Episodes
-from benchmark.experiments.record import EvaluationPoint, TrainingInterval
+from benchmark.experiments.outcome import EvaluationPoint, TrainingInterval
+from benchmark.experiments.record_size import MAXIMUM_MONITORS, MONITOR_NAME_BYTES
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,13 @@ class IntervalMeans:
         self._monitor_sums: dict[str, list[float]] = {}
 
     def add(self, update: Update) -> None:
-        """Adds an update to the current interval."""
+        """Adds an update to the current interval. Raises ValueError for more monitors, or longer names, than a record holds."""
+        names = {*self.monitors, *self._monitor_sums, *update.monitors}
+        if len(names) > MAXIMUM_MONITORS:
+            raise ValueError(f"the algorithm reports {len(names)} monitors; a record holds {MAXIMUM_MONITORS}")
+        for name in update.monitors:
+            if len(json.dumps(name)) - 2 > MONITOR_NAME_BYTES:
+                raise ValueError(f"the name of the monitor {name!r} is longer than {MONITOR_NAME_BYTES} bytes")
         self._sums["episodes"] += update.episodes
         self._sums["steps"] += update.steps
         self._sums["return"] += update.return_sum

@@ -48,6 +48,8 @@ def read_policy(path: Path, expected: dict[str, Tensor], fingerprint: str) -> di
     """
     allowed = HEADER_ALLOWANCE + sum(tensor.numel() * tensor.element_size() for tensor in expected.values())
     try:
+        if path.exists() and not path.is_file():
+            raise CorruptPolicy(f"{path}: not a file")
         if path.stat().st_size > allowed:
             raise CorruptPolicy(f"{path}: {path.stat().st_size} bytes, where this policy takes {allowed} at most")
         with safe_open(path, framework="pt") as file:

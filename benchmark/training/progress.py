@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
-from benchmark.experiments.record import EvaluationPoint
+from algorithms.plugins import warn
+from benchmark.experiments.outcome import EvaluationPoint
 from benchmark.experiments.run_spec import RunSpec
 
 
@@ -32,7 +35,7 @@ class Progress:
 
 
 class Lines(Progress):
-    """One line per evaluation and message, flushed, for logs."""
+    """One line per evaluation and message, flushed, for logs. Where they cannot be written the run goes on without them."""
 
     def begin(self, spec: RunSpec, steps_done: int) -> None:
         self._spec = spec
@@ -47,7 +50,20 @@ class Lines(Progress):
         self.say(_evaluation_line(self._spec, number, point) + f", {self._steps_per_second:,.0f} steps/s")
 
     def say(self, message: str) -> None:
-        print(message, flush=True)
+        try:
+            print(message, flush=True)
+        except OSError as error:  # the reader has gone, or the disk is full: no reason to lose the run
+            silence_stdout()
+            warn(f"standard output cannot be written ({error.strerror}); what follows is not shown")
+
+
+def silence_stdout() -> None:
+    """Whatever is or will be written to standard output goes nowhere."""
+    with contextlib.suppress(OSError, ValueError):  # a stream without a file
+        descriptor = sys.stdout.fileno()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
 
 
 class Bar(Progress):

@@ -29,6 +29,7 @@ from torch import Tensor
 from algorithms.interface import CONTEXT_PREFIX, Algorithm, Episodes, Memory, Mode, Step, TeamShape
 from algorithms.seeds import episode_seeds
 from benchmark.credit.probes import build_probes
+from benchmark.environments.checks import BrokenGame, GameChecks, named, validate_returns
 from benchmark.environments.interface import Backend, BatchedEnvironment
 from benchmark.environments.tasks.registry import Task
 from benchmark.experiments.probe_names import PROBES
@@ -67,11 +68,13 @@ def play(
     """Plays one episode per seed [B], B ≤ R, all at once. Returns the length of the longest.
 
     Whenever at least half of the rows that act have ended, the ended ones are dropped from the batch that `act` gets.
-    Raises RuntimeError if an episode is longer than its team's horizon.
+    Raises BrokenGame for anything that the game cannot mean (benchmark/environments/checks.py).
     """
     team, device = environment.team, generator.device
     actions = np.zeros((environment.batch_size, team.n_agents), np.int64)
+    checks = GameChecks(environment, len(seeds))
     environment.reset(seeds)
+    checks.reset()
     memory = algorithm.begin(len(seeds), mode, generator)
     recorder.begin(environment, len(seeds), memory)
     rows = np.arange(len(seeds))
@@ -87,17 +90,20 @@ def play(
         actions[rows] = step.action.cpu().numpy()
         recorder.before(time, environment, actions, Choice(rows, step))
         environment.step(actions)
+        if checks.everything:
+            checks.step()
         recorder.after(time, environment)
         running = environment.running[rows]
         count = np.count_nonzero(running)
         if count == 0:
+            checks.end(time + 1)
             return time + 1
         if 2 * count <= len(rows):
             actions[rows] = 0
             rows = rows[running]
             kept = torch.from_numpy(np.flatnonzero(running)).to(device)
             memory = {name: value[kept] for name, value in memory.items()}
-    raise RuntimeError(f"{type(environment).__name__} goes on past its horizon of {team.horizon} steps")
+    raise BrokenGame(f"{named(environment)}: the game goes on past its horizon of {team.horizon} steps")
 
 
 class EpisodeRecorder:
@@ -159,9 +165,13 @@ class EpisodeRecorder:
             values[:, time] = getattr(environment, name)
 
     def episodes(self, environment: BatchedEnvironment, length: int, seeds: NDArray[np.uint64]) -> Episodes:
-        """The episodes that were played last, as copies. `length`: of the longest, T of the result."""
+        """The episodes that were played last, as copies. `length`: of the longest, T of the result.
+
+        Raises BrokenGame where the team rewards of one do not have a finite sum.
+        """
         self._look(length, environment)
         count = self._count
+        validate_returns(environment, self._after["team_reward"][:count, :length].sum(1))
         recorded: dict[str, Any] = {name: _copied(values[:count, : length + 1]) for name, values in self._before.items()}
         recorded |= {name: _copied(values[:count, :length]) for name, values in self._after.items()}
         running = recorded.pop("running")[:, :-1].contiguous()

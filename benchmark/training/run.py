@@ -12,13 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from algorithms.interface import RunProgress
 from algorithms.seeds import derive
 from benchmark.environments.tasks.registry import get_task
-from benchmark.experiments.credit_measurements import GraphMeasurement
-from benchmark.experiments.record import EvaluationPoint, Execution, Outcome, Provenance, Record
+from benchmark.experiments.credit_measurements import GraphMeasurement, measuring_points
+from benchmark.experiments.outcome import EvaluationPoint, Outcome, best_evaluation
+from benchmark.experiments.record import Execution, Provenance, Record
 from benchmark.experiments.run_spec import RunSpec
 from benchmark.training.components import build_algorithm, validate_versions
-from benchmark.training.credit_monitor import measure_influence, measuring_points
+from benchmark.training.credit_monitor import measure_influence
 from benchmark.training.evaluation import Evaluator
 from benchmark.training.metrics import IntervalMeans, Update
 from benchmark.training.policy_files import all_finite, detached
@@ -34,17 +36,21 @@ class Run:
     def __init__(self, spec: RunSpec, device: torch.device) -> None:
         validate_versions(spec)
         task = get_task(spec.task)
+        self._measure = task.score
         self.spec = spec
         self.device = device
         self._collector = Collector(task, spec.backend, spec.parallel_episodes, spec.entry().requires)
         self._evaluator = Evaluator(task, spec.backend, spec.evaluation.episodes, device)
-        self.algorithm = build_algorithm(spec, self._evaluator.team, device)
+        self.deterministic = self._evaluator.repeats_itself()
+        self._progress = RunProgress()
+        self.algorithm = build_algorithm(spec, self._evaluator.team, device, self._progress)
         self._exploration = torch.Generator(device).manual_seed(derive(spec.seed, "exploration"))
         self._environment_seed = derive(spec.seed, "environment")
-        self.steps_done = 0
         self.episodes_done = 0
         self.evaluations: list[EvaluationPoint] = []
+        self.greedy_evaluations: list[EvaluationPoint] = []
         self.absolute: EvaluationPoint | None = None
+        self.greedy_absolute: EvaluationPoint | None = None
         self.credit: list[GraphMeasurement] = []
         self._measured_at = measuring_points(spec)
         self.failure: str | None = None
@@ -64,6 +70,11 @@ class Run:
             yield
         finally:
             self._seconds[phase] += time.perf_counter() - start
+
+    @property
+    def steps_done(self) -> int:
+        """Environment steps of all collections so far; schedules see the same number."""
+        return self._progress.steps_done
 
     @property
     def steps_per_second(self) -> float:
@@ -89,9 +100,9 @@ class Run:
             monitors = self.algorithm.update(episodes)
         for part, seconds in self.algorithm.seconds().items():
             self._seconds[part] = self._seconds.get(part, 0.0) + seconds - before.get(part, 0.0)
-        self.steps_done += episodes.steps
+        self._progress.steps_done += episodes.steps
         self.episodes_done += collection.episodes
-        update = Update.of(episodes, self.steps_done, collection.phase, monitors)
+        update = Update.of(episodes, self.steps_done, self.algorithm.phase(), monitors)
         if update.diverged is not None:
             self.failure = f"diverged: {update.diverged} at step {self.steps_done}"
         elif not all_finite(self.algorithm.policy_state()):
@@ -106,19 +117,21 @@ class Run:
         return number < schedule.points and schedule.due(number, self.spec.budget) <= self.steps_done
 
     def evaluate(self) -> EvaluationPoint:
-        """Takes the next evaluation point, and keeps the policy if its mean return is higher than that of all before.
+        """Takes the next evaluation point, and keeps the policy if it is the best so far (`best_evaluation`).
 
         At some points (`measuring_points`) also compares the method's influence graph with the simulator's.
         """
         schedule, number = self.spec.evaluation, len(self.evaluations)
         due = schedule.due(number, self.spec.budget)
         with self.clock("evaluate"):
-            point = self._evaluator.evaluate(
-                self.algorithm, schedule.policy, derive(self.spec.seed, "evaluation", number), due, self.steps_done
-            )
-        if all(point.mean_return > before.mean_return for before in self.evaluations):
-            self._best = detached(self.algorithm.policy_state())
+            seed = derive(self.spec.seed, "evaluation", number)
+            point = self._evaluator.evaluate(self.algorithm, schedule.scored, seed, due, self.steps_done)
+            if schedule.policy == "both":
+                greedy = self._evaluator.evaluate(self.algorithm, "greedy", seed, due, self.steps_done)
+                self.greedy_evaluations.append(greedy)
         self.evaluations.append(point)
+        if self._best_number() == number:
+            self._best = detached(self.algorithm.policy_state())
         if number > 0:
             self._means.close(due)
         if number in self._measured_at:
@@ -130,19 +143,23 @@ class Run:
 
     def evaluate_best(self) -> None:
         """The absolute evaluation: the best policy on fresh episodes. The algorithm's final policy is restored afterwards."""
-        best = max(self.evaluations, key=lambda point: point.mean_return)
+        best = self.evaluations[self._best_number()]
         schedule = self.spec.evaluation
+        seed = derive(self.spec.seed, "absolute")
         evaluator = Evaluator(get_task(self.spec.task), self.spec.backend, schedule.absolute_episodes, self.device)
         final = detached(self.algorithm.policy_state())
         with self.clock("evaluate"):
             try:
                 self.algorithm.load_policy_state(self._best)
-                self.absolute = evaluator.evaluate(
-                    self.algorithm, schedule.policy, derive(self.spec.seed, "absolute"), best.step, best.steps_done
-                )
+                self.absolute = evaluator.evaluate(self.algorithm, schedule.scored, seed, best.step, best.steps_done)
+                if schedule.policy == "both":
+                    self.greedy_absolute = evaluator.evaluate(self.algorithm, "greedy", seed, best.step, best.steps_done)
             finally:
                 self.algorithm.load_policy_state(final)
                 evaluator.close()
+
+    def _best_number(self) -> int:
+        return best_evaluation(self.evaluations, self.spec.evaluation, self._measure)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the rest of the run depends on, and its measurements so far."""
@@ -152,6 +169,7 @@ class Run:
             "steps_done": self.steps_done,
             "episodes_done": self.episodes_done,
             "evaluations": [point.model_dump() for point in self.evaluations],
+            "greedy_evaluations": [point.model_dump() for point in self.greedy_evaluations],
             "credit": [measurement.model_dump() for measurement in self.credit],
             "curves": self._means.state_dict(),
             "best": self._best,
@@ -164,9 +182,10 @@ class Run:
         """Continues where `state_dict` was taken; the rest of the run is the same, bit for bit."""
         self.algorithm.load_state_dict(state["algorithm"])
         self._exploration.set_state(state["exploration"])
-        self.steps_done = state["steps_done"]
+        self._progress.steps_done = state["steps_done"]
         self.episodes_done = state["episodes_done"]
         self.evaluations = [EvaluationPoint(**point) for point in state["evaluations"]]
+        self.greedy_evaluations = [EvaluationPoint(**point) for point in state["greedy_evaluations"]]
         self.credit = [GraphMeasurement(**measurement) for measurement in state["credit"]]
         self._means.load_state_dict(state["curves"])
         self._best = state["best"]
@@ -190,6 +209,8 @@ class Run:
             steps_done=self.steps_done,
             evaluations=tuple(self.evaluations),
             absolute=self.absolute,
+            greedy_evaluations=tuple(self.greedy_evaluations),
+            greedy_absolute=self.greedy_absolute,
             training=tuple(self._means.training),
             monitors={name: tuple(values) for name, values in self._means.monitors.items()},
             credit=tuple(self.credit),
@@ -202,6 +223,7 @@ class Run:
             steps_per_second=round(self.steps_per_second, 1),
             peak_memory_bytes=self._peak(),
             resumes=self._resumes,
+            deterministic=self.deterministic,
             provenance=made_with,
         )
 

@@ -135,9 +135,9 @@ def _training(
     )
     run = Run(spec, set_up_torch(device, threads))
     try:
-        while run.algorithm.next_collection().phase == "warm-up":
-            run.advance()
-        for _ in range(WARM_UP_UPDATES):
+        while run.advance().phase == "warm-up":
+            pass
+        for _ in range(WARM_UP_UPDATES - 1):
             run.advance()
         before, steps_before = run.seconds, run.steps_done
         start = time.perf_counter()

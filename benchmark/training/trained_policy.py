@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -12,12 +13,15 @@ from benchmark.environments.tasks.registry import Task, get_task
 from benchmark.experiments.record import Record, read_record
 from benchmark.experiments.run_spec import RunSpec
 from benchmark.training.components import build_algorithm, validate_versions
-from benchmark.training.policy_files import BEST_POLICY, read_policy
+from benchmark.training.policy_files import BEST_POLICY, FINAL_POLICY, read_policy
+
+PolicyFile = Literal["best", "final"]
+FILES: dict[PolicyFile, str] = {"best": BEST_POLICY, "final": FINAL_POLICY}
 
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A finished run, whose folder holds record.json and policy.safetensors."""
+    """A finished run, whose folder holds record.json, policy.safetensors and final.safetensors."""
 
     folder: Path
     record: Record
@@ -30,13 +34,13 @@ class TrainedRun:
     def task(self) -> Task:
         return get_task(self.spec.task)
 
-    def algorithm(self, team: TeamShape, device: torch.device) -> Algorithm:
-        """The run's algorithm for `team`, the one of its task, with the parameters of its best policy.
+    def algorithm(self, team: TeamShape, device: torch.device, policy_file: PolicyFile = "best") -> Algorithm:
+        """The run's algorithm for `team`, the one of its task, with the parameters of its best or final policy.
 
         Raises CorruptPolicy.
         """
         algorithm = build_algorithm(self.spec, team, device)
-        path = self.folder / BEST_POLICY
+        path = self.folder / FILES[policy_file]
         algorithm.load_policy_state(read_policy(path, algorithm.policy_state(), self.spec.fingerprint))
         return algorithm
 

@@ -19,14 +19,15 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from algorithms.plugins import UserError
+from algorithms.plugins import UserError, warn
 from benchmark.analysis.inputs import aggregate_inputs, made_of, suite_inputs
 from benchmark.environments.input_files import problem_lines
 from benchmark.environments.tasks.registry import get_task
 from benchmark.experiments.run_spec import RunSpec
-from benchmark.experiments.store import AGGREGATE, REPORTS, SUITES, Store
+from benchmark.experiments.store import AGGREGATE, REPORTS, SUITES, Store, find_checkout, outside
 from benchmark.experiments.suite import PlannedRun, Suite, load_suite, load_suites, suite_names
 from benchmark.report.freshness import expected_inputs, is_prepared, report_made_of
+from benchmark.workflow.slurm_jobs import require_no_unfinished_jobs
 from benchmark.workflow.training_progress import TrainingProgress
 
 EVIDENCE = "evidence"
@@ -44,9 +45,7 @@ class PipelineConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    suites: tuple[str, ...] = Field(
-        default=(EVIDENCE, "quick"), min_length=1, description="Names of suites, or paths of suite files."
-    )
+    suites: tuple[str, ...] = Field(default=(EVIDENCE, "quick"), description="Names of suites, or paths of suite files.")
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="Where runs are trained.")
     retrain: bool = Field(default=False, description="Train also what has a committed record, and compare the two.")
     pdf: bool = Field(default=False, description="Draw a PDF twin of each figure.")
@@ -54,7 +53,10 @@ class PipelineConfig(BaseModel):
     @field_validator("suites", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
+        values = (value,) if isinstance(value, str) else value
+        if not isinstance(values, list | tuple) or not values or not all(isinstance(name, str) and name for name in values):
+            raise ValueError(f"it takes suites or paths of suite files, as in suites='[quick, mine.yaml]'; got {value!r}")
+        return values
 
     @field_validator("suites")
     @classmethod
@@ -102,9 +104,17 @@ class Pipeline:
         except ValidationError as error:
             raise ConfigError("\n  ".join(["--config:", *problem_lines(error, PipelineConfig)])) from error
         self.store = Store(root)
+        checkout = find_checkout(root)
+        if checkout not in (root, None):
+            raise ConfigError(
+                f"this folder lies in the checkout {checkout}: run snakemake there, or with --directory {checkout}"
+            )
         for folder in (SUITES, AGGREGATE, REPORTS, Path("logs"), Path("checkpoints")):
             if (root / folder).exists() and not (root / folder).is_dir():
                 raise ConfigError(f"{folder} is a file, where a folder is needed; move it away")
+        notice = outside(root)
+        if notice is not None and EVIDENCE in self.config.suites:
+            warn(notice)
         loaded = load_suites(self._requested())
         self.suites: dict[str, Suite] = {suite.name: suite for suite in loaded.values()}
         self._arguments = {suite.name: argument for argument, suite in loaded.items()}
@@ -246,9 +256,11 @@ class Pipeline:
         """How many GPUs one training job takes."""
         return int(self.config.device == "cuda")
 
-    def claim_folder(self) -> None:
-        """Makes this process the only pipeline in the folder, until it ends. Raises ConfigError if another one is at work.
+    def claim_folder(self, *, submits: bool = False) -> None:
+        """Makes this process the only pipeline in the folder, until it ends. `submits`: whether runs are jobs of a cluster.
 
+        Raises ConfigError if another one is at work, UnfinishedJobs if an ended one has left jobs in Slurm's queue, and
+        NoAnswer if `submits` and Slurm cannot be asked.
         Snakemake's own lock outlives a killed Snakemake; the operating system's does not.
         """
         folder = self.store.root / ".snakemake"
@@ -258,6 +270,8 @@ class Pipeline:
             self._lock.acquire(timeout=0)
         except Timeout as error:
             raise ConfigError("another snakemake is at work in this folder; wait for it or end it with kill -TERM") from error
+        if self.to_train:
+            require_no_unfinished_jobs(self.store.root, submits=submits)
         self._leave_the_future()
 
     def _leave_the_future(self) -> None:

@@ -9,7 +9,10 @@ is imported here, so that the parent costs nothing while it waits.
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -23,14 +26,19 @@ CRASH_NOTE = "crash.json"
 TAIL_LINES = 40
 READING_SECONDS = 5.0
 REASON_CHARACTERS = 500
+ERROR_PREFIX = "creditbench: "
+"""Of a line in which the command itself says what is wrong (benchmark/cli/app.py): the whole of the reason."""
 
 
 def supervise(command: list[str], checkpoint_folder: Path) -> int:
     """Runs the command, passing its stderr through, and returns its exit code (128 + signal where one killed it).
 
+    A first line on stderr says what runs where: where the whole process group is killed later, the log is not empty, and
+    Snakemake, which stops at an empty log, shows that of Slurm as well.
     Code 0 removes `checkpoint_folder`/crash.json. Any other end except by SIGINT or SIGTERM writes it: {"reason": …,
     "exit_code": …, "stderr": the last lines}.
     """
+    print(f"supervise: {_place()}: {shlex.join(command)}", file=sys.stderr, flush=True)
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     passed_on: list[int] = []
     children: list[subprocess.Popen[str]] = []
@@ -63,6 +71,11 @@ def supervise(command: list[str], checkpoint_folder: Path) -> int:
     return exit_code
 
 
+def _place() -> str:
+    job = os.environ.get("SLURM_JOB_ID")
+    return f"process {os.getpid()} on {socket.gethostname()}" + (f", Slurm job {job}" if job else "")
+
+
 def _pass_through(child: subprocess.Popen[str], tail: deque[str]) -> None:
     assert child.stderr is not None
     for line in child.stderr:
@@ -93,6 +106,8 @@ def reason_of(exit_code: int, tail: list[str]) -> str:
         return f"out of memory: {said}"
     if "No space left on device" in text:
         return f"disk full: {said}"
+    if said.startswith(ERROR_PREFIX):
+        return said.removeprefix(ERROR_PREFIX)
     return f"exit code {exit_code}: {said}"
 
 

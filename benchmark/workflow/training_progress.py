@@ -54,8 +54,8 @@ class TrainingProgress:
         lines = _tail(self._store.checkpoints(spec) / "metrics.jsonl").splitlines()
         for line in reversed(lines):
             try:
-                return min(int(json.loads(line)["step"]), spec.budget)
-            except (ValueError, KeyError, TypeError):  # the line that is being written
+                return max(0, min(int(json.loads(line)["step"]), spec.budget))
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError):  # the line that is being written
                 continue
         return 0
 

@@ -25,7 +25,11 @@ CASES: dict[str, dict[str, Any]] = {
     "defaults": {},
     "minibatches": {"minibatches": 3, "sharing": "by_type"},
     "recurrent": {"recurrent": True, "last_action": True},
+    "value clip": {"value_clip": 0.2, "huber_delta": 10.0},
+    "linear": {"learning_rate_schedule": "linear"},
+    "bootstrap": {"critic_sees_time": False},
 }
+"""The first update of a learned redistribution is a warm-up, under "linear" too."""
 
 SMALL_MODEL = {
     "width": 8,
@@ -48,12 +52,18 @@ def trace(entry: AlgorithmEntry, case: str) -> list[dict[str, float]]:
     settings = dict(CASES[case])
     if isinstance(getattr(entry.settings(), "redistribution", None), RewardModelSettings):
         settings["redistribution"] = SMALL_MODEL
-    algorithm = entry.build(entry.settings(**settings), toy_context(team, regime=entry.regimes[0]))
     batch = random_episodes(team, 16, seed=0)
+    time_limit = "bootstrap" if case == "bootstrap" else "terminal"
+    context = toy_context(team, regime=entry.regimes[0], budget=3 * batch.steps, time_limit=time_limit)
+    algorithm = entry.build(entry.settings(**settings), context)
     draws = torch.Generator().manual_seed(0)
     for name in (name for probe in entry.requires for name in PROBES[probe].fills):
         batch.privileged[name] = torch.rand(*batch.action.shape, team.n_agents, generator=draws) < 0.3
-    return [algorithm.update(batch) for _ in range(3)]
+    monitors = []
+    for _ in range(3):
+        monitors.append(algorithm.update(batch))
+        context.progress.steps_done += batch.steps
+    return monitors
 
 
 @pytest.mark.parametrize(("entry", "case"), cases(), ids=[f"{entry.name}-{case}" for entry, case in cases()])

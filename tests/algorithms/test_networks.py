@@ -12,7 +12,7 @@ from algorithms.networks.perceptrons import Network, NetworkShape, TeamNetworks,
 from algorithms.optimisation.minibatches import flat_step_indices, minibatches, take
 from algorithms.optimisation.optimiser import Optimiser
 from algorithms.seeds import learner_seed
-from tests.fixtures.toy_team import toy_team
+from tests.fixtures.toy_team import toy_context, toy_team
 
 CPU = torch.device("cpu")
 MIXED = toy_team(n_agents=4, agent_types=(0, 1, 0, 1))
@@ -157,7 +157,7 @@ def test_flat_step_indices_equal_a_loop() -> None:
 
 
 def optimiser(networks: list[list[nn.Parameter]], **changes: object) -> Optimiser:
-    options = {"gradient_norm": 1.0, "epsilon": 1e-8, "schedule": "constant", "budget": 100} | changes
+    options = {"gradient_norm": 1.0, "epsilon": 1e-8, "schedule": "constant", "context": toy_context(MIXED)} | changes
     return Optimiser(networks, 0.1, **options)
 
 
@@ -170,13 +170,23 @@ def test_each_network_is_clipped_by_its_own_norm() -> None:
 
 
 def test_the_linear_schedule_falls_to_zero_at_the_budget() -> None:
+    context = toy_context(MIXED, budget=100)
     weight = nn.Parameter(torch.zeros(1))
-    linear = optimiser([[weight]], schedule="linear")
+    linear = optimiser([[weight]], schedule="linear", context=context)
     rates = []
     for _ in range(5):
         rates.append(linear.learning_rate)
-        linear.advance(30)
+        context.progress.steps_done += 30
     assert rates == pytest.approx([0.1, 0.07, 0.04, 0.01, 0.0])
+
+
+def test_a_gradient_step_has_the_rate_of_the_steps_done() -> None:
+    """The first step of Adam moves a weight by the rate, whatever the gradient."""
+    weight = nn.Parameter(torch.zeros(1))
+    context = toy_context(MIXED, budget=100)
+    context.progress.steps_done = 75
+    optimiser([[weight]], schedule="linear", context=context).minimise(weight.sum())
+    assert weight.item() == pytest.approx(-0.025)
 
 
 def test_a_step_equals_adam_by_hand() -> None:

@@ -198,6 +198,35 @@ def test_actions_and_observations_of_dead_agents_change_no_bit(recurrent: bool) 
     )
 
 
+def test_advantages_where_no_agent_acted_change_no_bit() -> None:
+    """Dead agents and padding have advantages too: neither the loss nor the standardisation may use them."""
+    episodes = random_episodes(TEAM, 8, seed=3)
+    advantage = torch.randn(episodes.action.shape, generator=generator())
+    elsewhere = torch.where(episodes.acting, advantage, 1000.0)
+    assert not torch.equal(elsewhere[episodes.running], advantage[episodes.running])
+    assert not torch.equal(elsewhere[~episodes.running], advantage[~episodes.running])
+    policies = []
+    for each in (advantage, elsewhere):
+        algorithm = PolicyGradient(IPPOSettings(hidden_size=8), toy_context(TEAM), Truth(each))
+        algorithm.update(episodes)
+        policies.append(algorithm.policy_state())
+    assert same(*policies)
+
+
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_acting_sees_the_last_action_that_learning_sees(recurrent: bool) -> None:
+    world = CueWorld(delay=3)
+    algorithm = learner("ippo", toy_context(world.team), recurrent=recurrent, last_action=True)
+    for network in algorithm.actor.networks:
+        torch.nn.init.normal_(network.head.weight, generator=generator())
+    episodes = collect(algorithm, world, 32, "sample", generator(1))
+    logits = algorithm.actor.sequence(episodes.observation[:, :-1], algorithm._last_actions(episodes))
+    chosen = logits.log_softmax(-1).gather(-1, episodes.action[..., None])[..., 0]
+    torch.testing.assert_close(episodes.log_probability, chosen.detach())
+    stale = torch.full_like(episodes.action, -1)
+    assert not torch.allclose(algorithm.actor.sequence(episodes.observation[:, :-1], stale), logits, atol=1e-3)
+
+
 def advantages(algorithm: PolicyGradient, episodes: Episodes) -> Tensor:
     credit = algorithm.credit(episodes)
     assert credit is not None

@@ -191,12 +191,12 @@ def test_no_policy_learns_while_the_redistributor_warms_up() -> None:
     estimator, splitter = Estimator(), Splitter(warm_up=8)
     algorithm = learner(estimator, splitter)
     before = algorithm.policy_state()
-    assert algorithm.next_collection().phase == "warm-up"
     assert algorithm.update(random_episodes(TEAM, 4, 0)) == {}
+    assert algorithm.phase() == "warm-up"
     assert estimator.calls == []
     assert all(torch.equal(before[name], tensor) for name, tensor in algorithm.policy_state().items())
     monitors = algorithm.update(random_episodes(TEAM, 4, 1))
-    assert algorithm.next_collection().phase == "training"
+    assert algorithm.phase() == "training"
     assert (splitter.seen, monitors["fits"]) == (8, 2.0)
     assert math.isfinite(monitors["policy_loss"])
     assert any(not torch.equal(before[name], tensor) for name, tensor in algorithm.policy_state().items())

@@ -14,7 +14,6 @@ from benchmark.analysis.aggregate import aggregate
 from benchmark.analysis.findings.ablations import differences
 from benchmark.analysis.findings.cost import reward_model_share
 from benchmark.analysis.schema import AblationTask, SuiteReport
-from benchmark.experiments.record import make_record
 from benchmark.experiments.statements import Ablation
 from benchmark.experiments.store import Store
 from benchmark.experiments.suite import Override, Suite, Variant
@@ -279,7 +278,11 @@ def test_the_last_values_of_five_runs_have_an_interval(tmp_path: Path) -> None:
 
 
 def test_the_curve_of_a_monitor_is_the_median_of_the_runs_that_have_a_value(tmp_path: Path) -> None:
-    runs = [{"return_r2": [None, 0.2, 0.4, 0.6, 0.8]}, {"return_r2": [None, None, 0.6, 0.8, None]}, {"return_r2": [-9.0] * 4}]
+    runs = [
+        {"return_r2": [None, 0.2, 0.4, 0.6, 0.8]},
+        {"return_r2": [None, None, 0.6, 0.8, None]},
+        {"return_r2": [*[-9.0] * 4, None]},
+    ]
     (curve,) = watched(tmp_path, runs).monitor_curves
     assert (curve.task, curve.variant, curve.monitor) == (RETURNS, "other", "return_r2")
     assert curve.n == (1, 2, 3, 3, 1)
@@ -303,14 +306,6 @@ def test_monitors_too_large_to_be_a_number_are_left_out(tmp_path: Path) -> None:
     report = watched(tmp_path, runs)
     assert report.ablations[0].tasks[0].rows[1].monitors["return_r2"].value == pytest.approx(0.375)
     assert report.monitor_curves[0].n == (2, 1, 2, 1, 1)
-
-
-def test_monitors_that_are_longer_than_the_training_break_nothing(tmp_path: Path) -> None:
-    suite = suite_of({"base": {}, "other": {"rate": 0.2}}, seeds=1)
-    record = made_up_record(suite.run(RETURNS, "other", 0).spec, [5.0] * 6, monitors={"return_r2": [0.5] * 40})
-    short = record.outcome.model_copy(update={"training": record.outcome.training[:2]})
-    write(Store(tmp_path), make_record(record.spec, record.origin, short, record.execution))
-    assert report_of(suite, tmp_path).monitor_curves[0].n == (1, 1, 0, 0, 0)
 
 
 def test_the_share_of_the_reward_model_is_of_all_seconds(tmp_path: Path) -> None:

@@ -41,12 +41,26 @@ def aggregated(root: Path, measured: Measured, *, seeds: int = 3, failed_at: Map
     for planned in suite.runs():
         spec = planned.spec
         record = made_up_record(spec, [5.0] * 6, failed_at=(failed_at or {}).get(spec.seed))
-        credit = tuple(measured.get((spec.task, planned.variant, spec.seed), ()))
-        outcome = record.outcome.model_copy(update={"credit": credit})
+        given = measured.get((spec.task, planned.variant, spec.seed), ())
+        outcome = record.outcome.model_copy(update={"credit": completed(given, record.outcome.evaluations[-1].step)})
         write(Store(root), make_record(spec, record.origin, outcome, record.execution))
     result = aggregate([suite], Store(root), root / "out")
     assert result.suites[0].coverage.found == result.suites[0].coverage.planned, [run.reason for run in result.runs]
     return result.suites[0]
+
+
+def completed(given: Sequence[GraphMeasurement], until: int) -> tuple[GraphMeasurement, ...]:
+    """Measurements at all steps where a run has them: where none is given, that of the next step, or of the last, again."""
+
+    def at(step: int) -> GraphMeasurement:
+        nearest = next((one for one in given if one.step >= step), given[-1])
+        return (
+            nearest
+            if nearest.step == step
+            else nearest.without_pictures().model_copy(update={"step": step, "steps_done": step})
+        )
+
+    return tuple(at(step) for step in (0, 400, 600, 800, 1000) if given and step <= until)
 
 
 def _suite(measured: Measured, seeds: int) -> Suite:
@@ -110,7 +124,7 @@ def test_density_and_f1_over_training_are_of_the_chief_oracle(tmp_path: Path) ->
     second = made_up_measurement(600, density=0.5)
     other = second.agreement[0].model_copy(update={"f1": 0.99, "density": 0.99})
     second = second.model_copy(update={"agreement": (other, *second.agreement[1:])})
-    early, late = only(aggregated(tmp_path, {(RETURNS, "strong", 0): [first, second]})).points
+    early, _, late, *_ = only(aggregated(tmp_path, {(RETURNS, "strong", 0): [first, second]})).points
     assert (early.step, early.density.mean, early.f1) == (0, 0.0, NOTHING)
     assert (late.step, late.density.mean, late.true_density.mean, late.f1.mean) == (600, 0.5, 0.25, 0.6)
 
@@ -122,7 +136,7 @@ def test_a_run_that_diverged_counts_with_its_last_measurement_before_that(tmp_pa
     found = only(report)
     assert (found.n_found, found.n_measured, found.n_failed) == (3, 2, 1)
     assert found.density == Spread(n=2, mean=0.5, lowest=0.25, highest=0.75)
-    assert [(point.step, point.density.n) for point in found.points] == [(0, 2), (400, 2), (1000, 1)]
+    assert [(point.step, point.density.n) for point in found.points] == [(0, 2), (400, 2), (600, 1), (800, 1), (1000, 1)]
 
 
 def test_mean_graphs_are_means_over_runs_row_by_row(tmp_path: Path) -> None:
@@ -177,8 +191,7 @@ def test_the_aggregate_reads_back_the_same_and_its_tables_hold_its_numbers(tmp_p
     assert (row["precision"], row["precision_n"], row["recall"], row["recall_lowest"]) == ("0.5", "1", "0.625", "0.5")
     assert (row["n_measured"], row["true_density"]) == ("2", "0.25")
     assert [(row["step"], row["f1"], row["f1_n"]) for row in tables["graph_curves"]] == [
-        ("0", "0.6", "1"),
-        ("1000", "0.25", "1"),
+        (step, "0.425", "2") for step in ("0", "400", "600", "800", "1000")
     ]
 
 

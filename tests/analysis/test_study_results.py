@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from benchmark.analysis.aggregate import aggregate, read_aggregate
-from benchmark.experiments.record import MAXIMUM_BYTES
+from benchmark.experiments.record_size import MAXIMUM_BYTES
 from benchmark.experiments.store import Store
 from benchmark.report.site import render
 from tests.fixtures.made_up_experiments import made_up_study
@@ -77,7 +77,9 @@ HOSTILE: dict[str, tuple[Any, str]] = {
     "a crooked table": (made_up_study(tables=table(rows=[[1, 2]])), "every row needs 4 cells"),
     "a huge number": (made_up_study(tables=table(rows=[[1, 1e300, 1, ""]])), "less than or equal to"),
     "not a number": (made_up_study(seconds=float("nan")), "finite number"),
-    "a later schema": (made_up_study(schema_version=3), "schema_version: Input should be 2"),
+    "a later schema": (made_up_study(schema_version=3), "written by a newer version (format 3; this one reads 2)"),
+    "an earlier schema": (made_up_study(schema_version=1), "schema_version: Input should be 2"),
+    "another command": (made_up_study(command="creditbench study other"), "is 'creditbench study made-up-study'"),
     "a folder": (in_its_place(Path.mkdir), "not a file"),
     "a pipe": (in_its_place(os.mkfifo), "not a file"),
     "a device": (in_its_place(lambda path: path.symlink_to("/dev/zero")), "not a file"),

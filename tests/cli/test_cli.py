@@ -17,6 +17,7 @@ from benchmark.cli.arguments import layered_settings, parse_settings
 from benchmark.cli.errors import BadInput
 from benchmark.experiments.record import read_record
 from benchmark.experiments.suite import load_suite
+from benchmark.workflow.supervisor import reason_of
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -200,17 +201,6 @@ def test_a_device_that_is_not_there_is_refused(
     assert "device" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [[*RUN, "--out"], ["aggregate", "--suite", "quick", "--out"]], ids=["train", "aggregate"])
-def test_a_folder_that_cannot_be_written_is_one_clear_error(
-    arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    (tmp_path / "file").write_text("")
-    assert call(*arguments, str(tmp_path / "file" / "out")) == 1
-    text = capsys.readouterr().err
-    assert "Not a directory" in text
-    assert "Traceback" not in text
-
-
 def test_a_full_disk_is_one_clear_error(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*arguments: object, **options: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -218,6 +208,28 @@ def test_a_full_disk_is_one_clear_error(capsys: pytest.CaptureFixture[str], monk
     monkeypatch.setattr("benchmark.analysis.aggregate.aggregate", full)
     assert call("aggregate", "--suite", "quick") == 1
     assert capsys.readouterr().err == "creditbench: [Errno 28] No space left on device\n"
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_error(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("aggregate", "--suite", "quick", "--out", "/proc/no-folder/out") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "creditbench: [Errno 2] No such file or directory: '/proc/no-folder'"
+
+
+def test_too_little_memory_is_one_line_that_the_supervisor_understands(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def greedy(*arguments: object, **options: object) -> None:
+        raise MemoryError("Unable to allocate 7 PiB")
+
+    monkeypatch.setattr("benchmark.analysis.aggregate.aggregate", greedy)
+    assert call("aggregate", "--suite", "quick") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "creditbench: out of memory: MemoryError: Unable to allocate 7 PiB"
+    assert reason_of(1, [line]).startswith("out of memory")
 
 
 def test_a_report_that_cannot_be_made_is_one_clear_error(

@@ -15,7 +15,7 @@ TASKS = [
     *("mpe/simple_spread-3", "mpe/simple_spread-15", "mpe/simple_tag-3", "mpe/stas-spread-6", "mpe/stas-tag-15"),
     *("alice_and_bob", "alice_and_bob/three-rooms", "grid/navigation", "grid/unlock", "grid/shooting", "grid/five-goals"),
     *("matrix/climbing", "matrix/two-step", "synergy/3-b2-x4", "dg/star-5", "dg/cycle-5", "dg/rooms-3", "dg/beacon-0.5"),
-    *("smaclite/2s3z", "smaclite/MMM2", "smaclite/bane_vs_bane", "smaclite/2c_vs_64zg", "smaclite/corridor-released"),
+    *("smaclite/2s3z", "smaclite/MMM2", "smaclite/bane_vs_bane", "smaclite/2c_vs_64zg-scattered", "smaclite/corridor-released"),
 ]
 PLAY = """
 import sys

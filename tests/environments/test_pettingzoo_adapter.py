@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from benchmark.environments.adapters.pettingzoo import make
 from benchmark.environments.adapters.rows import RowEnvironment
 from benchmark.environments.adapters.workers import WorkerFailed
+from benchmark.environments.checks import BrokenGame
 from benchmark.environments.interface import NotForkable, UnavailableAction
 from benchmark.environments.native.random_actions import action_streams, random_available_actions
 from tests.fixtures.toy_parallel_env import GOAL, ToyParallelEnv
@@ -261,6 +262,52 @@ def test_a_mask_that_allows_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="the action mask of porter must allow one of 5 actions"):
         environment.reset(seeds(1))
     environment.close()
+
+
+BROKEN = {
+    "nobody after the reset": "row 0, step 0: agents is empty: nobody plays",
+    "stranger": "row 0, step 2: agents has 'ghost', who is none of possible_agents: scout, guard, porter",
+    "twice later": "row 0, step 2: agents has 'scout' twice",
+    "shape": "row 0, step 2: the observation of scout is float32 [3, 2]; its space has numbers of shape [2, 3]",
+    "missing": "row 0, step 2: there is no observation of porter, who is among the agents",
+    "no reward": "row 0, step 2: the reward of scout is None; it must be one number",
+    "rewards": "row 0, step 2: the reward of scout is array([1., 1.]); it must be one number",
+    "mask": "row 0, step 2: the action mask of porter must allow one of 5 actions by 0 and 1, got [0 1 2 0 0]",
+    "cut": "row 0, step 2: the package cut an episode after 2 steps, but the horizon is 8",
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_what_a_package_cannot_mean_is_refused_with_row_step_and_value(fault: str) -> None:
+    environment = toy(2, "BrokenEnv", constructor_arguments={"fault": fault})
+    environment.task = "toy/broken"
+    with pytest.raises(BrokenGame) as refused:
+        list(play(environment, seeds(2, first=2)))
+    assert str(refused.value) == f"toy/broken: {BROKEN[fault]}"
+
+
+def test_observations_that_are_no_numbers_are_refused() -> None:
+    environment = toy(1, "BrokenEnv", constructor_arguments={"fault": "type"})
+    with pytest.raises(BrokenGame, match=r"step 2: the observation of scout is <U\d+ \[2, 3\]; its space has numbers"):
+        list(play(environment, seeds(1, first=2)))
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [("twice", "possible_agents has 'scout' twice"), ("nobody", "possible_agents is empty: nobody plays")],
+)
+def test_a_list_of_agents_that_cannot_be_is_refused(fault: str, sentence: str) -> None:
+    with pytest.raises(BrokenGame, match=f"^{sentence}$"):
+        toy(1, "BrokenEnv", constructor_arguments={"fault": fault})
+
+
+def test_a_broken_package_in_a_worker_is_refused_in_the_same_sentence() -> None:
+    before = set(active_children())
+    environment = toy(2, "BrokenEnv", workers=2, constructor_arguments={"fault": "shape"})
+    with pytest.raises(BrokenGame) as refused:
+        list(play(environment, seeds(2, first=2)))
+    assert str(refused.value) == f"RowEnvironment: {BROKEN['shape']}"
+    assert set(active_children()) == before
 
 
 @pytest.mark.parametrize("wrong", [{"team": "best"}, {"state": "pixels"}, {"workers": -1}])

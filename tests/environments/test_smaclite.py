@@ -365,6 +365,9 @@ def test_a_scene_shows_walls_and_living_units(tmp_path: Path) -> None:
         ({"map_name": "3m", "reward": "shaped"}, "reward must be one of damage, sparse"),
         ({"map_name": "3m", "attribution": "fair"}, "attribution must be one of intended, released"),
         ({"map_name": "3m", "horizon": 0}, "horizon must be at least 1"),
+        ({"map_name": "3m", "scatter": -0.5}, "scatter must be 0 or more and finite, got -0.5"),
+        ({"map_name": "3m", "scatter": float("nan")}, "scatter must be 0 or more and finite, got nan"),
+        ({"map_name": "3m", "scatter": float("inf")}, "scatter must be 0 or more and finite, got inf"),
     ],
 )
 def test_a_wrong_parameter_is_refused(parameters: dict, message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from benchmark.environments.native.smaclite.maps.map_files import (
 )
 from benchmark.environments.native.smaclite.maps.scenario import build_rules, team_shape
 from benchmark.environments.native.smaclite.maps.terrain import free_cells, rectangle_edges, wall_rectangles
-from benchmark.environments.tasks.smaclite import FAMILY, PACKAGED, RANDOM_SCORES, resolve
+from benchmark.environments.tasks.smaclite import FAMILY, PACKAGED, RANDOM_SCORES, SCATTERED_RANDOM_SCORES, resolve
 from tests.fixtures.smaclite_arena import dummy, map_content
 
 ROOT = Path(__file__).parents[2]
@@ -256,14 +257,50 @@ def test_a_listed_task_is_complete(name: str) -> None:
     assert task is not None
     assert task.id == name
     assert task.score == "success"
-    map_name = name.removeprefix("smaclite/").removesuffix("-sparse")
-    assert 0 <= RANDOM_SCORES[map_name][0] <= 1
+    scattered = name.endswith("-scattered")
+    map_name = name.removeprefix("smaclite/").removesuffix("-scattered").removesuffix("-sparse")
+    scores = SCATTERED_RANDOM_SCORES if scattered else RANDOM_SCORES
     assert (task.reference_scores is None) == (map_name == "2c_vs_64zg")
-    assert (task.reference is None) == (map_name not in PACKAGED or name.endswith("-sparse"))
+    assert task.reference_scores is None or task.reference_scores.random == scores[map_name][0]
+    assert ("Starts are fixed" in task.note) == (not scattered)
+    assert (task.reference is None) == (map_name not in PACKAGED or scattered or name.endswith("-sparse"))
+
+
+@pytest.mark.parametrize("scores", [RANDOM_SCORES, SCATTERED_RANDOM_SCORES])
+def test_the_random_policy_was_measured_on_every_shipped_map(scores: dict) -> None:
+    assert set(scores) == set(shipped_maps())
+    assert all(0 <= success <= 1 for success, _ in scores.values())
+
+
+def test_a_map_that_the_random_policy_wins_says_so_and_has_no_anchors() -> None:
+    for task in (resolve("smaclite/2c_vs_64zg"), resolve("smaclite/2c_vs_64zg-sparse-scattered")):
+        assert task is not None
+        assert task.reference_scores is None
+        assert task.note.startswith("A random policy wins 96 % of these battles")
+
+
+@pytest.mark.parametrize("variant", ["", "-sparse", "-released"])
+def test_scattered_starts_change_nothing_else_of_a_task(variant: str) -> None:
+    fixed, scattered = resolve(f"smaclite/corridor{variant}"), resolve(f"smaclite/corridor{variant}-scattered")
+    assert fixed is not None
+    assert scattered is not None
+    assert fixed.native is not None
+    assert scattered.native == dataclasses.replace(fixed.native, parameters={**fixed.native.parameters, "scatter": 0.5})
+    assert scattered.reference is None
+    assert scattered.title == f"{fixed.title}, scattered starts"
+    differing = {"id", "title", "description", "random_starts", "native", "reference", "reference_scores", "note"}
+    for field in dataclasses.fields(fixed):
+        if field.name not in differing:
+            assert getattr(scattered, field.name) == getattr(fixed, field.name), field.name
 
 
 @pytest.mark.parametrize(
-    "name", ["smaclite/", "smaclite/4m", "smaclite/3m-dense", "smaclite/3m-released", "lbf/3m", "smaclite/3m\n"]
+    "name",
+    [
+        *("smaclite/", "smaclite/4m", "smaclite/3m-dense", "smaclite/3m-released", "lbf/3m", "smaclite/3m\n"),
+        *("smaclite/-scattered", "smaclite/3m-scattered-sparse", "smaclite/3m-scattered-scattered"),
+        "smaclite/3m-released-scattered",
+    ],
 )
 def test_an_unknown_id_is_no_task(name: str) -> None:
     assert resolve(name) is None

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from benchmark.analysis.aggregate import aggregate
-from benchmark.experiments.record import MAXIMUM_BYTES, make_record, read_record
+from benchmark.experiments.record import make_record, read_record
+from benchmark.experiments.record_size import MAXIMUM_BYTES
 from benchmark.experiments.run_spec import canonical_json
 from benchmark.experiments.store import Store
 from benchmark.experiments.suite import Suite
@@ -62,17 +63,17 @@ def first(content: dict[str, Any]) -> dict[str, Any]:
     return point
 
 
-def measuring(*changes: dict[str, Any]) -> Spoil:
-    """Measurements of who influences whom, each as a run may give it but for its changes; pictures of two agents."""
+def measuring(**change: Any) -> Spoil:
+    """Measurements of who influences whom as the run may give them, the last with pictures of two agents and the change."""
 
     def add(content: dict[str, Any]) -> None:
-        points = content["outcome"]["evaluations"]
         square = [[1.0, 0.5], [0.0, 1.0]]
         pictures = {"mean_claimed": square, "mean_true": square, "drawn": {"claimed": [[1], [2]], "true": [[], [1, 2]]}}
-        content["outcome"]["credit"] = [
-            made_up_measurement(point["step"], **pictures).model_dump(mode="json") | change
-            for point, change in zip(points, changes, strict=False)
-        ]
+        points = content["outcome"]["evaluations"]
+        steps = [points[number]["step"] for number in (0, 2, 3, 4, 5)]
+        measured = [made_up_measurement(step).model_dump(mode="json") for step in steps[:-1]]
+        last = made_up_measurement(steps[-1], **pictures).model_dump(mode="json")
+        content["outcome"]["credit"] = [*measured, last | change]
 
     return edited(add)
 
@@ -115,34 +116,37 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
         "has not the 8 episodes",
     ),
     "out of order": (edited(lambda content: content["outcome"]["evaluations"].reverse()), "out of order"),
-    "the same twice": (edited(lambda content: content["outcome"]["evaluations"].append(first(content))), "out of order"),
-    "after the end": (edited(lambda content: content["outcome"]["evaluations"][-1].update(steps_done=5000)), "after the last"),
+    "the same twice": (
+        edited(lambda content: content["outcome"]["evaluations"].append(first(content))),
+        "it has 7 evaluations",
+    ),
+    "after the end": (
+        edited(lambda content: content["outcome"]["evaluations"][-1].update(steps_done=5000)),
+        "not after the last of its 1000 steps",
+    ),
     "too short": (
         edited(lambda content: content["outcome"].update(steps_done=1, evaluations=[first(content)])),
-        "finished after 1 of 1000 steps",
+        "not evaluated at step 200",
     ),
-    "no evaluations": (edited(lambda content: content["outcome"].update(evaluations=[])), "was not evaluated"),
-    "credit of no kind": (measuring({"kind": MARKUP}), "outcome.credit.0.kind"),
-    "credit with a surplus": (measuring({MARKUP: 1}), "Extra inputs"),
-    "credit that is no share": (measuring({"density": 1e300}), "less than or equal to 1"),
-    "credit without agreement": (measuring({"agreement": []}), "at least 1 item"),
+    "no evaluations": (edited(lambda content: content["outcome"].update(evaluations=[])), "not even at step 0"),
+    "credit of no kind": (measuring(kind=MARKUP), "outcome.credit.4.kind"),
+    "credit with a surplus": (measuring(**{MARKUP: 1}), "Extra inputs"),
+    "credit that is no share": (measuring(density=1e300), "less than or equal to 1"),
+    "credit without agreement": (measuring(agreement=[]), "at least 1 item"),
     "credit of many measurements": (
         edited(lambda content: content["outcome"].update(credit=[made_up_measurement(0).model_dump(mode="json")] * 42)),
-        "at most 41 items",
+        "at most 5 items",
     ),
-    "credit out of order": (measuring({}, {"step": 0}), "measurements of credit are out of order"),
-    "credit twice": (measuring({"step": 200}, {}), "measurements of credit are out of order"),
-    "credit of another time": (measuring({"step": 7}), "when there was no evaluation"),
-    "credit of other steps": (measuring({}, {"steps_done": 1000}), "when there was no evaluation"),
+    "credit of another time": (measuring(step=7), "measurements of credit are not those of the steps 0, 400, 600, 800, 1000"),
     "credit of another team": (
-        measuring({"mean_claimed": LARGE, "mean_true": LARGE, "drawn": None}),
+        measuring(mean_claimed=LARGE, mean_true=LARGE, drawn=None),
         "not of the 2 agents of synthetic/returns",
     ),
-    "credit of half a team": (measuring({"mean_true": [[1.0]]}), "of the same agents"),
-    "credit that is not square": (measuring({"mean_claimed": [[1.0], [1.0]]}), "must be square"),
-    "credit of a vast team": (measuring({"mean_claimed": [[1.0] * 4000]}), "must be square"),
-    "credit of no agents": (measuring({"drawn": {"claimed": [[2**53]], "true": [[]]}}), "none between different agents of 2"),
-    "credit without end": (measuring({"drawn": {"claimed": [[]] * 5000, "true": [[]] * 5000}}), "at most 200 items"),
+    "credit of half a team": (measuring(mean_true=[[1.0]]), "of the same agents"),
+    "credit that is not square": (measuring(mean_claimed=[[1.0], [1.0]]), "must be square"),
+    "credit of a vast team": (measuring(mean_claimed=[[1.0] * 4000]), "must be square"),
+    "credit of no agents": (measuring(drawn={"claimed": [[2**53]], "true": [[]]}), "none between different agents of 2"),
+    "credit without end": (measuring(drawn={"claimed": [[]] * 5000, "true": [[]] * 5000}), "at most 200 items"),
     "edited": (edited(lambda content: first(content).update(returns=[9.0] * 4), honest=True), "outcome_sha256"),
     "of another run": (lambda path: None, "the record of another run"),
 }
@@ -186,14 +190,14 @@ def test_hostile_records_are_shown_with_their_reasons_and_break_nothing(store: S
     assert not [name for name, page in pages.items() if MARKUP in page]
     assert "&lt;script&gt;alert" in pages["provenance.html"]
     found = plan(suite, store)
-    assert found.count("corrupt") == len(SPOILT) - 1  # that an evaluation is missing is found when runs are scored
+    assert found.count("corrupt") == len(SPOILT)
     assert not found.to_train
 
 
 def test_measurements_that_a_run_can_have_produced_are_accepted(store: Store, suite: Suite) -> None:
     path = store.own(list(suite.runs())[-1].spec)
-    measuring({}, {}, {"mean_claimed": None, "mean_true": None, "drawn": None})(path)
-    assert [found.step for found in read_record(path).outcome.credit] == [0, 200, 400]
+    measuring()(path)
+    assert [found.step for found in read_record(path).outcome.credit] == [0, 400, 600, 800, 1000]
 
 
 def test_a_record_of_older_versions_that_cannot_be_read_does_not_stop_the_plan(store: Store, suite: Suite) -> None:

@@ -12,22 +12,19 @@ import jsonschema
 import pytest
 
 from benchmark.experiments.atomic_write import remove_leftovers, write_atomically
-from benchmark.experiments.credit_measurements import MAXIMUM_AGENTS_SHOWN, MAXIMUM_STEPS_DRAWN, DrawnGraph, GraphMeasurement
+from benchmark.experiments.outcome import EvaluationPoint, Outcome, TrainingInterval, best_evaluation
 from benchmark.experiments.record import (
-    MAXIMUM_BYTES,
     CorruptRecord,
-    EvaluationPoint,
     Execution,
-    Outcome,
     Provenance,
     Record,
     SettingsOrigin,
-    TrainingInterval,
     make_record,
     read_record,
     write_record,
 )
-from benchmark.experiments.run_spec import PROTOCOL_VERSION, EvaluationSchedule, RunSpec
+from benchmark.experiments.record_size import MAXIMUM_BYTES
+from benchmark.experiments.run_spec import EvaluationSchedule, RunSpec
 from benchmark.experiments.schemas import FOLDER, MODELS, schema_text
 from tests.fixtures.made_up_graphs import made_up_measurement
 
@@ -44,8 +41,8 @@ SPEC = RunSpec(
     budget=1000,
     parallel_episodes=16,
     time_limit="terminal",
-    evaluation=EvaluationSchedule(points=2, episodes=2, absolute_episodes=2),
-    protocol_version=PROTOCOL_VERSION,
+    evaluation=EvaluationSchedule(points=2, episodes=2, absolute_episodes=2, policy="greedy"),
+    protocol_version=1,
 )
 PROVENANCE = Provenance(
     commit=None,
@@ -66,7 +63,7 @@ OUTCOME = Outcome(
     steps_done=1010,
     evaluations=(POINT, POINT.model_copy(update={"step": 1000, "steps_done": 1010})),
     absolute=POINT,
-    training=(TrainingInterval(step=1000, episodes=20, mean_return=0.5, success_rate=0.1, mean_length=40.0),),
+    training=(TrainingInterval(step=1000, episodes=25, mean_return=0.5, success_rate=0.1, mean_length=40.4),),
     monitors={"loss": (0.125,), "late": (None,)},
 )
 
@@ -100,6 +97,8 @@ def test_every_part_of_the_outcome_takes_part_in_its_hash() -> None:
         "training": (),
         "monitors": {"loss": (0.25,), "late": (None,)},
         "reason": "other",
+        "greedy_evaluations": (POINT,),
+        "greedy_absolute": POINT,
         "credit": (made_up_measurement(0),),
     }
     hashes = {record(**{name: value}).outcome_sha256 for name, value in changes.items()}
@@ -114,6 +113,16 @@ def test_the_hash_of_records_that_measured_no_credit_is_as_it_was_before_there_w
         assert read_record(path).outcome_sha256 == json.loads(path.read_text())["outcome_sha256"]
     assert OUTCOME.canonical.startswith('{"absolute":{"lengths":[50,7],')
     assert '"credit":[],' in OUTCOME.canonical
+
+
+def test_a_record_without_the_newer_fields_of_provenance_is_written_back_as_it_was(tmp_path: Path) -> None:
+    older = make_record(SPEC, SettingsOrigin(source="defaults"), OUTCOME, EXECUTION)
+    assert older.model_dump(mode="json")["execution"]["provenance"].keys() == {
+        *("commit", "dirty", "lock_sha256", "python", "torch", "numpy", "processor", "threads", "device")
+    }
+    for path in sorted((Path(__file__).parents[2] / "results" / "reference").rglob("record.json"))[::100]:
+        write_record(tmp_path / "again.json", read_record(path))
+        assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
 
 
 def content() -> dict[str, Any]:
@@ -136,7 +145,8 @@ def forge(value: dict[str, Any], *places: Any, to: Any) -> dict[str, Any]:
         (("spec", "seed"), 4, "fingerprint does not belong"),
         (("outcome", "evaluations", 0, "returns"), [0.25], "one entry per episode"),
         (("outcome", "status"), "splendid", "status"),
-        (("schema_version",), 2, "schema_version"),
+        (("schema_version",), 0, "schema_version"),
+        (("schema_version",), 2, r"json: written by a newer version \(format 2; this one reads 1\)$"),
         (("surplus",), 1, "surplus"),
         (("execution", "steps_per_second"), float("inf"), "finite"),
     ],
@@ -174,75 +184,6 @@ def test_an_oversized_record_is_not_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_largest_allowed_schedule_fits_a_record(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="a record holds"):
-        EvaluationSchedule(points=41, episodes=73, absolute_episodes=340)
-    write_record(tmp_path / "record.json", large(episodes=72, absolute_episodes=340))
-
-
-@pytest.mark.parametrize(
-    ("schedule", "kept"), [({}, True), ({"episodes": 72, "absolute_episodes": 340}, False)], ids=["default", "largest"]
-)
-def test_measurements_of_credit_fit_a_record_if_need_be_without_their_pictures(
-    tmp_path: Path, schedule: dict[str, int], kept: bool
-) -> None:
-    mean = ((0.1234,) * MAXIMUM_AGENTS_SHOWN,) * MAXIMUM_AGENTS_SHOWN
-    edges = (tuple(range(1001, 1011)),) * MAXIMUM_STEPS_DRAWN
-    drawn = DrawnGraph(claimed=edges, true=edges)
-    third, places = 1 / 3, [10**7 - k for k in range(5)][::-1]
-    plain = [made_up_measurement(step, numbers=(third,) * 4, true_density=third) for step in places]
-    last = made_up_measurement(
-        places[-1], numbers=(third,) * 4, true_density=third, mean_claimed=mean, mean_true=mean, drawn=drawn
-    )
-    full = (*plain[:-1], last)
-    found = large(**schedule, credit=full)
-    assert found.outcome.credit == (full if kept else tuple(plain))
-    write_record(tmp_path / "record.json", found)
-
-
-def large(episodes: int = 32, absolute_episodes: int = 320, credit: tuple[GraphMeasurement, ...] = ()) -> Record:
-    """As many evaluations, intervals and monitors as a long run has, in as many digits as there can be."""
-    schedule = EvaluationSchedule(points=41, episodes=episodes, absolute_episodes=absolute_episodes)
-
-    def point(count: int) -> EvaluationPoint:
-        return EvaluationPoint(
-            step=10**7,
-            steps_done=10**7,
-            returns=(-123.45678901234567,) * count,
-            successes=(False,) * count,
-            lengths=(1000,) * count,
-        )
-
-    interval = TrainingInterval(step=10**7, episodes=1000, mean_return=-1 / 3, success_rate=1 / 3, mean_length=100 / 3)
-    outcome = Outcome(
-        status="ok",
-        reason=None,
-        steps_done=10**7,
-        evaluations=(point(episodes),) * 41,
-        absolute=point(absolute_episodes),
-        training=(interval,) * 40,
-        monitors={f"a_monitor_{number}": (-1 / 3,) * 40 for number in range(18)},
-        credit=credit,
-    ).fitting_a_record()
-    spec = SPEC.model_copy(update={"evaluation": schedule})
-    return make_record(spec, SettingsOrigin(source="defaults"), outcome, EXECUTION)
-
-
-@pytest.mark.parametrize("changes", [{"task": "nowhere/nothing"}, {"task_version": 99}], ids=["unknown", "another version"])
-def test_the_team_of_a_task_that_is_not_known_here_is_not_checked(tmp_path: Path, changes: dict[str, Any]) -> None:
-    """Such a record is stale, not corrupt."""
-    square = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
-    outcome = OUTCOME.model_copy(update={"credit": (made_up_measurement(0, mean_claimed=square, mean_true=square),)})
-    for spec in (SPEC, SPEC.model_copy(update=changes)):
-        path = tmp_path / f"{spec.task_version}-{Path(spec.task).name}.json"
-        write_record(path, make_record(spec, SettingsOrigin(source="defaults"), outcome, EXECUTION))
-        if spec is SPEC:
-            with pytest.raises(CorruptRecord, match="a mean graph is not of the 2 agents of lbf/8x8-2p-2f-coop"):
-                read_record(path)
-        else:
-            assert read_record(path).outcome == outcome
-
-
 def test_a_full_disk_leaves_what_was_there_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "record.json"
     write_atomically(path, b"before")
@@ -275,3 +216,24 @@ def test_the_schema_accepts_a_record_and_refuses_a_wrong_one() -> None:
     jsonschema.validate(content(), schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(forge(content(), "outcome", "status", to="splendid"), schema)
+
+
+@pytest.mark.parametrize(
+    ("policy", "measure", "best"),
+    [("sample", "return", 1), ("greedy", "success", 1), ("both", "return", 3), ("both", "success", 4)],
+)
+def test_of_equally_good_evaluations_protocol_1_takes_the_earliest_and_protocol_2_the_latest(
+    policy: Any, measure: Any, best: int
+) -> None:
+    scores = [(1.0, True), (3.0, False), (2.0, True), (3.0, False), (2.0, True), (2.5, False)]
+    points = [
+        EvaluationPoint(step=k, steps_done=k, returns=(value,), successes=(success,), lengths=(1,))
+        for k, (value, success) in enumerate(scores)
+    ]
+    assert best_evaluation(points, EvaluationSchedule(policy=policy), measure) == best
+
+
+def test_greedy_evaluations_belong_to_runs_that_are_evaluated_in_both_modes(tmp_path: Path) -> None:
+    write_record(tmp_path / "record.json", record(greedy_evaluations=OUTCOME.evaluations))
+    with pytest.raises(CorruptRecord, match="greedy evaluations beside those of its policy, 'greedy'"):
+        read_record(tmp_path / "record.json")

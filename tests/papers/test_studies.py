@@ -15,7 +15,8 @@ import pytest
 
 from algorithms.plugins import load
 from benchmark.cli import app
-from benchmark.experiments.record import MAXIMUM_BYTES, CorruptRecord, Provenance
+from benchmark.experiments.record import CorruptRecord, Provenance
+from benchmark.experiments.record_size import MAXIMUM_BYTES
 from benchmark.experiments.study_result import Findings, Prediction, StudyResult, Table, overall, read_study, write_study
 from benchmark.papers.runner import run_study
 from benchmark.papers.studies import studies
@@ -34,7 +35,8 @@ def content(**changes: Any) -> dict[str, Any]:
     return {
         "schema_version": 2,
         "id": "made-up",
-        **{name: name for name in ("title", "question", "design", "source", "command")},
+        **{name: name for name in ("title", "question", "design", "source")},
+        "command": "creditbench study made-up",
         "verdict": "supported",
         "predictions": [prediction],
         "tables": [table],
@@ -65,8 +67,10 @@ def test_a_written_result_is_read_back_whole(tmp_path: Path) -> None:
         ("[" * 70_000, "recursion limit"),
         (" " * (MAXIMUM_BYTES + 2), "larger than"),
         (content(surprise=1), "surprise"),
-        (content(id="another"), "the result of the study 'another'"),
+        (content(id="another", command="creditbench study another"), "the result of the study 'another'"),
         (content(id="../../made-up"), "id"),
+        (content(command="rm -r results"), "the command of this study is 'creditbench study made-up'"),
+        (content(quick=True), "the command of this study is 'creditbench study made-up --quick'"),
         (content(title="a\x1b[2Jb"), "control characters"),
         (content(design=""), "design"),
         (content(design="x" * 5000), "design"),
@@ -161,7 +165,7 @@ def test_listing_studies_needs_no_torch() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["policy-preservatoin"], "Did you mean policy-preservation"), (["made-up", "--quick"], "there is no study 'made-up'")],
+    [(["policy-preservatoin"], "Did you mean policy-preservation"), (["made-up", "--quick"], "There is no study 'made-up'")],
 )
 def test_a_study_that_is_not_there_is_refused(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path

@@ -67,7 +67,7 @@ def test_a_study_of_an_installed_package_is_listed_and_run(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("TAKEN", "two studies are registered as 'policy-preservation'"),
+        ("TAKEN", "is called 'policy-preservation', as another one is"),
         ("LOST", "the function creditbench_studies:nowhere of the study 'coin-toss' cannot be imported"),
         ("OTHER", "is no Study, but 'a text'"),
         ("ABSENT", "cannot be loaded"),

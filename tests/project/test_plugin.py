@@ -10,7 +10,7 @@ import pytest
 from tests.checkout import EXAMPLE, Checkout
 
 VARIANTS = {
-    "reinforce": {"algorithm": "reinforce"},
+    "reinforce": {"algorithm": "reinforce", "settings": {"episodes": 16}},
     "ippo": {"algorithm": "ippo"},
     "linear-reward": {"algorithm": "ippo+linear-reward", "regime": "episodic"},
 }

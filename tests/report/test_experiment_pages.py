@@ -149,7 +149,7 @@ def test_names_cannot_break_out_of_the_pages_of_experiments(tmp_path: Path) -> N
         ablation |= {"title": text, "question": text, "expected": text, "source": text}
         ablation["tasks"][0]["found"] = text
         ablation["tasks"][0]["rows"][1] |= {"differs": [text], "reason": text, "notes": [text]}
-    content["studies"] = [made_up_study(title=text, question=text, design=text, source=text, command=text)]
+    content["studies"] = [made_up_study(title=text, question=text, design=text, source=text)]
     content["studies_refused"] = [text]
     for name in ("ablations", "studies", "claims", "index"):
         _, reader = one_page(tmp_path / name, content, f"{name}.html")

@@ -6,11 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
 
+from benchmark.analysis.aggregate import Part, suite_part
 from benchmark.analysis.inputs import suite_inputs
 from benchmark.analysis.schema import Methods, SuiteReport
 from benchmark.experiments.store import Store
@@ -145,6 +149,25 @@ def test_a_report_of_more_variants_in_the_same_colours_draws_nothing(
 ) -> None:
     list(prepare(suites, Store(tmp_path), tmp_path / "cache", {*VARIANTS, "z-last-variant"}))
     assert drawn == []
+
+
+def test_who_prepares_a_suite_that_another_one_is_preparing_waits(
+    suites: list[Suite], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, begun = tmp_path / "cache", threading.Event()
+
+    def noted(*arguments: Any, **options: Any) -> Part:
+        begun.set()
+        return suite_part(*arguments, **options)
+
+    monkeypatch.setattr("benchmark.report.preparation.suite_part", noted)
+    work = threading.Thread(target=lambda: list(prepare(suites[:1], Store(tmp_path), cache, VARIANTS)))
+    with FileLock(cache / ".first.lock"):
+        work.start()
+        assert not begun.wait(timeout=0.5)
+    assert begun.wait(timeout=30)
+    work.join(timeout=30)
+    assert not work.is_alive()
 
 
 @pytest.mark.usefixtures("suites")

@@ -19,11 +19,12 @@ from benchmark.credit.graphs import measure_graph
 from benchmark.environments.interface import NotForkable
 from benchmark.environments.native.lbf.environment import LevelBasedForaging
 from benchmark.environments.tasks.registry import get_task
-from benchmark.experiments.credit_measurements import GraphMeasurement
-from benchmark.experiments.record import EvaluationPoint, read_record
+from benchmark.experiments.credit_measurements import GraphMeasurement, measuring_points
+from benchmark.experiments.outcome import EvaluationPoint
+from benchmark.experiments.record import read_record
 from benchmark.experiments.run_spec import EvaluationSchedule, RunSpec, resolve
 from benchmark.training import credit_monitor
-from benchmark.training.credit_monitor import EPISODES, measuring_points, observed_episodes
+from benchmark.training.credit_monitor import EPISODES, observed_episodes
 from benchmark.training.run import Run
 from tests.fixtures import toys
 from tests.fixtures.train_toy import Crash, Quiet, files, same, trained

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 import algorithms.registry
+from benchmark.experiments.outcome import best_evaluation
 from benchmark.experiments.record import SettingsOrigin, read_record
 from benchmark.experiments.run_spec import EvaluationSchedule, ImpossibleRun, resolve
 from benchmark.training.metrics import MetricsLog
@@ -49,6 +50,41 @@ def test_each_point_is_taken_at_the_first_update_boundary_when_it_is_due(tmp_pat
         assert point.steps_done == min(step for step in boundaries if step >= point.step)
         assert len(point.returns) == SCHEDULE.episodes
     assert outcome.steps_done == boundaries[-1] >= BUDGET > boundaries[-2]
+
+
+def test_both_modes_are_played_from_the_same_starts_and_the_sampled_one_is_the_score(tmp_path: Path) -> None:
+    both = EvaluationSchedule(points=6, episodes=8, absolute_episodes=40, policy="both")
+    twice = trained(tmp_path / "both", toy_spec(BUDGET, evaluation=both)).outcome
+    sampled = trained(tmp_path / "sample").outcome
+    assert twice.evaluations == sampled.evaluations
+    assert len(twice.greedy_evaluations) == 6
+    for greedy, point in zip(twice.greedy_evaluations, twice.evaluations, strict=True):
+        assert (greedy.step, greedy.steps_done) == (point.step, point.steps_done)
+        assert greedy.lengths == point.lengths  # the toy's lengths depend on its starts alone
+        assert greedy.returns != point.returns
+    assert twice.absolute is not None
+    assert twice.greedy_absolute is not None
+    assert twice.greedy_absolute.mean_return > twice.absolute.mean_return
+    assert sampled.greedy_evaluations == ()
+    assert sampled.greedy_absolute is None
+    assert "greedy" not in sampled.canonical
+
+
+def test_the_policy_that_is_kept_is_the_one_of_the_best_evaluation(tmp_path: Path) -> None:
+    both = EvaluationSchedule(points=6, episodes=1, absolute_episodes=40, policy="both")
+    spec = toy_spec(BUDGET, evaluation=both)
+    run = Run(spec, torch.device("cpu"))
+    kept = []
+    while len(run.evaluations) < 6:
+        while run.evaluation_due():
+            run.evaluate()
+            kept.append(run.algorithm.policy_state())
+            kept[-1] = {name: tensor.clone() for name, tensor in kept[-1].items()}
+        run.advance()
+    run.close()
+    number = best_evaluation(run.evaluations, both, "return")
+    trained(tmp_path, spec)
+    assert same(load_file(tmp_path / "out" / "policy.safetensors"), kept[number])
 
 
 def test_two_points_due_at_one_boundary_are_both_taken(tmp_path: Path) -> None:
@@ -160,7 +196,7 @@ def test_the_record_holds_how_it_was_computed(tmp_path: Path) -> None:
     assert record.execution.peak_memory_bytes > 10**7
     assert record.execution.resumes == 0
     assert (record.execution.provenance.threads, record.execution.provenance.device) == (1, "cpu")
-    assert len(record.execution.provenance.lock_sha256) == 64
+    assert len(record.execution.provenance.installed_sha256 or "") == 64
     assert record.origin == SettingsOrigin(source="the tests")
 
 

@@ -10,6 +10,7 @@ from safetensors import safe_open
 
 from benchmark.training.evaluation import evaluate_run
 from benchmark.training.policy_files import CorruptPolicy, write_policy
+from benchmark.training.trained_policy import load_trained
 from tests.fixtures.known_toys import known_toys  # noqa: F401
 from tests.fixtures.train_toy import toy_spec, trained
 
@@ -18,14 +19,24 @@ pytestmark = pytest.mark.usefixtures("known_toys")
 
 def test_a_finished_run_can_be_evaluated_on_fresh_episodes(tmp_path: Path) -> None:
     trained(tmp_path, toy_spec(6000))
-    first = evaluate_run(tmp_path / "out", episodes=50, seed=1)
-    assert evaluate_run(tmp_path / "out", episodes=50, seed=1) == first
-    assert evaluate_run(tmp_path / "out", episodes=50, seed=2).lengths != first.lengths
-    greedy = evaluate_run(tmp_path / "out", episodes=50, seed=1, policy="greedy")
+    run = load_trained(tmp_path / "out")
+    first = evaluate_run(run, 50, seed=1, mode="sample")
+    assert evaluate_run(run, 50, seed=1, mode="sample") == first
+    assert evaluate_run(run, 50, seed=2, mode="sample").lengths != first.lengths
+    greedy = evaluate_run(run, 50, seed=1, mode="greedy")
     assert greedy.lengths == first.lengths
     assert greedy.mean_return > first.mean_return
-    untrained = trained(tmp_path / "untrained", toy_spec(1)).outcome.evaluations[0]
+    untrained = trained(tmp_path / "untrained", toy_spec(5)).outcome.evaluations[0]
     assert first.mean_return > untrained.mean_return
+
+
+def test_the_final_policy_can_be_evaluated_too(tmp_path: Path) -> None:
+    trained(tmp_path)
+    run = load_trained(tmp_path / "out")
+    best, final = (evaluate_run(run, 50, 1, "sample", policy_file) for policy_file in ("best", "final"))
+    assert best != final
+    (tmp_path / "out" / "final.safetensors").replace(tmp_path / "out" / "policy.safetensors")
+    assert evaluate_run(run, 50, 1, "sample", "best") == final
 
 
 def test_policy_files_hold_the_fingerprint_and_foreign_ones_are_refused(tmp_path: Path) -> None:
@@ -46,10 +57,10 @@ def test_policy_files_hold_the_fingerprint_and_foreign_ones_are_refused(tmp_path
     for content, fingerprint, match in wrong:
         write_policy(path, content, fingerprint)
         with pytest.raises(CorruptPolicy, match=match):
-            evaluate_run(tmp_path / "out", 4, 0)
+            evaluate_run(load_trained(tmp_path / "out"), 4, 0, "sample")
     path.write_bytes(b"\x80\x04K\x01.")
     with pytest.raises(CorruptPolicy, match=r"policy\.safetensors"):
-        evaluate_run(tmp_path / "out", 4, 0)
+        evaluate_run(load_trained(tmp_path / "out"), 4, 0, "sample")
     path.unlink()
     with pytest.raises(CorruptPolicy, match="No such file"):
-        evaluate_run(tmp_path / "out", 4, 0)
+        evaluate_run(load_trained(tmp_path / "out"), 4, 0, "sample")

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
+import benchmark.environments.checks
+from algorithms.advantages.gae import build
 from algorithms.interface import Episodes, LearnerContext
+from algorithms.networks.perceptrons import masked_logits
+from algorithms.policy_gradient.actor_samples import previous_actions
 from algorithms.seeds import derive, episode_seeds
+from algorithms.settings.policy_gradient import IPPOSettings
+from benchmark.environments.checks import BrokenGame
 from benchmark.environments.interface import BatchedEnvironment
-from benchmark.environments.tasks.registry import get_task
+from benchmark.environments.tasks.registry import Simulator, get_task
 from benchmark.experiments.run_spec import resolve
 from benchmark.training.components import build_algorithm
 from benchmark.training.evaluation import MAXIMUM_ROWS, Evaluator
@@ -112,17 +120,67 @@ class Endless(SignGame):
     def _step_rows(self, actions: np.ndarray) -> None:
         super()._step_rows(actions)
         self.running[:] = True
-        self.available[:] = True
+        for ends in (self.terminated, self.truncated, self.success):
+            ends[:] = False
 
 
-def test_an_environment_that_passes_its_horizon_is_refused() -> None:
-    class Recorder:
-        def begin(self, *arguments: object) -> None: ...
-        def before(self, *arguments: object) -> None: ...
-        def after(self, *arguments: object) -> None: ...
+class Nothing:
+    """A recorder that keeps nothing."""
 
-    with pytest.raises(RuntimeError, match="Endless goes on past its horizon of 9"):
-        play(Endless(2), learner(), episode_seeds(1, 0, 2), "greedy", torch.Generator(), Recorder())
+    def begin(self, *arguments: object) -> None: ...
+    def before(self, *arguments: object) -> None: ...
+    def after(self, *arguments: object) -> None: ...
+
+
+@pytest.mark.parametrize("checked_before", [False, True])
+def test_an_environment_that_passes_its_horizon_is_refused(checked_before: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    game = Endless(2)
+    if checked_before:  # as our own simulators are after their first batch
+        monkeypatch.setattr(benchmark.environments.checks, "OURS", "")
+        game.unchecked = False
+    with pytest.raises(BrokenGame, match=r"^Endless: .*the game goes on past its horizon of 9"):
+        play(game, learner(), episode_seeds(1, 0, 2), "greedy", torch.Generator(), Nothing())
+
+
+class Diverging(SignGame):
+    """Pays a reward that is no number in the third step."""
+
+    def _step_rows(self, actions: np.ndarray) -> None:
+        super()._step_rows(actions)
+        self.team_reward[(self.steps == 3) & self.running] = np.nan
+
+
+@pytest.mark.parametrize("checked_before", [False, True])
+def test_a_reward_that_is_no_number_is_refused_where_it_is_paid(checked_before: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a later batch of our own simulators by the sum over the episode, before it is learned from or evaluated."""
+    sentence = r"^toy/signs: team_reward of row \d, step 3 is nan"
+    if checked_before:
+        monkeypatch.setattr(benchmark.environments.checks, "OURS", "")
+        monkeypatch.setattr(BatchedEnvironment, "unchecked", False)
+        sentence = r"^toy/signs: the team rewards of row \d sum to nan over the episode"
+    diverging = dataclasses.replace(SIGNS, native=Simulator("tests.training.test_rollout:Diverging"))
+    collector = Collector(diverging, "native", 8)
+    with pytest.raises(BrokenGame, match=sentence):
+        collector.collect(learner(), 8, 0, 1, torch.Generator().manual_seed(0))
+    evaluator = Evaluator(diverging, "native", 8, torch.device("cpu"))
+    with pytest.raises(BrokenGame, match=sentence):
+        evaluator.evaluate(learner(), "greedy", 0, step=0, steps_done=0)
+
+
+def test_recurrent_actors_act_on_what_they_learn_from_when_rows_leave() -> None:
+    """Hidden state and last action of a row follow it when ended rows are dropped."""
+    context = LearnerContext(team=TEAM, regime="team", budget=1000, seed=0)
+    algorithm = build(IPPOSettings(hidden_size=8, recurrent=True, last_action=True), context)
+    for network in algorithm.actor.networks:
+        torch.nn.init.normal_(network.head.weight, generator=torch.Generator().manual_seed(0))
+    collector = Collector(SIGNS, "native", 32)
+    episodes = collector.collect(algorithm, 32, 0, 1, torch.Generator().manual_seed(0))
+    assert len(set(episodes.length.tolist())) > 3
+    with torch.no_grad():
+        logits = algorithm.actor.sequence(episodes.observation[:, :-1], previous_actions(episodes.action))
+    policy = masked_logits(logits, episodes.available[:, :-1]).log_softmax(-1)
+    chosen = policy.gather(-1, episodes.action[..., None])[..., 0]
+    torch.testing.assert_close(episodes.log_probability[episodes.acting], chosen[episodes.acting])
 
 
 def plain_return(environment: BatchedEnvironment, method: Learner, seed: np.uint64) -> tuple[float, int, bool]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.checkout import EXAMPLE, FAULTY, Checkout
+from tests.checkout import EXAMPLE, FAULTY, ROOT, Checkout
 
 PLAIN = {"plain": {"algorithm": "reinforce"}}
 MIXED = PLAIN | {fault: {"algorithm": "faulty", "settings": {"fault": fault}} for fault in ("diverge", "raise", "kill", "disk")}
@@ -131,6 +132,22 @@ def test_a_crash_leaves_no_record_and_no_half_of_one(failing: tuple[Checkout, st
     records = checkout.records()
     assert len(records) == 2
     assert not [path for path in (checkout.folder / "results" / "runs").rglob("*") if path.name.startswith(".")]
+
+
+def test_nothing_that_the_pipeline_writes_makes_a_checkout_dirty(failing: tuple[Checkout, str]) -> None:
+    checkout, _ = failing
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    known = {*listing.stdout.split("\0"), "mine.yaml"}
+    written = {path.relative_to(checkout.folder).as_posix() for path in checkout.folder.rglob("*") if path.is_file()} - known
+    for place in ("results/runs/", "results/suites/", "results/aggregate/", "checkpoints/", "logs/", "reports/"):
+        assert any(name.startswith(place) for name in written), place
+    killed = {f"{Path(name).parent}/.{Path(name).name}.ab12cd" for name in written}  # what killed writers leave behind
+    written |= killed | {".reports.ab12cd/index.html", "results/studies/mine.json"}
+    found = subprocess.run(
+        ["git", "check-ignore", "-z", "--stdin"], cwd=ROOT, input="\0".join(written), capture_output=True, text=True, check=True
+    )
+    assert written - set(found.stdout.split("\0")) == set()
 
 
 def test_the_next_command_trains_exactly_what_crashed(failing: tuple[Checkout, str], tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -37,6 +39,7 @@ def test_success_writes_no_note_and_removes_an_old_one(tmp_path: Path) -> None:
     ("script", "code", "reason"),
     [
         ("raise ValueError('too bad')", 1, "exit code 1: ValueError: too bad"),
+        ("import sys; print('creditbench: a/b: x of row 1 is nan', file=sys.stderr); sys.exit(2)", 2, "a/b: x of row 1 is nan"),
         ("raise SystemExit(7)", 7, "exit code 7: it said nothing"),
         ("raise MemoryError('no room')", 1, "out of memory: MemoryError: no room"),
         ("raise OSError(28, 'No space left on device')", 1, "disk full: OSError: [Errno 28] No space left on device"),
@@ -91,6 +94,25 @@ def test_signals_are_passed_on_and_leave_no_note(tmp_path: Path, number: int) ->
     finally:
         parent.kill()
     assert note(tmp_path) is None
+
+
+def test_the_log_says_what_runs_where_even_if_the_whole_process_group_is_killed(tmp_path: Path) -> None:
+    script = f"open({str(tmp_path / 'ready')!r}, 'w').close(); import time; time.sleep(60)"
+    command = [sys.executable, "-m", "benchmark.workflow.supervisor", str(tmp_path), "--", *child(script)]
+    environment = {**os.environ, "SLURM_JOB_ID": "77"}
+    with (tmp_path / "log").open("w") as log:
+        parent = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "ready").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        os.killpg(parent.pid, signal.SIGKILL)
+        parent.wait()
+    assert note(tmp_path) is None
+    (line,) = (tmp_path / "log").read_text().splitlines()
+    assert line == f"supervise: process {parent.pid} on {socket.gethostname()}, Slurm job 77: {shlex.join(child(script))}"
 
 
 def test_a_child_that_leaves_by_a_signal_of_its_own_accord_leaves_no_note(tmp_path: Path) -> None:

@@ -57,12 +57,23 @@ def test_the_last_step_of_the_metrics_counts(progress: TrainingProgress, store: 
     assert progress.state() == (0, 2500, 2 * BUDGET)
 
 
-@pytest.mark.parametrize("half", ['{"step": 31', '{"st', "", "[]", '{"loss": 1.0}', '{"step": null}', "7", b"\xff\xfe"])
+HALF = ['{"step": 31', '{"st', "", "[]", '{"loss": 1.0}', '{"step": null}', "7", b"\xff\xfe"]
+
+
+@pytest.mark.parametrize("half", [*HALF, '{"step": Infinity}', '{"step": NaN}', '{"step": 1e999}', "[" * 4000])
 def test_a_line_that_is_half_written_or_says_no_step_is_passed_over(
     progress: TrainingProgress, store: Store, half: str | bytes
 ) -> None:
     write_metrics(store, spec(0), '{"step": 2000}', half)
     assert progress.state() == (0, 2000, 2 * BUDGET)
+
+
+@pytest.mark.parametrize(("step", "counted"), [("-5", 0), ("1e300", BUDGET), ("99999", BUDGET)])
+def test_a_step_that_cannot_be_counts_as_the_nearest_that_can(
+    progress: TrainingProgress, store: Store, step: str, counted: int
+) -> None:
+    write_metrics(store, spec(0), f'{{"step": {step}}}')
+    assert progress.state() == (0, counted, 2 * BUDGET)
 
 
 def test_a_step_that_stands_before_a_megabyte_of_metrics_is_found_at_the_end(progress: TrainingProgress, store: Store) -> None:

@@ -80,7 +80,7 @@ class LearnedRedistributor(Redistributor):
             epsilon=1e-8,
             weight_decay=settings.weight_decay,
             schedule="constant",
-            budget=context.budget,
+            context=context,
         )
         self._buffer = EpisodeBuffer(settings.buffer_episodes, context.device)
         self._sampling = torch.Generator().manual_seed(learner_seed(context.seed, "reward model batches"))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.analysis.runs.scoring import IncompleteRecord, RunScores, score, without_noise
+from benchmark.analysis.runs.scoring import RunScores, score, without_noise
 from benchmark.analysis.schema import Coverage, ManifestEntry, PlannedAs, ProvenanceSummary, RunRow
 from benchmark.analysis.statistics.resampling import Array, Draws, resample
 from benchmark.environments.tasks.registry import Task, get_task
@@ -52,12 +52,7 @@ class Reader:
         key = (spec.fingerprint, reference)
         if key not in self._seen:
             found = self._store.find(spec, reference=reference)
-            scores = None
-            if found.record is not None:
-                try:
-                    scores = score(found.record, get_task(spec.task))
-                except IncompleteRecord as error:
-                    found = Found("corrupt", found.path, None, f"{found.path}: {error}")
+            scores = None if found.record is None else score(found.record, get_task(spec.task))
             reason = None if found.reason is None else portable(found.reason, self._store)
             self._seen[key] = replace(found, reason=reason), scores
         return self._seen[key]
@@ -123,7 +118,10 @@ _SPEC_FIELDS = {
 
 
 def _scores(scores: RunScores | None, task: Task) -> dict[str, Any]:
-    names = ("final_return", "final_success", "absolute_return", "absolute_success", "normalised_final", "normalised_absolute")
+    names = (
+        "final_return", "final_success", "absolute_return", "absolute_success", "normalised_final", "normalised_absolute",
+        "greedy_final", "greedy_absolute",
+    )  # fmt: skip
     if scores is None:
         return dict.fromkeys(names)
     final, absolute = number(scores.final), number(scores.absolute)
@@ -134,6 +132,8 @@ def _scores(scores: RunScores | None, task: Task) -> dict[str, Any]:
         number(scores.absolute_success),
         None if final is None else task.normalise(final),
         None if absolute is None else task.normalise(absolute),
+        scores.greedy_final,
+        scores.greedy_absolute,
     )
     return dict(zip(names, values, strict=True))
 

@@ -5,19 +5,17 @@ A run that diverged is scored as the random policy from the point of failure on,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.environments.tasks.registry import Task
-from benchmark.experiments.record import EvaluationPoint, Record
+from benchmark.experiments.outcome import EvaluationPoint
+from benchmark.experiments.record import Record
 
 Array = NDArray[np.float64]
-
-
-class IncompleteRecord(ValueError):
-    """A record of a finished run that lacks evaluations. The message says which."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +23,7 @@ class RunScores:
     """`returns`, `successes` [P]: means over the episodes at each point of the schedule; the last is the final one.
 
     NaN where a diverged run has no value (see `random_value`). `failed_at`: environment steps, None for a sound run.
+    `greedy_final`, `greedy_absolute`: the scores of greedy evaluations beside sampled ones, None where there are none.
     """
 
     task: Task
@@ -33,6 +32,8 @@ class RunScores:
     absolute_return: float
     absolute_success: float
     failed_at: int | None
+    greedy_final: float | None
+    greedy_absolute: float | None
 
     @property
     def curve(self) -> Array:
@@ -56,27 +57,25 @@ class RunScores:
 
 
 def score(record: Record, task: Task) -> RunScores:
-    """Raises IncompleteRecord for a run that did not fail and yet lacks a point of its schedule or the absolute score."""
-    outcome, schedule = record.outcome, record.spec.evaluation
-    due = [schedule.due(point, record.spec.budget) for point in range(schedule.points)]
-    found = [_evaluation(outcome.evaluations, step) for step in due]
-    failed = outcome.status == "failed"
-    if failed:
-        found[-1] = None
-    elif None in found:
-        raise IncompleteRecord(f"the run is said to be finished but was not evaluated at step {due[found.index(None)]}")
-    absolute = None if failed else outcome.absolute
-    if absolute is None and not failed:
-        raise IncompleteRecord("the run is said to be finished but has no absolute score")
+    """The scores of a record from `read_record`, which lacks points of its schedule only from a failure on."""
+    outcome, taken = record.outcome, record.outcome.evaluations
+    lacking = record.spec.evaluation.points - len(taken)
     random_return, random_success = random_value(task, "return"), random_value(task, "success")
     return RunScores(
         task=task,
-        returns=np.array([random_return if point is None else point.mean_return for point in found]),
-        successes=np.array([random_success if point is None else point.success_rate for point in found]),
-        absolute_return=random_return if absolute is None else absolute.mean_return,
-        absolute_success=random_success if absolute is None else absolute.success_rate,
-        failed_at=outcome.steps_done if failed else None,
+        returns=np.array([point.mean_return for point in taken] + [random_return] * lacking),
+        successes=np.array([point.success_rate for point in taken] + [random_success] * lacking),
+        absolute_return=random_return if outcome.absolute is None else outcome.absolute.mean_return,
+        absolute_success=random_success if outcome.absolute is None else outcome.absolute.success_rate,
+        failed_at=outcome.steps_done if outcome.status == "failed" else None,
+        greedy_final=None if lacking else _measured(outcome.greedy_evaluations[-1:], task),
+        greedy_absolute=_measured(() if outcome.greedy_absolute is None else (outcome.greedy_absolute,), task),
     )
+
+
+def _measured(points: Sequence[EvaluationPoint], task: Task) -> float | None:
+    """The score of the only point, None without one."""
+    return next((point.mean_return if task.score == "return" else point.success_rate for point in points), None)
 
 
 def random_value(task: Task, measure: str) -> float:
@@ -97,11 +96,3 @@ def normalised(task: Task, values: Array) -> Array:
 def without_noise(values: Array) -> Array:
     """Rounded to millionths: float32 rewards that sum to 1 sum to 1.0000001 as well, and neither policy is the better."""
     return values.round(6)
-
-
-def _evaluation(evaluations: tuple[EvaluationPoint, ...], step: int) -> EvaluationPoint | None:
-    """The evaluation that was due at `step`, or the first one after it: one update may pass two points of a schedule."""
-    for point in evaluations:
-        if point.step == step:
-            return point
-    return next((point for point in evaluations if point.steps_done >= step), None)

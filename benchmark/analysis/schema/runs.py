@@ -12,11 +12,14 @@ REWARD_MODEL = "reward model"
 
 
 class ProvenanceSummary(Model):
-    """With what a run was computed; no host or user names. `commit`: the first 12 digits."""
+    """With what a run was computed, see record.Provenance. `commit`: the first 12 digits."""
 
     commit: str | None
+    commit_unknown: str | None = None
     dirty: bool | None
-    lock_sha256: str
+    installed_sha256: str | None = None
+    packages: tuple[str, ...] | None = None
+    lock_sha256: str | None = None
     python: str
     torch: str
     numpy: str
@@ -38,7 +41,8 @@ class RunRow(Model):
     `status` is None unless there is a record; `reason`: why it failed, crashed, or cannot be believed. `path`: of the
     record, below the root of the results. `final_*`: mean over the episodes of the last evaluation; `absolute_*`: of the
     best policy on fresh episodes; for a diverged run both are the random policy's (`scored_as_random`), None where the
-    task does not know it. `seconds`: by phase; `total_seconds`: from start to end.
+    task does not know it. `greedy_*`: by the task's measure, of greedy evaluations beside sampled ones; None where the run
+    has none. `seconds`: by phase; `total_seconds`: from start to end.
     """
 
     planned: tuple[PlannedAs, ...]
@@ -66,6 +70,8 @@ class RunRow(Model):
     absolute_success: float | None
     normalised_final: float | None
     normalised_absolute: float | None
+    greedy_final: float | None
+    greedy_absolute: float | None
     seconds: dict[str, float]
     total_seconds: float | None
     steps_per_second: float | None

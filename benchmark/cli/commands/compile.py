@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from algorithms.plugins import reason_of
 from benchmark.environments.tasks.registry import get_task
 
 
@@ -21,4 +22,4 @@ def compile_kernels(tasks: Annotated[list[str], typer.Argument()]) -> None:
         try:
             random_policy_returns(get_task(name), 2, 0)
         except Exception as error:
-            print(f"{name} could not be warmed up: {error!r}", file=sys.stderr)
+            print(f"{name} could not be warmed up: {reason_of(error)}", file=sys.stderr)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import typer
 
+from algorithms.plugins import broken_entries
+from algorithms.registry import GROUP as ALGORITHMS
 from algorithms.registry import algorithms
 from benchmark.cli.output import table
+from benchmark.environments.tasks.registry import GROUP as TASKS
 from benchmark.environments.tasks.registry import get_task, task_names
 from benchmark.experiments.suite import load_suite, suite_names
 
@@ -16,6 +19,8 @@ app = typer.Typer(help="Lists tasks, algorithms or suites.", no_args_is_help=Tru
 def list_tasks() -> None:
     """All listed tasks. A family may know more: any registered LBF id works, say.
 
+    What an installed package offers and cannot be used is shown as broken, with the reason.
+
     Example:  creditbench list tasks
     """
     rows = []
@@ -23,17 +28,17 @@ def list_tasks() -> None:
         task = get_task(name)
         backends = [kind for kind in ("native", "reference") if getattr(task, kind) is not None]
         rows.append((task.id, task.version, task.n_agents, task.horizon, " ".join(backends), task.description))
-    table(("task", "version", "agents", "horizon", "backends", "description"), rows)
+    table(("task", "version", "agents", "horizon", "backends", "description"), rows, broken_entries(TASKS))
 
 
 @app.command("algorithms")
 def list_algorithms() -> None:
-    """All algorithms, those of installed packages included.
+    """All algorithms, those of installed packages included; what cannot be used of them is shown as broken, with the reason.
 
     Example:  creditbench list algorithms
     """
     rows = [(a.name, a.version, a.title, " ".join(a.regimes), a.source) for a in algorithms().values()]
-    table(("algorithm", "version", "title", "regimes", "source"), rows)
+    table(("algorithm", "version", "title", "regimes", "source"), rows, broken_entries(ALGORITHMS))
 
 
 @app.command("suites")

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from benchmark.cli.arguments import results_of
 from benchmark.cli.output import table
-from benchmark.experiments.store import Store
 from benchmark.experiments.suite import load_suite
 from benchmark.workflow.plan import Plan
 from benchmark.workflow.plan import plan as make_plan
@@ -30,7 +30,8 @@ def plan(
       creditbench plan lbf-baselines --retrain
       creditbench plan my/suite.yaml --json
     """
-    made = make_plan(load_suite(suite), Store(), retrain=retrain)
+    loaded = load_suite(suite)
+    made = make_plan(loaded, results_of([loaded]), retrain=retrain)
     if as_json:
         print(json.dumps(made.as_json(), indent=2, allow_nan=False))
     else:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.arguments import resolve_backend
+from benchmark.cli.arguments import MAXIMUM_EPISODES, resolve_backend
 from benchmark.cli.output import json_line
 from benchmark.environments.tasks.registry import get_task
 
@@ -15,7 +15,7 @@ Backend = Annotated[str | None, typer.Option(help="native or reference; without 
 
 def random(
     task: Annotated[str, typer.Option(help="A task; `creditbench list tasks`.")],
-    episodes: Annotated[int, typer.Option(min=2, help="Episodes to play.")] = 10_000,
+    episodes: Annotated[int, typer.Option(min=2, max=MAXIMUM_EPISODES, help="Episodes to play.")] = 10_000,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     backend: Backend = None,
 ) -> None:

@@ -10,6 +10,7 @@ from benchmark.cli.arguments import Device, layered_settings, validate_device
 from benchmark.cli.errors import BadInput
 from benchmark.cli.output import json_line
 from benchmark.environments.tasks.registry import get_task
+from benchmark.experiments.run_spec import EvaluationSchedule, get_algorithm, resolve
 from benchmark.experiments.suite import load_suite, suite_names
 
 
@@ -20,8 +21,8 @@ def speed(
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of it; may be given again.")
     ] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, help="To measure for, each.")] = 3.0,
-    threads: Annotated[int, typer.Option(min=1, help="Of the training process.")] = 1,
+    seconds: Annotated[float, typer.Option(min=0.1, max=86_400, help="To measure for, each.")] = 3.0,
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="Of the training process.")] = 1,
     device: Device = "cpu",
 ) -> None:
     """Environment steps per second of simulation and training, one JSON object per line.
@@ -40,6 +41,10 @@ def speed(
     if algorithm is None and (preset is not None or assignments):
         raise BadInput("--preset and --set are of an algorithm: name it with --algorithm")
     settings = {} if algorithm is None else layered_settings(algorithm, preset, assignments or [])
+    if algorithm is not None:
+        regime, shortest = get_algorithm(algorithm).regimes[0], EvaluationSchedule(points=2)
+        for each in tasks:  # what cannot be trained is said before anything is measured
+            resolve(task=each.id, algorithm=algorithm, regime=regime, seed=0, budget=1, settings=settings, evaluation=shortest)
     from benchmark.training.speed import speed_lines
 
     for each in tasks:

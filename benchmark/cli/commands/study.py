@@ -12,20 +12,24 @@ import typer
 from rich.console import Console
 from rich.progress import Progress as Bar
 
-from algorithms.plugins import did_you_mean
+from algorithms.plugins import broken_entries, unknown
+from benchmark.cli.arguments import validate_output_folder
 from benchmark.cli.errors import BadInput
 from benchmark.cli.output import table
-from benchmark.papers.studies import studies
+from benchmark.experiments.store import Store
+from benchmark.papers.studies import GROUP, studies
+from benchmark.training.progress import Lines
 
 if TYPE_CHECKING:
     from benchmark.experiments.study_result import Progress
 
 OUT = Path("results/studies")
+"""Below the root."""
 
 
 def study(
     name: Annotated[str, typer.Argument(help="A study, or `list` for all of them.")],
-    out: Annotated[Path, typer.Option(help="Folder for the result, NAME.json.")] = OUT,
+    out: Annotated[Path | None, typer.Option(help=f"Folder for NAME.json.  [default: {OUT} of the checkout]")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A small trial, whose numbers mean little.")] = False,
 ) -> None:
     """Runs a study: an experiment with predictions, findings and a verdict on each prediction.
@@ -37,13 +41,15 @@ def study(
     """
     if name == "list":
         rows = [(entry.name, f"{entry.minutes:g}", entry.title, entry.question) for entry in studies().values()]
-        table(("study", "minutes", "title", "question"), rows)
+        table(("study", "minutes", "title", "question"), rows, broken_entries(GROUP))
         return
     if name not in studies():
-        raise BadInput(f"there is no study '{name}'.{did_you_mean(name, studies())} `creditbench study list` shows all of them")
+        raise unknown("study", name, studies(), GROUP, "creditbench study list")
+    folder = out or Store().root / OUT
+    validate_output_folder("--out", folder)
     from benchmark.experiments.study_result import read_study, write_study
 
-    path = out / f"{name}.json"
+    path = folder / f"{name}.json"
     if quick and path.exists() and not read_study(path).quick:
         raise BadInput(f"{path} is the result of a full study, which a quick one does not replace; give another --out")
     from benchmark.papers.runner import run_study
@@ -51,10 +57,11 @@ def study(
     with _progress(name) as progress:
         result = run_study(studies()[name], quick=quick, progress=progress)
     write_study(path, result)
+    say = Lines().say
     for prediction in result.predictions:
-        print(f"expected: {prediction.expected}")
-        print(f"found: {prediction.found} [{prediction.verdict}]")
-    print(f"{path}: {result.verdict}, {result.seconds:.0f} s")
+        say(f"expected: {prediction.expected}")
+        say(f"found: {prediction.found} [{prediction.verdict}]")
+    say(f"{path}: {result.verdict}, {result.seconds:.0f} s")
 
 
 @contextmanager
@@ -62,7 +69,8 @@ def _progress(name: str) -> Iterator[Progress]:
     """A bar where standard output is a terminal, else one line per part."""
     console = Console(file=sys.stdout)
     if not console.is_terminal:
-        yield lambda done, of, what: print(f"{name}: {done}/{of} {what}", flush=True)
+        lines = Lines()
+        yield lambda done, of, what: lines.say(f"{name}: {done}/{of} {what}")
         return
     with Bar(console=console) as bar:
         task = bar.add_task(name)

@@ -9,13 +9,21 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmark.cli.arguments import Device, layered_settings, resolve_backend, validate_choice, validate_device
+from benchmark.cli.arguments import (
+    Device,
+    layered_settings,
+    resolve_backend,
+    validate_choice,
+    validate_device,
+    validate_output_folder,
+)
 from benchmark.cli.errors import BadInput
 from benchmark.environments.tasks.registry import get_task
 from benchmark.experiments.record import SettingsOrigin, read_record
 from benchmark.experiments.run_spec import RunSpec, get_algorithm, resolve
 from benchmark.experiments.store import Store
 from benchmark.experiments.suite import load_suite
+from benchmark.training.progress import Lines
 
 
 def train(
@@ -33,7 +41,9 @@ def train(
     backend: Annotated[str | None, typer.Option(help="Off-suite: native or reference.")] = None,
     out: Annotated[Path | None, typer.Option(help="Off-suite: folder for record, policies and checkpoint.")] = None,
     device: Device = "cpu",
-    tensorboard: Annotated[Path | None, typer.Option(help="Also write curves for TensorBoard into this folder.")] = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Also write curves for TensorBoard, each run's below this folder.")
+    ] = None,
     expect: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Trains one run and writes its record; resumes from its checkpoint if there is one.
@@ -83,6 +93,8 @@ def train(
         raise BadInput(f"{record} is the record of another run; name another folder, or move it away")
     if expect is not None and spec.path.name != expect:
         raise BadInput(f"this run is {spec.path.name} now, not {expect}: suite or versions changed since it was planned")
+    for folder in (record.parent, checkpoint):
+        validate_output_folder("--out" if suite is None else "the folder of the run", folder)
     _run(spec, origin, record, checkpoint, device, tensorboard)
 
 
@@ -116,11 +128,15 @@ def _run(
     tensorboard: Path | None,
 ) -> None:
     validate_device(device)
+    curves = None
+    if tensorboard is not None:
+        if find_spec("tensorboard") is None:
+            raise BadInput("--tensorboard needs the package tensorboard: uv sync --extra tensorboard")
+        curves = tensorboard / spec.path  # of each run alone: TensorBoard joins all that lies in one folder to one curve
+        validate_output_folder("--tensorboard", curves)
     from benchmark.training.checkpoints import RefusedCheckpoint
     from benchmark.training.loop import train as train_run
 
-    if tensorboard is not None and find_spec("tensorboard") is None:
-        raise BadInput("--tensorboard needs the package tensorboard: uv sync --extra tensorboard")
     try:
         record_made = train_run(
             spec,
@@ -128,10 +144,10 @@ def _run(
             checkpoint_folder=checkpoint,
             origin=origin,
             device=device,
-            tensorboard=tensorboard,
+            tensorboard=curves,
         )
     except RefusedCheckpoint as error:
         # Exit code 1 instead of 2: not a wrong argument but the state of a folder, which the supervisor notes.
         print(f"creditbench: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
-    print(f"{record}: {record_made.outcome.status}, outcome {record_made.outcome_sha256[:12]}")
+    Lines().say(f"{record}: {record_made.outcome.status}, outcome {record_made.outcome_sha256[:12]}")

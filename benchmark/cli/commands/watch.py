@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmark.cli.arguments import validate_run_folder
+from benchmark.cli.arguments import validate_output_file, validate_run_folder
 from benchmark.cli.errors import BadInput
 
 
@@ -25,6 +25,7 @@ def watch(
     validate_run_folder(run_dir)
     if out.suffix != ".gif":
         raise BadInput(f"--out must end in .gif, not '{out.name}'")
+    validate_output_file("--out", out)
     from benchmark.training.animation import watch_run
 
     total = watch_run(run_dir, out, seed=seed)

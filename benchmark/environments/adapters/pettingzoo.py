@@ -7,6 +7,7 @@ Terminations and truncations are kept apart: an episode is truncated if some rem
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -18,9 +19,12 @@ from numpy.typing import NDArray
 from algorithms.plugins import load
 from algorithms.team import StateField, TeamShape
 from benchmark.environments.adapters.rows import Ending, Row, RowEnvironment, RowSimulator
+from benchmark.environments.checks import BrokenGame
 
 TeamReward = Literal["sum", "mean", "shared"]
 StateSource = Literal["observations", "environment"]
+NUMERIC = "biuf"
+"""The kinds of numpy's types that are numbers here: booleans, integers and floats."""
 
 
 def make(
@@ -83,13 +87,14 @@ class ParallelEnvRow(RowSimulator):
         agent_types: tuple[int, ...] | None,
     ) -> None:
         self.environment: Any = load(constructor)(**arguments)
-        self.agents: list[str] = list(self.environment.possible_agents)
+        self.agents = _distinct("possible_agents", self.environment.possible_agents)
         self._scale, self._offset = transform
         self._team_reward = team_reward
         self._own_state = state == "environment"
         self._success: Callable[[Any, dict[str, Any]], bool] | None = None if success is None else load(success)
         self._infos: dict[str, Any] = {}
-        observation_sizes = tuple(_observation_size(self.environment, agent) for agent in self.agents)
+        self._shapes = [_observation_shape(self.environment, agent) for agent in self.agents]
+        observation_sizes = tuple(math.prod(shape) for shape in self._shapes)
         actions = [_action_space(self.environment, agent) for agent in self.agents]
         self._first_actions = [int(space.start) for space in actions]
         action_sizes = tuple(int(space.n) for space in actions)
@@ -106,19 +111,20 @@ class ParallelEnvRow(RowSimulator):
 
     def reset(self, seed: int, row: Row) -> None:
         observations, self._infos = self.environment.reset(seed=seed)
-        self._write(observations, set(self.environment.agents), row)
+        self._write(observations, set(self._present()), row)
 
     def step(self, actions: list[int], row: Row) -> tuple[float, Ending | None]:
-        acting = list(self.environment.agents)
+        acting = self._present()
         joint = {agent: actions[i] + self._first_actions[i] for i, agent in enumerate(self.agents) if agent in acting}
         observations, rewards, terminations, truncations, self._infos = self.environment.step(joint)
         indices = [i for i, agent in enumerate(self.agents) if agent in acting]
         for i in indices:
-            row.individual_reward[i] = self._scale * float(rewards[self.agents[i]]) + self._offset
+            row.individual_reward[i] = self._scale * _reward(rewards, self.agents[i]) + self._offset
         reward = self._team(row.individual_reward[indices])
 
         cut = {agent for agent in acting if truncations.get(agent) and not terminations.get(agent)}
-        left = {agent for agent in self.environment.agents if not (terminations.get(agent) or truncations.get(agent))}
+        remaining = _distinct("agents", self.environment.agents, self.agents) if self.environment.agents else []
+        left = {agent for agent in remaining if not (terminations.get(agent) or truncations.get(agent))}
         # The last observation of an ended episode is that of the agents present until the end.
         self._write(observations, left or cut or set(acting), row)
         if left:
@@ -131,13 +137,16 @@ class ParallelEnvRow(RowSimulator):
     def close(self) -> None:
         self.environment.close()
 
+    def _present(self) -> list[str]:
+        return _distinct("agents", self.environment.agents, self.agents)
+
     def _team(self, rewards: NDArray[np.float64]) -> float:
         if self._team_reward == "sum":
             return float(rewards.sum())
         if self._team_reward == "mean":
             return float(rewards.mean())
         if np.ptp(rewards) > 1e-9 * max(1.0, float(np.abs(rewards).max())):
-            raise ValueError(f"team='shared' needs equal rewards, got {rewards.tolist()}")
+            raise BrokenGame(f"team='shared' needs equal rewards, got {rewards.tolist()}")
         return float(rewards[0])
 
     def _write(self, observations: dict[str, Any], present: set[str], row: Row) -> None:
@@ -151,13 +160,20 @@ class ParallelEnvRow(RowSimulator):
             size = self.team.observation_sizes[i]
             if agent in present:
                 row.alive[i] = True
-                row.observation[i, :size] = _vector(observations[agent])
+                row.observation[i, :size] = self._vector(i, agent, observations)
                 row.available[i, : self.team.action_sizes[i]] = self._mask(i, agent, observations[agent])
             if not self._own_state:
                 row.state[at : at + size] = row.observation[i, :size]
                 at += size
         if self._own_state:
-            row.state[:] = np.asarray(self.environment.state(), np.float32).ravel()
+            row.state[:] = _numbers("the state", self.environment.state(), self.environment.state_space.shape)
+
+    def _vector(self, i: int, agent: str, observations: Any) -> NDArray[np.float32]:
+        if agent not in observations:
+            raise BrokenGame(f"there is no observation of {agent}, who is among the agents")
+        given = observations[agent]
+        inner = given["observation"] if isinstance(given, Mapping) else given
+        return _numbers(f"the observation of {agent}", inner, self._shapes[i])
 
     def _mask(self, i: int, agent: str, observation: Any) -> NDArray[np.bool_] | bool:
         mask = observation.get("action_mask") if isinstance(observation, Mapping) else None
@@ -165,30 +181,52 @@ class ParallelEnvRow(RowSimulator):
             mask = self._infos.get(agent, {}).get("action_mask")
         if mask is None:
             return True
-        array = np.asarray(mask, bool)
-        if array.shape != (self.team.action_sizes[i],) or not array.any():
-            raise ValueError(f"the action mask of {agent} must allow one of {self.team.action_sizes[i]} actions, got {mask}")
-        return array
+        array, size = np.asarray(mask), self.team.action_sizes[i]
+        if array.shape != (size,) or not np.isin(array, (0, 1)).all() or not array.any():
+            raise BrokenGame(f"the action mask of {agent} must allow one of {size} actions by 0 and 1, got {mask}")
+        return array.astype(bool)
 
 
-def _vector(observation: Any) -> NDArray[np.float32]:
-    inner = observation["observation"] if isinstance(observation, Mapping) else observation
-    return np.asarray(inner, np.float32).ravel()
+def _distinct(name: str, agents: Sequence[str], known: Sequence[str] | None = None) -> list[str]:
+    """The agents of a list of the package; somebody, nobody twice, and no others than the `known` ones."""
+    if len(agents) == 0:
+        raise BrokenGame(f"{name} is empty: nobody plays")
+    for agent in agents:
+        if list(agents).count(agent) > 1:
+            raise BrokenGame(f"{name} has '{agent}' twice")
+        if known is not None and agent not in known:
+            raise BrokenGame(f"{name} has '{agent}', who is none of possible_agents: {', '.join(known)}")
+    return list(agents)
 
 
-def _observation_size(environment: Any, agent: str) -> int:
+def _numbers(name: str, values: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    array = np.asarray(values)
+    if array.shape != shape or array.dtype.kind not in NUMERIC:
+        raise BrokenGame(f"{name} is {array.dtype} {list(array.shape)}; its space has numbers of shape {list(shape)}")
+    with np.errstate(over="ignore"):  # an infinity is refused where all games are checked
+        return array.astype(np.float32).ravel()
+
+
+def _reward(rewards: Mapping[str, Any], agent: str) -> float:
+    array = np.asarray(rewards.get(agent))
+    if array.size != 1 or array.dtype.kind not in NUMERIC:
+        raise BrokenGame(f"the reward of {agent} is {rewards.get(agent)!r}; it must be one number")
+    return float(array.item())
+
+
+def _observation_shape(environment: Any, agent: str) -> tuple[int, ...]:
     space = environment.observation_space(agent)
     if isinstance(space, spaces.Dict) and "observation" in space.spaces:
         space = space["observation"]
     if not isinstance(space, spaces.Box):
-        raise ValueError(f"{agent} observes {space}; only Box, alone or as 'observation' beside 'action_mask', is supported")
-    return int(np.prod(space.shape))
+        raise BrokenGame(f"{agent} observes {space}; only Box, alone or as 'observation' beside 'action_mask', is supported")
+    return space.shape
 
 
 def _action_space(environment: Any, agent: str) -> spaces.Discrete:
     space = environment.action_space(agent)
     if not isinstance(space, spaces.Discrete):
-        raise ValueError(f"{agent} acts in {space}; only Discrete is supported")
+        raise BrokenGame(f"{agent} acts in {space}; only Discrete is supported")
     return space
 
 

@@ -7,8 +7,9 @@ process, so results do not depend on the number of workers.
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from algorithms.team import TeamShape
 from benchmark.environments.adapters.workers import Memory, Workers
+from benchmark.environments.checks import BrokenGame, named
 from benchmark.environments.interface import BatchedEnvironment, UnavailableAction
 
 Ending = Literal["terminated", "truncated"]
@@ -35,7 +37,11 @@ class Row:
 
 
 class RowSimulator(ABC):
-    """One instance of a package. `team` is the same for all instances of one recipe."""
+    """One instance of a package. `team` is the same for all instances of one recipe.
+
+    `reset` and `step` raise BrokenGame for what the package cannot mean; `RowBlock` adds row and step, `RowEnvironment`
+    the task.
+    """
 
     team: TeamShape
 
@@ -77,7 +83,9 @@ class RowBlock:
             if self._arrays["running"][self._first + k]:
                 self._steps[k] = 0
                 # Packages that seed numpy's old generator take 32 bits and no more.
-                simulator.reset(int(self._arrays["seeds"][self._first + k]) & 0xFFFFFFFF, self._rows[k])
+                seed = int(self._arrays["seeds"][self._first + k]) & 0xFFFFFFFF
+                with self._place(k):
+                    simulator.reset(seed, self._rows[k])
 
     def step(self) -> None:
         """Steps every running row. Rewards are cleared before."""
@@ -86,12 +94,13 @@ class RowBlock:
             row = self._first + k
             if not arrays["running"][row]:
                 continue
-            reward, ending = simulator.step(arrays["actions"][row].tolist(), self._rows[k])
-            arrays["team_reward"][row] = reward
             self._steps[k] += 1
             horizon = simulator.team.horizon
-            if ending == "truncated" and self._steps[k] < horizon:
-                raise ValueError(f"the package cut an episode after {self._steps[k]} steps, but the horizon is {horizon}")
+            with self._place(k):
+                reward, ending = simulator.step(arrays["actions"][row].tolist(), self._rows[k])
+                if ending == "truncated" and self._steps[k] < horizon:
+                    raise BrokenGame(f"the package cut an episode after {self._steps[k]} steps, but the horizon is {horizon}")
+            arrays["team_reward"][row] = reward
             if ending is None and self._steps[k] >= horizon:
                 ending = "truncated"
             if ending is not None:
@@ -100,6 +109,14 @@ class RowBlock:
                 arrays["running"][row] = False
                 arrays["available"][row] = False
                 arrays["available"][row, :, 0] = True
+
+    @contextlib.contextmanager
+    def _place(self, k: int) -> Iterator[None]:
+        """Adds row and step (0: the reset) to a BrokenGame."""
+        try:
+            yield
+        except BrokenGame as error:
+            raise BrokenGame(f"row {self._first + k}, step {self._steps[k]}: {error}") from None
 
     def close(self) -> None:
         for simulator in self.simulators:
@@ -180,11 +197,14 @@ class RowEnvironment(BatchedEnvironment):
     def _do(self, command: str) -> None:
         if self._closed:
             raise RuntimeError("this environment is closed")
-        if self._workers is None:
-            getattr(self.block, command)()
-            return
         try:
-            self._workers.do(command)
+            if self._workers is None:
+                getattr(self.block, command)()
+            else:
+                self._workers.do(command)
+        except BrokenGame as error:
+            self.close()
+            raise BrokenGame(f"{named(self)}: {error}") from None
         except BaseException:
             self.close()
             raise

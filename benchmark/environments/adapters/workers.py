@@ -20,6 +20,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from algorithms.plugins import UserError
+
 _SPAWN = multiprocessing.get_context("spawn")
 _ALIGNMENT = 64
 _PATIENCE_S = 5.0
@@ -93,12 +95,14 @@ class Workers:
         self._gather()
 
     def _gather(self) -> None:
-        """Waits for one answer of every worker: None, or what went wrong."""
+        """Waits for one answer of every worker: None, or what went wrong: a traceback, or a UserError, which is raised here."""
         for k, connection in enumerate(self._connections):
             try:
                 trouble = connection.recv()
             except (EOFError, OSError) as error:
                 raise self._failure(k) from error
+            if isinstance(trouble, UserError):
+                raise trouble
             if trouble is not None:
                 raise WorkerFailed(f"{self._name(k)} failed:\n{trouble}")
 
@@ -131,12 +135,14 @@ def _work(connection: Connection, build: Build, recipe: Any, memory: Memory, fir
     block: Block | None = None
     command: str | None = None
     while True:
-        trouble = None
+        trouble: str | UserError | None = None
         try:
             if block is None:
                 block = build(recipe, memory.arrays(), first, last)
             elif command is not None:
                 getattr(block, command)()
+        except UserError as error:
+            trouble = error
         except Exception:
             trouble = traceback.format_exc()
         try:

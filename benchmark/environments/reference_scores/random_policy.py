@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from algorithms.seeds import derive, episode_seeds
+from benchmark.environments.checks import GameChecks
 from benchmark.environments.interface import Backend
 from benchmark.environments.native.random_actions import action_streams, random_available_actions
 from benchmark.environments.tasks.registry import Task
@@ -18,7 +19,8 @@ def random_policy_returns(task: Task, episodes: int, seed: int, backend: Backend
     """Plays `episodes` whole episodes; `backend`: None for the task's default.
 
     Returns `mean_return` (of the team reward, undiscounted), its `standard_error`, `success_rate` and `mean_length` (steps).
-    Each episode is a function of `seed` and its number. Raises ValueError for fewer than two episodes.
+    Each episode is a function of `seed` and its number. Raises ValueError for fewer than two episodes, BrokenGame for
+    what the game cannot mean.
     """
     if episodes < 2:
         raise ValueError(f"a standard error needs at least 2 episodes, got {episodes}")
@@ -31,13 +33,17 @@ def random_policy_returns(task: Task, episodes: int, seed: int, backend: Backend
         for first in range(0, episodes, rows):
             count = min(rows, episodes - first)
             part = slice(first, first + count)
+            checks = GameChecks(environment, count)
             environment.reset(episode_seeds(derive(seed, "random policy", "environment"), first, count))
+            checks.reset()
             streams = action_streams(episode_seeds(derive(seed, "random policy", "actions"), first, rows))
             while environment.running.any():
                 lengths[part] += environment.running[:count]
                 random_available_actions(environment.available, streams, actions)
                 environment.step(actions)
+                checks.step()
                 returns[part] += environment.team_reward[:count]
+            checks.end(int(lengths[part].max()))
             successes[part] = environment.success[:count]
     finally:
         environment.close()

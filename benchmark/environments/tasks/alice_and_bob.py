@@ -9,6 +9,8 @@ import re
 from benchmark.environments.tasks.registry import ReferenceScores, Simulator, Task, TaskFamily
 
 PUBLISHED_HORIZON = 40
+BUMP, PRIZE = 0.1, 100.0
+"""What a blocked move costs, and what the treasure earns."""
 SHORTEST_PLAN = 12
 THREE_ROOMS_HORIZON = 70
 # Exact expected return of the uniformly random policy, by dynamic programming over all 1978 states
@@ -29,9 +31,13 @@ THREE_ROOMS = Task(
     n_agent_types=1,
     horizon=THREE_ROOMS_HORIZON,
     success="the treasure is reached with both agents out of their rooms",
+    random_starts=False,
+    random_dynamics=False,
     native=Simulator(_SIMULATOR, {"horizon": THREE_ROOMS_HORIZON, "layout": "three-rooms"}),
     reference_scores=ReferenceScores(random=-4.617521, random_source=_EXACT, best=99.9, best_source=_BEST.format(17)),
     has_positions=True,
+    return_bounds=(-2 * BUMP * THREE_ROOMS_HORIZON, PRIZE),
+    success_bounds=(PRIZE - 2 * BUMP * THREE_ROOMS_HORIZON, PRIZE),
 )
 
 
@@ -54,12 +60,16 @@ def resolve(name: str) -> Task | None:
         n_agent_types=1,
         horizon=horizon,
         success="the treasure is reached with both agents out of their rooms",
+        random_starts=False,
+        random_dynamics=False,
         native=Simulator(_SIMULATOR, {"horizon": horizon}),
         reference_scores=None
         if random is None
         else ReferenceScores(random=random, random_source=_EXACT, best=99.9, best_source=_BEST.format(SHORTEST_PLAN)),
         note="A twin made from the published rules; the original has no package. STAS reports twice our team return.",
         has_positions=True,
+        return_bounds=(-2 * BUMP * horizon, PRIZE),
+        success_bounds=(PRIZE - 2 * BUMP * horizon, PRIZE),
     )
 
 

@@ -40,6 +40,7 @@ def _matrix(name: str) -> Task | None:
     if name == "matrix/two-step":
         parameters: dict[str, object] = {"game": "two_step"}
         random, best, horizon = (7 + 2.5) / 2, 8.0, 2
+        worst = 0.0
         text = "The first action chooses between a safe game with reward 7 and one with reward up to 8 if both agree."
     elif name == "matrix/climbing" or (game == "penalty" and number in map(str, PENALTIES)):
         k = -int(number or 0)
@@ -48,6 +49,7 @@ def _matrix(name: str) -> Task | None:
         horizon = 25
         cells = list(itertools.chain.from_iterable(payoff))
         random, best = horizon * sum(cells) / 9, horizon * float(max(cells))
+        worst = horizon * float(min(cells))
         text = f"Two agents, three actions each, one shared payoff matrix {payoff}, played 25 times."
     else:
         return None
@@ -61,8 +63,11 @@ def _matrix(name: str) -> Task | None:
         n_agent_types=1,
         horizon=horizon,
         success="not defined (always 0)",
+        random_starts=False,
+        random_dynamics=False,
         native=Simulator("benchmark.environments.native.diagnostics.matrix:MatrixGame", parameters),
         reference_scores=ReferenceScores(random, EXACT, best, EXACT),
+        return_bounds=(worst, best),
     )
 
 
@@ -110,11 +115,14 @@ def _synergy(name: str) -> Task | None:
         n_agent_types=1,
         horizon=SYNERGY_HORIZON,
         success="not defined (always 0)",
+        random_starts=True,
+        random_dynamics=True,
         native=Simulator(
             "benchmark.environments.native.diagnostics.synergy:Synergy",
             {"n_agents": n, "exponent": exponent, "blocks": blocks, "cost": SYNERGY_COST, "horizon": SYNERGY_HORIZON},
         ),
         reference_scores=None if blocks > 1 else ReferenceScores(random, EXACT, best, EXACT),
+        return_bounds=None if blocks > 1 else (-SYNERGY_HORIZON * SYNERGY_COST * n, float(SYNERGY_HORIZON)),
         note="The best score knows everybody's ability, which an agent does not see: it may be out of reach.",
     )
 
@@ -149,6 +157,7 @@ def _toy(name: str) -> Task | None:
         return None
     scores: ReferenceScores | None = None
     note, types = "", 1
+    random_starts = random_dynamics = True
     if match["shape"]:
         n = int(match["n"])
         simulator = Simulator(
@@ -161,12 +170,14 @@ def _toy(name: str) -> Task | None:
     elif match["rooms"]:
         n = int(match["rooms"])
         simulator = Simulator("benchmark.environments.native.diagnostics.rooms:SwitchDoorRooms", {"n_agents": n})
+        random_starts = random_dynamics = False
         horizon, best, best_source = 200, 10.0, "the goal reached without a bump"
         text = f"Agent 0 passes a door that one of {n - 1} others must hold open."
         success = "agent 0 reached the end of its corridor"
     else:
         n, horizon, types = 2, BEACON_HORIZON, 2
         gain = float(match["gain"])
+        random_dynamics = 0 < gain < 1  # the lamp takes the action with probability `gain`, else the cell's colour
         simulator = Simulator("benchmark.environments.native.diagnostics.beacon:Beacon", {"action_gain": gain})
         random, best = _beacon_scores(gain)
         best_source = "exact dynamic programming (benchmark/environments/tasks/diagnostics.py)"
@@ -188,6 +199,8 @@ def _toy(name: str) -> Task | None:
         n_agent_types=types,
         horizon=horizon,
         success=success,
+        random_starts=random_starts,
+        random_dynamics=random_dynamics,
         native=simulator,
         reference_scores=scores,
         note=note,

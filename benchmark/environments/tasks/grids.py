@@ -18,6 +18,8 @@ def _grid(game: str, n_agents: int, description: str, success: str, random: floa
         n_agent_types=1,
         horizon=60,
         success=success,
+        random_starts=False,
+        random_dynamics=False,
         score="success" if game == "shooting" else "return",
         native=Simulator("benchmark.environments.native.grids.influence_scope:Grid", {"game": game}),
         reference_scores=ReferenceScores(
@@ -28,6 +30,8 @@ def _grid(game: str, n_agents: int, description: str, success: str, random: floa
         ),
         note="A twin made from the published rules; the original has no package.",
         has_positions=True,
+        return_bounds=(0.0, 0.0 if game == "shooting" else float(n_agents)),
+        success_bounds=(0.0, 0.0) if game == "shooting" else (float(n_agents), float(n_agents)),
     )
 
 
@@ -72,6 +76,8 @@ def _individual_goals(word: str, n_agents: int, positive: bool) -> Task:
         n_agent_types=1,
         horizon=horizon,
         success="all agents stand on their goals",
+        random_starts=True,
+        random_dynamics=False,
         native=Simulator(
             "benchmark.environments.native.grids.individual_goals:IndividualGoals",
             {"side": side, "n_agents": n_agents, "horizon": horizon, "positive": positive},
@@ -87,6 +93,8 @@ def _individual_goals(word: str, n_agents: int, positive: bool) -> Task:
         if positive
         else "",
         has_positions=True,
+        return_bounds=(shift - 0.01 * n_agents * horizon, shift + 1.0),
+        success_bounds=(shift + 1.0 - 0.01 * n_agents * horizon, shift + 1.0),
     )
 
 

@@ -140,6 +140,7 @@ def resolve(name: str) -> Task | None:
     )
     if not 5 <= game.size <= 19 or (game.rule == "exclusive" and game.coop) or (game.rule == "winner" and not game.coop):
         return None
+    lowest = 0.0 - game.penalty * game.players * HORIZON
     return Task(
         id=name,
         version=VERSION,
@@ -150,9 +151,14 @@ def resolve(name: str) -> Task | None:
         n_agent_types=1,
         horizon=HORIZON,
         success="all food is loaded",
+        random_starts=True,
+        random_dynamics=False,
         native=game.native(),
         reference=game.reference(),
         reference_scores=_scores(name),
+        return_bounds=(lowest, 1.0),
+        # A board with a player on every cell where food may lie has none, and nothing to earn.
+        success_bounds=(1.0 + lowest, 1.0) if game.players < (game.size - 2) ** 2 else None,
         note=EXCLUSIVE_NOTE if game.rule == "exclusive" else "",
         has_positions=True,
     )

@@ -107,6 +107,8 @@ def _task(
         n_agent_types=1,
         horizon=parameters["horizon"],
         success=success,
+        random_starts=True,
+        random_dynamics=parameters.get("prey") in ("evade", "random"),  # scripted prey err at random
         native=native,
         reference_scores=_scores(name),
         note=note,

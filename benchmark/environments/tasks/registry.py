@@ -1,8 +1,7 @@
 """The registry of tasks: environment, scenario, horizon and version, with the reference scores that normalise returns.
 
 A task is data: nothing is simulated here, and neither torch nor numba is imported. Task families live in
-`benchmark.environments.tasks`; other packages add theirs as `TaskFamily` objects under the entry point group
-"creditbench.tasks".
+`benchmark.environments.tasks`; other packages add theirs as `TaskFamily` objects under the entry point group GROUP.
 """
 
 from __future__ import annotations
@@ -13,8 +12,13 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
-from algorithms.plugins import BrokenPlugin, UserError, entries, load, unknown
+from algorithms.names import validate_distinct, validate_name
+from algorithms.plugins import BrokenPlugin, UserError, load, reason_of, registered, unknown
+from algorithms.team import ImpossibleTeam
+from benchmark.environments.checks import BrokenGame, validate_declared
 from benchmark.environments.interface import Backend, BatchedEnvironment
+
+GROUP = "creditbench.tasks"
 
 FAMILIES = (
     "benchmark.environments.tasks.lbf:FAMILY",
@@ -66,8 +70,11 @@ class Task:
     """One task. `id` such as "lbf/8x8-2p-2f-coop"; any change of dynamics, observations or rewards raises `version`.
 
     `n_agent_types`: how many types of agents (methods may support only one). `success`: the event that the success rate
-    counts. `score`: the measure that is normalised and aggregated. `note`: shown beside every number. `has_positions`:
-    whether the native simulator gives positions (`BatchedEnvironment.agent_positions`).
+    counts. `random_starts`: whether the first observations or the first state depend on the episode's seed.
+    `random_dynamics`: whether what follows from one state under one joint action does (rewards included). `score`: the measure
+    that is normalised and aggregated. `note`: shown beside every number. `has_positions`: whether the native simulator gives
+    positions (`BatchedEnvironment.agent_positions`). `return_bounds`: the lowest and the highest team return that the rules
+    allow for an episode, `success_bounds`: for one that is a success; None: not known. Records beyond them are refused.
     """
 
     id: str
@@ -79,12 +86,16 @@ class Task:
     n_agent_types: int
     horizon: int
     success: str
+    random_starts: bool
+    random_dynamics: bool
     native: Simulator | None = None
     reference: Simulator | None = None
     score: Literal["return", "success"] = "return"
     reference_scores: ReferenceScores | None = None
     note: str = ""
     has_positions: bool = False
+    return_bounds: tuple[float, float] | None = None
+    success_bounds: tuple[float, float] | None = None
 
     @property
     def family(self) -> str:
@@ -101,11 +112,22 @@ class Task:
         raise NoSimulator(f"Task {self.id} has no {backend or 'native or reference'} backend.")
 
     def build(self, batch_size: int, backend: Backend | None = None) -> BatchedEnvironment:
-        """A new environment of `batch_size` rows. Raises NoSimulator if the backend's package is not installed."""
+        """A new environment of `batch_size` rows.
+
+        Raises NoSimulator if the backend's package is not installed, BrokenPlugin if the simulator cannot be imported, and
+        BrokenGame if it has another team or horizon than this task declares.
+        """
         _, simulator = self.simulator(backend)
         if simulator.package is not None:
             package_version(simulator.package)
-        environment: BatchedEnvironment = load(simulator.factory)(batch_size=batch_size, **simulator.parameters)
+        factory = load(simulator.factory, f"the simulator {simulator.factory} of the task '{self.id}'")
+        try:
+            environment: BatchedEnvironment = factory(batch_size=batch_size, **simulator.parameters)
+        except (BrokenGame, ImpossibleTeam) as error:
+            raise BrokenGame(f"{self.id}: {error}") from error
+        declared = {name: getattr(self, name) for name in ("n_agents", "n_agent_types", "horizon")}
+        validate_declared(environment, self.id, declared)
+        environment.task = self.id
         return environment
 
     def normalise(self, value: float) -> float | None:
@@ -117,23 +139,46 @@ class Task:
 @dataclass(frozen=True)
 class TaskFamily:
     """The tasks of one environment. `names`: the listed ids. `resolve(id) -> Task | None` may accept more ids than these
-    (any registered LBF id, say)."""
+    (any registered LBF id, say). `name`: the first part of every id. Raises InvalidName."""
 
     name: str
     title: str
     names: tuple[str, ...]
     resolve: Callable[[str], Task | None]
 
+    def __post_init__(self) -> None:
+        validate_name("a family of tasks", self.name)
+        for name in self.names:
+            validate_name("a task", name, parts=True)
+        validate_distinct("tasks", self.names)
+
 
 @cache
 def families() -> dict[str, TaskFamily]:
-    """Every family by its name, those of other packages included. Raises BrokenPlugin, also for two of one name."""
-    by_name: dict[str, TaskFamily] = {}
-    for family in (*map(load, FAMILIES), *entries("creditbench.tasks", TaskFamily)):
-        if family.name in by_name:
-            raise BrokenPlugin(f"two families of tasks are called '{family.name}'")
-        by_name[family.name] = family
-    return by_name
+    """Every family by its name, those of other packages included; those that cannot be used are left out, with a warning."""
+    return registered(GROUP, TaskFamily, map(load, FAMILIES), _check_listed)
+
+
+def _check_listed(family: TaskFamily) -> None:
+    """Raises BrokenPlugin unless the family has every task that it lists."""
+    for name in family.names:
+        if name.partition("/")[0] != family.name:
+            raise BrokenPlugin(f"the task '{name}' is listed by the family '{family.name}', whose ids begin with its name")
+        if _resolved(family, name) is None:
+            raise BrokenPlugin(f"the family '{family.name}' lists '{name}', but has no such task")
+
+
+def _resolved(family: TaskFamily, name: str) -> Task | None:
+    """Raises BrokenPlugin where the family's `resolve` does something else than to give the task of that id or None."""
+    try:
+        task = family.resolve(name)
+    except UserError:
+        raise
+    except Exception as error:
+        raise BrokenPlugin(f"the family of tasks '{family.name}' fails on the id '{name}': {reason_of(error)}") from error
+    if task is not None and (not isinstance(task, Task) or task.id != name):
+        raise BrokenPlugin(f"the family of tasks '{family.name}' gives something else for the id '{name}'")
+    return task
 
 
 def task_names() -> list[str]:
@@ -143,11 +188,15 @@ def task_names() -> list[str]:
 
 @cache
 def get_task(name: str) -> Task:
-    """The task of that id. Raises UnknownName with the nearest ids."""
+    """The task of that id.
+
+    Raises UnknownName with the nearest ids, InvalidName for an id that is no path, BrokenPlugin for a family that fails.
+    """
     family = families().get(name.partition("/")[0])
-    task = family.resolve(name) if family else None
+    task = _resolved(family, name) if family else None
     if task is None:
-        raise unknown("task", name, task_names())
+        raise unknown("task", name, task_names(), GROUP)
+    validate_name("a task", task.id, parts=True)
     return task
 
 

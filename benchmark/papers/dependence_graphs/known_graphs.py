@@ -20,7 +20,7 @@ from algorithms.settings.dependence_graph import PAPER
 from benchmark.credit.graphs import oracle_graphs
 from benchmark.environments.tasks.registry import get_task
 from benchmark.experiments.credit_measurements import GraphAgreement
-from benchmark.experiments.run_spec import resolve
+from benchmark.experiments.run_spec import EvaluationSchedule, resolve
 from benchmark.experiments.study_result import Progress
 from benchmark.papers.dependence_graphs.world_model_fits import (
     Bools,
@@ -195,7 +195,15 @@ def co_trained(setting: Setting, seed: int) -> Fit:
         "episodes_per_update": schedule.episodes,
         "dependence": {**schedule.settings, **SMALLER, **MODELS[name]},
     }
-    spec = resolve(task=setting.world, algorithm="ippo+dg", regime="individual", seed=seed, budget=1, settings=settings)
+    spec = resolve(
+        task=setting.world,
+        algorithm="ippo+dg",
+        regime="individual",
+        seed=seed,
+        budget=1,
+        settings=settings,
+        evaluation=EvaluationSchedule(points=2),
+    )
     run = Run(spec, CPU)
     try:
         for _ in range(schedule.collections):

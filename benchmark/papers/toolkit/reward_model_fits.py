@@ -16,7 +16,7 @@ from algorithms.redistribution.models.trajectories import Trajectories
 from algorithms.seeds import derive
 from algorithms.settings.redistribution import RedistributedPPOSettings, RewardModelSettings
 from benchmark.environments.tasks.registry import get_task
-from benchmark.experiments.run_spec import get_algorithm, resolve, validated_settings
+from benchmark.experiments.run_spec import EvaluationSchedule, get_algorithm, resolve, validated_settings
 from benchmark.training.components import build_algorithm
 from benchmark.training.policy_files import detached
 from benchmark.training.rollout import Collector
@@ -35,6 +35,8 @@ SMALL_MODEL: dict[str, Any] = {
     "loss": "huber",
 }
 """Settings of reward models that are fitted within seconds."""
+NOT_EVALUATED = EvaluationSchedule(points=2)
+"""Of runs of a study, which takes no evaluation point: any budget allows two."""
 
 
 def policies_during_training(task: str, steps: Sequence[int], seed: int) -> list[dict[str, Tensor]]:
@@ -42,7 +44,9 @@ def policies_during_training(task: str, steps: Sequence[int], seed: int) -> list
 
     Raises RuntimeError if the run fails.
     """
-    run = Run(resolve(task=task, algorithm="ippo", regime="team", seed=seed, budget=max(*steps, 1)), CPU)
+    run = Run(
+        resolve(task=task, algorithm="ippo", regime="team", seed=seed, budget=max(*steps, 1), evaluation=NOT_EVALUATED), CPU
+    )
     policies = []
     try:
         for step in steps:
@@ -66,7 +70,7 @@ class FrozenPolicyRollouts:
         entry = get_task(task)
         backend, _ = entry.simulator()
         self._collector = Collector(entry, backend, PARALLEL_EPISODES, probes)
-        spec = resolve(task=task, algorithm="ippo", regime="team", seed=seed, budget=1)
+        spec = resolve(task=task, algorithm="ippo", regime="team", seed=seed, budget=1, evaluation=NOT_EVALUATED)
         environment = entry.build(1, backend)
         self.team = environment.team
         environment.close()

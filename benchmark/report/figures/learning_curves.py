@@ -25,6 +25,9 @@ from benchmark.report.figure_style import (
 )
 from benchmark.report.palette import Style, shortened
 
+MODES = {"greedy": "greedy actions", "sample": "sampled actions", "both": "sampled actions"}
+"""What is said of EvaluationSchedule.policy."""
+
 
 def on_task(suite: SuiteReport, task: TaskReport, style: Mapping[str, Style], methods: Methods) -> Plot | None:
     """Means of returns and success rates of all variants. None before any run is there."""
@@ -52,7 +55,7 @@ def on_task(suite: SuiteReport, task: TaskReport, style: Mapping[str, Style], me
         data=_mean_data(curves, task.steps),
         alt=f"Learning curves on {task.task}. Mean return at the end: {_ends(curves)}.",
         caption=(
-            f"Evaluation means over training, {suite.evaluation.episodes} episodes a point, {suite.evaluation.policy} policy. "
+            f"Evaluation means over training, {suite.evaluation.episodes} episodes a point, {MODES[suite.evaluation.policy]}. "
             f"{formatting.task_basis((len(entry.returns.seeds) for entry in curves), methods)}"
         ),
     )

@@ -24,15 +24,17 @@ def versions(context: ReportContext) -> Table:
     found = Counter(run.provenance for run in context.aggregate.runs if run.provenance is not None)
     rows = []
     for provenance, number in sorted(found.items(), key=lambda pair: (-pair[1], pair[0].model_dump_json())):
-        commit = provenance.commit or "not known"
+        commit = provenance.commit or provenance.commit_unknown or "not known"
+        installed = provenance.installed_sha256 or provenance.lock_sha256 or "not known"
         rows.append(
             (
                 html(Markup("<code>{}</code>{}").format(commit, " with changes" if provenance.dirty else ""), commit, "nowrap"),
                 count(number),
-                html(Markup("<code>{}</code>").format(provenance.lock_sha256[:12]), provenance.lock_sha256, "nowrap"),
+                html(Markup("<code>{}</code>").format(installed[:12]), installed, "nowrap"),
                 text(provenance.python),
                 text(provenance.torch),
                 text(provenance.numpy),
+                text(", ".join(provenance.packages or ())),
                 text(provenance.processor),
                 count(provenance.threads),
                 text(provenance.device),
@@ -42,10 +44,11 @@ def versions(context: ReportContext) -> Table:
     columns = (
         plain_column("Commit", "commit"),
         plain_column("Runs", "runs", "num"),
-        plain_column("Pins", "lock_sha256", "", "sha256 of the pinned versions, first digits"),
+        plain_column("Installed", "installed_sha256", "", "sha256 of what was installed (older records: of the pins)"),
         plain_column("Python", "python"),
         plain_column("torch", "torch"),
         plain_column("numpy", "numpy"),
+        plain_column("Others", "packages", "", "compiler of the simulators; packages that add tasks or algorithms"),
         plain_column("Processor", "processor"),
         plain_column("Threads", "threads", "num"),
         plain_column("Device", "device"),

@@ -10,6 +10,8 @@ TARGET_RANGE = 6.0
 MOVE_DISTANCE = 2.0
 MOVE_PROBE = 1.0
 GROUP_GAP = 0.05
+SCATTER_DRAWS = 20
+"""Tries of a scattered start for each unit."""
 
 KILL_REWARD = 10.0
 WIN_REWARD = 200.0

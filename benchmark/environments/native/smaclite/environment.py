@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from math import isfinite
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,15 +29,17 @@ class SMAClite(NativeEnvironment):
     for a victory and -1 for a defeat.
     attribution: of individual rewards. "intended" credits each agent with what its own unit did; "released" reproduces the
     numbering defect of the code released with the dependence graphs (kernels_step.pay). Both sum to the team's reward.
+    scatter: cells; 0 starts every episode at the places of the map, as the package does. Otherwise each unit of both sides is
+    moved from its place by a uniform draw from [-scatter, scatter] in x and in y (kernels/starts.py).
 
     Success is a battle won: no enemy is left, even if no ally is either. An episode terminates when a team is gone.
     Collisions are avoided as by the package's default (NumPy) version, its defect at walls included (kernels_obstacles).
-    The only random numbers are the order in which living units act, drawn anew in every frame.
+    Random are the order in which living units act, drawn anew in every frame, and scattered starts; nothing else.
     Deviation from the package: the last actions in the state are cleared at reset; the package carries them over from the
     episode before.
 
-    Raises ValueError for an unknown reward or attribution and a horizon below 1, MapError (a ValueError) for a map that does
-    not exist or cannot be used.
+    Raises ValueError for an unknown reward or attribution, a horizon below 1 and a scatter that is negative or not finite,
+    MapError (a ValueError) for a map that does not exist or cannot be used.
     """
 
     individual_sums_to_team = True
@@ -49,6 +52,7 @@ class SMAClite(NativeEnvironment):
         horizon: int | None = None,
         reward: Literal["damage", "sparse"] = "damage",
         attribution: Literal["intended", "released"] = "intended",
+        scatter: float = 0.0,
     ) -> None:
         if reward not in REWARDS:
             raise ValueError(f"reward must be one of {', '.join(REWARDS)}, got {reward!r}")
@@ -56,9 +60,12 @@ class SMAClite(NativeEnvironment):
             raise ValueError(f"attribution must be one of {', '.join(ATTRIBUTIONS)}, got {attribution!r}")
         if horizon is not None and horizon < 1:
             raise ValueError(f"horizon must be at least 1, got {horizon}")
+        if not (isfinite(scatter) and scatter >= 0):
+            raise ValueError(f"scatter must be 0 or more and finite, got {scatter}")
         battle = load_map(map_name)
         self.rules = build_rules(battle, horizon or battle.episode_limit, reward == "sparse", attribution == "released")
-        parameters = {"map_name": map_name, "horizon": horizon, "reward": reward, "attribution": attribution}
+        parameters: dict[str, Any] = {"map_name": map_name, "horizon": horizon, "reward": reward, "attribution": attribution}
+        parameters["scatter"] = scatter
         super().__init__(batch_size, team_shape(battle, self.rules), parameters)
         self.substate = substate(self.rules, self.team)
         size = self.rules.stats.shape[1]
@@ -67,13 +74,17 @@ class SMAClite(NativeEnvironment):
         self.targets = self.simulation_array("targets", (size,), np.int64)
         """[B, U] the overall number of the unit that each one is after, -1 for none."""
         self._kinds = [entry.type for group in battle.groups for entry in group.units for _ in range(entry.count)]
+        self._scatter = float(scatter)
         self._scratch = scratch(size, 4 * len(self.rules.edges))
         self._drawn = np.zeros((batch_size, 0, size), np.int64)
         self._sequence = self._drawn
 
     def _reset_rows(self, count: int) -> None:
         none = np.full(self.team.n_agents, -1, np.int64)
-        start_rows(count, self.units, self.targets, self.rules, none, self.observation, self.state, self.available, self.alive)
+        start_rows(
+            count, self.units, self.targets, self.streams, self._scatter, self.rules, none,
+            self.observation, self.state, self.available, self.alive,
+        )  # fmt: skip
 
     def _step_rows(self, actions: NDArray[np.int64]) -> None:
         step_rows(

@@ -18,16 +18,22 @@ from benchmark.environments.native.smaclite.constants import (
 from benchmark.environments.native.smaclite.kernels.frame import run_step
 from benchmark.environments.native.smaclite.kernels.geometry import kernel
 from benchmark.environments.native.smaclite.kernels.observation import write_available, write_observation, write_state
+from benchmark.environments.native.smaclite.kernels.starts import scatter_units
 
 
 @kernel
-def start_rows(count, units, targets, rules, no_actions, observation, state, available, alive):
-    """Puts the units of rows 0..count-1 at their start positions, with full health, loaded and without targets."""
+def start_rows(count, units, targets, streams, scatter, rules, no_actions, observation, state, available, alive):
+    """Puts the units of rows 0..count-1 at their start positions, with full health, loaded and without targets.
+
+    `scatter`: see starts.scatter_units; 0 draws nothing.
+    """
     for row in range(count):
         unit = units[row]
         unit[:] = 0.0
         unit[X] = rules.stats[START_X]
         unit[Y] = rules.stats[START_Y]
+        if scatter > 0.0:
+            scatter_units(unit, streams[row], scatter, rules)
         unit[HP] = rules.stats[MAX_HP]
         unit[SHIELD] = rules.stats[MAX_SHIELD]
         unit[ENERGY] = rules.stats[START_ENERGY]
