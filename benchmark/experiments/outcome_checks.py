@@ -1,4 +1,4 @@
-"""What the specification of a run implies for its outcome: the checks of `read_record`.
+"""What the specification of a run implies for its outcome: the checks of `read_record`, after those of spec_checks.py.
 
 The trainer takes point k of the schedule at the first boundary between two updates at or after `due(k)`, and every point that
 is due before it goes on. So an outcome has:
@@ -13,7 +13,7 @@ and, where the task is known here in the version of the specification, lengths a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import compress, pairwise
+from itertools import chain, compress, pairwise
 from math import inf
 
 from algorithms.plugins import UserError
@@ -21,15 +21,16 @@ from benchmark.environments.tasks.registry import Task, get_task
 from benchmark.experiments.credit_measurements import measuring_points, quarter_points
 from benchmark.experiments.outcome import EvaluationPoint, Outcome, best_evaluation
 from benchmark.experiments.run_spec import RunSpec
+from benchmark.experiments.spec_checks import impossible
 
 TOLERANCE = 1e-5
 """Of bounds of returns, relative to those beyond 1: rewards of some packages are sums in single precision."""
 
 
 def contradiction(spec: RunSpec, outcome: Outcome) -> str | None:
-    """The first thing of the outcome that no run of the spec can have given; None if there is nothing."""
+    """The first thing of the spec, or of the outcome, that no run can have given; None if there is nothing."""
     task = _known_task(spec)
-    return next(_contradictions(spec, outcome, task), None)
+    return next(chain(impossible(spec), _contradictions(spec, outcome, task)), None)
 
 
 def _contradictions(spec: RunSpec, outcome: Outcome, task: Task | None) -> Iterator[str]:

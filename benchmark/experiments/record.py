@@ -168,7 +168,7 @@ def read_record(path: Path) -> Record:
         raise CorruptRecord(f"{path}: nested too deeply") from error
     problem = contradiction(record.spec, record.outcome)
     if problem is not None:
-        raise CorruptRecord(f"{path}: {problem}")
+        raise CorruptRecord(f"{path}: {printable(problem)}")
     return record
 
 
