@@ -181,6 +181,15 @@ def test_a_diverged_run_is_a_failed_record_that_is_final(tmp_path: Path, fault: 
     assert trained(tmp_path, spec).outcome == outcome
 
 
+def test_a_run_in_both_modes_that_diverges_has_as_many_greedy_evaluations(tmp_path: Path) -> None:
+    both = EvaluationSchedule(points=6, episodes=8, absolute_episodes=40, policy="both")
+    trained(tmp_path, toy_spec(BUDGET, evaluation=both, fault="monitor", at_update=6))
+    outcome = read_record(tmp_path / "out" / "record.json").outcome
+    assert outcome.status == "failed"
+    assert [point.step for point in outcome.greedy_evaluations] == [point.step for point in outcome.evaluations] == [0, 300]
+    assert (outcome.absolute, outcome.greedy_absolute) == (None, None)
+
+
 def test_an_exception_leaves_no_record(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="a fault, as asked for"):
         trained(tmp_path, toy_spec(BUDGET, fault="raise"))

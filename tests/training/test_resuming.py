@@ -26,6 +26,7 @@ from tests.fixtures.train_toy import BUDGET, Crash, Quiet, files, toy_spec, trai
 
 pytestmark = pytest.mark.usefixtures("known_toys")
 ROOT = Path(__file__).parents[2]
+BOTH_MODES = EvaluationSchedule(points=6, episodes=8, absolute_episodes=40, policy="both")
 
 
 @pytest.mark.parametrize("crashes", [[1], [0], [3, 4, 2]])
@@ -38,6 +39,17 @@ def test_a_run_resumed_after_crashes_equals_an_uninterrupted_one(tmp_path: Path,
     assert resumed.outcome_sha256 == whole.outcome_sha256
     assert files(tmp_path / "crashed") == files(tmp_path / "whole")
     assert resumed.execution.resumes == len(crashes)
+
+
+def test_a_run_in_both_modes_resumes_with_its_greedy_evaluations(tmp_path: Path) -> None:
+    spec = toy_spec(BUDGET, evaluation=BOTH_MODES)
+    for updates in (3, 4):
+        with pytest.raises(Crash):
+            trained(tmp_path / "crashed", spec, progress=Quiet(updates))
+    resumed = trained(tmp_path / "crashed", spec)
+    trained(tmp_path / "whole", spec)
+    assert len(resumed.outcome.greedy_evaluations) == BOTH_MODES.points
+    assert files(tmp_path / "crashed") == files(tmp_path / "whole")
 
 
 def test_work_since_the_last_checkpoint_is_done_again(tmp_path: Path) -> None:
