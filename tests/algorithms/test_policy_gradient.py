@@ -114,6 +114,25 @@ def test_the_clipped_objective_equals_a_loop() -> None:
     assert loss.item() == pytest.approx(-(objective + 0.03 * entropy) / 40, rel=1e-4)
 
 
+def test_one_sample_is_its_own_mean_and_an_unchanged_one_is_not_clipped() -> None:
+    logits, action = torch.tensor([[0.0, 1.0]]), torch.tensor([1])
+    old = logits.log_softmax(-1)[:, 1]
+    loss, sums = policy_loss(logits, action, old, torch.tensor([3.0]), 0.0, 0.0)
+    assert loss == -3
+    assert sums[3] == 0
+
+
+@pytest.mark.parametrize("options", [{}, {"last_action": True}, {"recurrent": True}, {"recurrent": True, "last_action": True}])
+def test_the_first_gradient_step_learns_from_the_policy_that_acted(options: dict[str, bool]) -> None:
+    world = CueWorld(delay=3)
+    algorithm = learner("ippo", toy_context(world.team), epochs=1, minibatches=1, **options)
+    for network in algorithm.actor.networks:
+        torch.nn.init.normal_(network.head.weight, generator=generator())
+    monitors = algorithm.update(collect(algorithm, world, 32, "sample", generator(1)))
+    assert monitors["approx_kl"] == pytest.approx(0, abs=1e-6)
+    assert monitors["clip_fraction"] == 0
+
+
 @pytest.mark.parametrize("clip", [None, 0.3])
 @pytest.mark.parametrize("huber_delta", [None, 0.5])
 def test_the_value_loss_equals_a_loop(clip: float | None, huber_delta: float | None) -> None:

@@ -58,11 +58,12 @@ def test_standardised_values_equal_a_loop_over_the_mask() -> None:
     mask = torch.tensor([[True, True, False], [True, False, False]])
     mean = (1 + 5 + 3) / 3
     deviation = math.sqrt(((1 - mean) ** 2 + (5 - mean) ** 2 + (3 - mean) ** 2) / 3)
-    actual = standardised(values, mask)
-    assert actual[mask].tolist() == pytest.approx([(x - mean) / deviation for x in (1, 5, 3)], rel=1e-6)
-    assert not actual[~mask].any()
+    for actual, divisor in ((standardised(values, mask), deviation), (standardised(values, mask, 0.5), deviation + 0.5)):
+        assert actual[mask].tolist() == pytest.approx([(x - mean) / divisor for x in (1, 5, 3)], rel=1e-6)
+        assert not actual[~mask].any()
 
 
+@pytest.mark.filterwarnings("error")
 def test_nothing_to_standardise_gives_zeros() -> None:
     assert not standardised(torch.ones(2, 2), torch.zeros(2, 2, dtype=torch.bool)).any()
     assert not standardised(torch.ones(1), torch.ones(1, dtype=torch.bool)).any()
@@ -74,6 +75,7 @@ def test_explained_variance_is_one_for_the_truth_and_zero_for_its_mean() -> None
     assert explained_variance(torch.full((3,), 3.0), target) == pytest.approx(0, abs=1e-6)
     assert explained_variance(-target, target) == pytest.approx(-3)
     assert explained_variance(target, torch.ones(3)) == 0
+    assert explained_variance(0.01 * target, 0.01 * target) == 1
 
 
 def test_the_running_normaliser_equals_a_loop_free_of_starting_bias() -> None:
@@ -89,6 +91,7 @@ def test_the_running_normaliser_equals_a_loop_free_of_starting_bias() -> None:
     deviation = math.sqrt(second / weight - mean**2)
     assert float(normaliser.normalise(torch.tensor(5.0))) == pytest.approx((5 - mean) / deviation, rel=1e-6)
     assert float(normaliser.restore(torch.tensor(0.5))) == pytest.approx(0.5 * deviation + mean, rel=1e-6)
+    assert normaliser.state_dict()["sums"].tolist() == pytest.approx([weight, first, second], rel=1e-12)
 
 
 def test_the_running_normaliser_changes_nothing_before_it_has_seen_a_number() -> None:
@@ -117,3 +120,20 @@ def test_the_running_normaliser_resumes_where_it_was() -> None:
     for normaliser in (first, second):
         normaliser.update(torch.tensor([2.0]))
     assert first.restore(torch.tensor(0.3)) == second.restore(torch.tensor(0.3))
+
+
+def test_the_running_normaliser_computes_in_double_precision_and_answers_in_that_of_its_input() -> None:
+    normaliser = RunningNormaliser(0.9, CPU)
+    for _ in range(2):
+        assert normaliser.state_dict()["sums"].dtype == torch.float64
+        for precision in (torch.float32, torch.float64):
+            number = torch.tensor(5.0, dtype=precision)
+            assert normaliser.normalise(number).dtype == normaliser.restore(number).dtype == precision
+        normaliser.load_state_dict({"sums": torch.tensor([0.5, 1.0, 4.0])})
+
+
+def test_the_running_normaliser_stays_on_its_device() -> None:
+    normaliser = RunningNormaliser(0.9, torch.device("meta"))
+    assert normaliser.state_dict()["sums"].is_meta
+    normaliser.load_state_dict({"sums": torch.tensor([0.5, 1.0, 4.0])})
+    assert normaliser.state_dict()["sums"].is_meta

@@ -27,10 +27,12 @@ class Estimator(AdvantageEstimator):
         self.calls: list[str] = []
         self.rewards: list[Tensor] = []
         self.policies: list[Tensor | None] = []
+        self.given: list[tuple[Episodes, Tensor, Tensor | None]] = []
 
     def estimate(self, episodes: Episodes, reward: Tensor, policy: Tensor | None) -> Tensor:
         assert not torch.is_grad_enabled()
         self.calls.append("estimate")
+        self.given.append((episodes, reward, policy))
         self.rewards.append(reward)
         self.policies.append(policy)
         return reward.flip(1).cumsum(1).flip(1)
@@ -38,6 +40,7 @@ class Estimator(AdvantageEstimator):
     def fit(self, episodes: Episodes, reward: Tensor, policy: Tensor | None) -> dict[str, Tensor | float]:
         assert torch.is_grad_enabled()
         self.calls.append("fit")
+        self.given.append((episodes, reward, policy))
         return {"fitted": float(len(self.calls)), "as_tensor": torch.tensor(2.0, requires_grad=True)}
 
     def state_dict(self) -> dict[str, Any]:
@@ -122,6 +125,22 @@ def test_an_estimator_is_fitted_before_or_after_its_estimate_as_it_declares(kind
     assert estimator.calls == order
 
 
+@pytest.mark.parametrize("first", ["actor", "critic"])
+def test_estimate_and_fit_get_the_same_episodes_reward_and_policy(first: str) -> None:
+    estimator = Estimator()
+    estimator.needs_policy = True  # type: ignore[misc]
+    estimator.critic_before_actor = first == "critic"  # type: ignore[misc]
+    algorithm, episodes = learner(estimator, regime="individual"), random_episodes(TEAM, 4, 0)
+    expected = algorithm._policy(episodes)
+    algorithm.update(episodes)
+    assert expected is not None
+    for given, reward, policy in estimator.given:
+        assert torch.equal(given.action, episodes.action)
+        assert torch.equal(reward, episodes.individual_reward)
+        assert policy is not None
+        assert torch.equal(policy, expected)
+
+
 def test_the_policy_passed_to_the_estimator_is_the_one_that_acts() -> None:
     game = MatrixGame(CLIMBING)
     estimator = TrueAdvantage(game.payoff)
@@ -134,6 +153,9 @@ def test_the_policy_passed_to_the_estimator_is_the_one_that_acts() -> None:
         chosen = policy.gather(-1, episodes.action[..., None])[..., 0]
         assert torch.allclose(chosen.log(), episodes.log_probability, atol=1e-6)
         assert torch.allclose(policy.sum(-1), torch.ones(5, 1, 2))
+        credit = algorithm.credit(episodes)
+        assert credit is not None
+        assert torch.equal(credit.values, estimator.estimate(episodes, episodes.reward("team"), policy))
 
 
 def test_with_the_true_advantage_a_game_is_learned() -> None:

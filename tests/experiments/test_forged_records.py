@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmark.environments.tasks.registry import get_task
 from benchmark.experiments.credit_measurements import measuring_points
 from benchmark.experiments.outcome import EvaluationPoint, Outcome, TrainingInterval
 from benchmark.experiments.outcome_checks import contradiction
@@ -126,6 +129,66 @@ def test_a_failed_run_lacks_what_was_due_later(taken: int, steps_done: int) -> N
     assert contradiction(SPEC, failed(taken, steps_done)) is None
 
 
+@pytest.mark.parametrize(
+    ("length", "success_rate"), [(1.0, 0.0), (50.0, 1.0)], ids=["shortest and never won", "longest and always won"]
+)
+def test_the_shortest_and_the_longest_episodes_are_accepted(length: float, success_rate: float) -> None:
+    whole = outcome_of(SPEC)
+    first = whole.training[0].model_copy(
+        update={"episodes": int(450 / length), "mean_length": length, "success_rate": success_rate}
+    )
+    points = [each.model_copy(update={"lengths": (int(length),) * 2}) for each in whole.evaluations]
+    changes: Values = {"training": (first, *whole.training[1:]), "evaluations": tuple(points)}
+    assert contradiction(SPEC, whole.model_copy(update=changes)) is None
+
+
+def test_the_best_of_both_modes_is_by_return_where_the_task_is_scored_by_it() -> None:
+    returns = (0.0, 0.25, 0.5, 0.75, 0.25, 0.5)  # without a success
+    assert contradiction(SPEC, outcome_of(SPEC, returns, best=3)) is None
+    assert "best evaluation of step 600" in (contradiction(SPEC, outcome_of(SPEC, returns, best=5)) or "")
+
+
+def test_what_is_best_is_checked_as_far_as_the_rule_and_the_task_are_known_here() -> None:
+    greedy, both = (spec_of(policy, algorithm="ippo") for policy in ("greedy", "both"))
+    elsewhere = {"task": "nowhere/nothing"}
+    assert "best evaluation of step 600" in (contradiction(greedy.model_copy(update=elsewhere), outcome_of(greedy)) or "")
+    assert contradiction(both.model_copy(update=elsewhere), outcome_of(both, best=1)) is None
+    assert contradiction(both.model_copy(update={"protocol_version": 3}), outcome_of(both, best=1)) is None
+    never = outcome_of(both)
+    never = never.model_copy(update={"absolute": point(1, 1.0, 3).model_copy(update={"step": 201})})
+    assert (contradiction(both.model_copy(update=elsewhere), never) or "").endswith(
+        "of step 201, the best evaluation of step 0 or 200 or 400"
+    )
+
+
+def bounded(monkeypatch: pytest.MonkeyPatch, **bounds: tuple[float, float] | None) -> None:
+    """The task of SPEC with these bounds."""
+    task = replace(get_task(SPEC.task), **bounds)  # type: ignore[arg-type]
+    monkeypatch.setattr("benchmark.experiments.outcome_checks.get_task", lambda name: task)
+
+
+@pytest.mark.parametrize("bound", [0.5, 100.0])
+def test_returns_may_exceed_the_bounds_of_the_task_by_the_rounding_of_single_precision_alone(
+    monkeypatch: pytest.MonkeyPatch, bound: float
+) -> None:
+    """Relative to bounds beyond 1, absolute below."""
+    bounded(monkeypatch, return_bounds=(-bound, bound), success_bounds=None)
+    limit = bound + 1e-5 * max(1.0, bound)
+    whole, lost = outcome_of(SPEC, returns=(0.0,) * 6), point(5, 0.0, 3)
+    said = f"the training up to step 200 has a mean return that {SPEC.task} cannot give: it gives {-bound:g} to {bound:g}"
+    for sign in (-1, 1):
+        for value, accepted in ((sign * limit, True), (sign * math.nextafter(limit, math.inf), False)):
+            training = (whole.training[0].model_copy(update={"mean_return": value}), *whole.training[1:])
+            changes: Values = {"absolute": lost, "greedy_absolute": lost, "training": training}
+            assert contradiction(SPEC, whole.model_copy(update=changes)) == (None if accepted else said)
+
+
+def test_a_task_without_known_bounds_may_give_any_return(monkeypatch: pytest.MonkeyPatch) -> None:
+    bounded(monkeypatch, return_bounds=None, success_bounds=None)
+    for value in (-1e50, 1e50):
+        assert contradiction(SPEC, outcome_of(SPEC, returns=(value,) * 6, best=5)) is None
+
+
 def outcome(change: Callable[[Values], object], before: Callable[[], Outcome] = lambda: outcome_of(SPEC)) -> Values:
     values: Values = json.loads(before().model_dump_json())
     change(values)
@@ -183,6 +246,10 @@ FORGED: dict[str, tuple[Values, str]] = {
     "first after training": (outcome(set_in("evaluations", 0, "steps_done", to=10)), "after 10 steps, not before training"),
     "taken too early": (outcome(set_in("evaluations", 3, "steps_done", to=599)), "taken too early, after 599 steps"),
     "taken too late": (outcome(set_in("evaluations", 2, "steps_done", to=460)), "taken too late, after 460 steps"),
+    "taken a boundary late": (
+        outcome(set_in("evaluations", 1, "steps_done", to=400)),
+        "step 400 was taken too late, after 450",
+    ),
     "taken out of order": (outcome(set_in("evaluations", 3, "steps_done", to=820)), "taken out of order"),
     "not to the end": (outcome(set_in("steps_done", to=999)), "finished after 999 of 1000 steps"),
     "further than the last evaluation": (
@@ -206,6 +273,10 @@ FORGED: dict[str, tuple[Values, str]] = {
         outcome(set_in("steps_done", to=900), lambda: failed(2, 900)),
         "not evaluated at step 400, which was due before it failed",
     ),
+    "failed without a point that was just due": (
+        outcome(set_in("evaluations", 1, "steps_done", to=400), lambda: failed(2, 900)),
+        "not evaluated at step 400, which was due before it failed",
+    ),
     "fewer episodes": (
         outcome(lambda values: values["evaluations"][1].update(returns=[1.0], successes=[True], lengths=[20])),
         "has not the 2 episodes of the schedule",
@@ -221,7 +292,10 @@ FORGED: dict[str, tuple[Values, str]] = {
     ),
     "no greedy evaluations": (outcome(set_in("greedy_evaluations", to=[])), "greedy evaluations are not at the steps"),
     "no greedy absolute score": (outcome(set_in("greedy_absolute", to=None)), "without the other"),
-    "endless episodes": (outcome(set_in("evaluations", 1, "lengths", to=[10**9] * 2)), "ends after 50"),
+    "endless episodes": (
+        outcome(set_in("evaluations", 1, "lengths", to=[10**9] * 2)),
+        "evaluation of step 200 has 1000000000 steps; lbf/5x5-2p-2f-coop ends after 50",
+    ),
     "an episode longer by one step": (
         outcome(set_in("absolute", "lengths", 2, to=51)),
         "has 51 steps; lbf/5x5-2p-2f-coop ends",
@@ -233,10 +307,13 @@ FORGED: dict[str, tuple[Values, str]] = {
     "an interval missing": (outcome(lambda values: values["training"].pop(2)), "not one interval of training"),
     "an interval twice": (outcome(lambda values: values["training"].insert(2, values["training"][2])), "not one interval"),
     "intervals out of order": (outcome(lambda values: values["training"].reverse()), "not one interval of training"),
-    "more episodes": (outcome(set_in("training", 0, "episodes", to=11)), "11 episodes of 45.0 steps, but 450 steps in all"),
+    "more episodes": (
+        outcome(set_in("training", 0, "episodes", to=11)),
+        "up to step 200 has 11 episodes of 45.0 steps, but 450 steps in all",
+    ),
     "longer episodes in training": (
         outcome(lambda values: values["training"][0].update(episodes=5, mean_length=90.0)),
-        "episodes of 90 steps; lbf/5x5-2p-2f-coop ends after 50",
+        "the training up to step 200 has episodes of 90 steps; lbf/5x5-2p-2f-coop ends after 50",
     ),
     "no episodes": (outcome(set_in("training", 0, "episodes", to=0)), "450 steps or means, but no episodes"),
     "episodes without steps": (outcome(set_in("training", 1, "mean_return", to=0.5)), "0 steps or means, but no episodes"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,13 @@ from benchmark.experiments.record import (
     Record,
     SettingsOrigin,
     make_record,
+    newer_format,
+    printable,
     read_record,
     write_record,
 )
 from benchmark.experiments.record_size import MAXIMUM_BYTES
-from benchmark.experiments.run_spec import EvaluationSchedule, RunSpec
+from benchmark.experiments.run_spec import EvaluationSchedule, RunSpec, canonical_json
 from benchmark.experiments.schemas import FOLDER, MODELS, schema_text
 from tests.fixtures.made_up_graphs import made_up_measurement
 
@@ -169,8 +172,68 @@ def test_what_is_no_record_is_refused(tmp_path: Path, damage: bytes) -> None:
 def test_a_file_larger_than_a_record_is_not_even_read(tmp_path: Path) -> None:
     path = tmp_path / "record.json"
     path.write_bytes(b" " * (MAXIMUM_BYTES + 2))
-    with pytest.raises(CorruptRecord, match="larger than"):
+    with pytest.raises(CorruptRecord, match=r"json: larger than 200000 bytes$"):
         read_record(path)
+    os.truncate(path, 100 * MAXIMUM_BYTES)
+    tracemalloc.start()
+    try:
+        with pytest.raises(CorruptRecord, match="larger than"):
+            read_record(path)
+        assert tracemalloc.get_traced_memory()[1] < 10 * MAXIMUM_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_record_of_exactly_the_maximum_is_written_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "record.json"
+    write_record(path, record())
+    size = path.stat().st_size - len("\n")
+    monkeypatch.setattr("benchmark.experiments.record.MAXIMUM_BYTES", size)
+    write_record(path, record())
+    assert read_record(path) == record()
+    monkeypatch.setattr("benchmark.experiments.record.MAXIMUM_BYTES", size - 1)
+    with pytest.raises(ValueError, match=f"a record may have {size - 1} bytes, this one has {size}$"):
+        write_record(path, record())
+    with pytest.raises(CorruptRecord, match=f"larger than {size - 1} bytes"):
+        read_record(path)
+
+
+def test_a_record_is_canonical_json(tmp_path: Path) -> None:
+    execution = EXECUTION.model_copy(update={"seconds": {"total": 2.0, "acting": 1.5}})
+    unsorted = make_record(SPEC, SettingsOrigin(source="defaults"), OUTCOME, execution)
+    write_record(tmp_path / "record.json", unsorted)
+    assert (tmp_path / "record.json").read_text() == canonical_json(unsorted.model_dump(mode="json")) + "\n"
+
+
+def test_a_record_with_what_is_not_a_number_is_not_written(tmp_path: Path) -> None:
+    execution = EXECUTION.model_copy(update={"steps_per_second": float("nan")})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_record(tmp_path / "record.json", make_record(SPEC, SettingsOrigin(source="defaults"), OUTCOME, execution))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_five_problems_of_a_record_are_named_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(content() | {f"surplus{number}": number for number in range(6)}))
+    said = "; ".join(f"surplus{number}: Extra inputs are not permitted" for number in range(5))
+    with pytest.raises(CorruptRecord) as refused:
+        read_record(path)
+    assert str(refused.value) == f"{path}: {said}"
+    path.write_text("[]")
+    with pytest.raises(CorruptRecord, match=r"json: record: Input should be"):
+        read_record(path)
+
+
+@pytest.mark.parametrize(("version", "newer"), [(2, True), (999, True), (1000, False), (1, False), (True, False), ("2", False)])
+def test_a_later_format_is_a_small_whole_number(version: object, newer: bool) -> None:
+    said = newer_format(json.dumps({"schema_version": version}).encode(), reads=1)
+    assert said == (f"written by a newer version (format {version}; this one reads 1)" if newer else None)
+
+
+def test_untrusted_text_is_cut_and_has_no_control_characters() -> None:
+    assert printable("x" * 500) == "x" * 500
+    assert printable("x" * 501) == "x" * 500 + " …"
+    assert printable("a\x1b[2J\nb é") == "a\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}b é"
 
 
 def test_a_missing_record_is_refused(tmp_path: Path) -> None:
