@@ -81,8 +81,8 @@ METHODS = {
     "with the variance of Hanley and McNeil (1982); it is for one comparison. A pair is printed bold where it differs from one "
     "half after Holm's correction for all pairs.",
     "ranks": "Ranks: by IQM over the tasks. Two variants differ if Student's t tests of their IQMs and of their means are both "
-    "significant after Holm's correction for all pairs; else they tie. The interval of a place leaves out those that are "
-    "significantly better or worse; it is right for all variants at once in 95 of 100 cases.",
+    "significant, in one direction, after Holm's correction for all pairs; else they tie. The interval of a place leaves out "
+    "those that are significantly better or worse; it is right for all variants at once in 95 of 100 cases.",
     "claims": "Claims: each is one comparison, named before the runs were made; there is no correction for their number.",
     "reproduction": "Reproduction: the mean of the own runs against the 95 % prediction interval of the committed ones, "
     "which have to be five or more.",

@@ -169,7 +169,10 @@ def undecided_reason(groups: Sequence[RunGroup], *, smoke: bool) -> str:
         return "smoke suite, not evidence"
     planned = sum(len(group.states) for group in groups)
     absent = planned - sum(len(group.scores) for group in groups)
-    return f"{absent} of {planned} runs are not there" if absent else ""
+    if absent:
+        return f"{absent} of {planned} runs are not there"
+    copies = sum(len(same) - 1 for group in groups for same in group.alike)
+    return f"{copies} of {planned} runs have the outcome of another seed" if copies else ""
 
 
 def _too_few(groups: Sequence[RunGroup], side: str = " a side") -> str:

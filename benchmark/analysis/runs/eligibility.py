@@ -54,6 +54,9 @@ def _unranked(runs: SuiteRuns, groups: Sequence[RunGroup], privileged: Sequence[
         number = getattr(counts, word)
         if number:
             reasons.append(f"{number} of {counts.planned} runs {word}")
+    copies = sum(len(same) - 1 for group in groups for same in group.alike)
+    if copies:
+        reasons.append(f"{copies} of {counts.planned} runs have the outcome of another seed")
     if any(scores.final != scores.final for group in groups for scores in group.scores):
         reasons.append("a run diverged where the random policy's score, which it would get, is not known")
     return reasons
@@ -101,6 +104,8 @@ def group_notes(group: RunGroup) -> Iterator[str]:
         known = group.task.reference_scores is not None
         how = "scored as the random policy from there on" if known else "without a score, for the random policy's is not known"
         yield f"{len(diverged)} of {total} runs failed ({steps}), {how}."
+    for same in group.alike:
+        yield f"seeds {listed(same)} have one outcome, to the last digit: {len(same)} runs that are no independent ones."
     if len(group.scores) == 1:
         yield "one run, so no interval."
 

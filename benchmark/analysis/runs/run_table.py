@@ -204,6 +204,16 @@ class RunGroup:
         """Final scores or areas [n]."""
         return self.final if measure == "final" else self.area
 
+    @cached_property
+    def alike(self) -> tuple[tuple[int, ...], ...]:
+        """Seeds whose finished runs have one outcome, bit for bit: a record under several seeds, or runs without chance."""
+        seeds: dict[str, list[int]] = {}
+        for state in self.states:
+            record = state.found.record
+            if record is not None and record.outcome.status == "ok":
+                seeds.setdefault(record.outcome_sha256, []).append(state.spec.seed)
+        return tuple(tuple(same) for same in seeds.values() if len(same) > 1)
+
     @property
     def complete(self) -> bool:
         """Whether every planned run is there and has a score."""

@@ -103,7 +103,7 @@ class Sample:
 
 def difference_p(first: Sample, second: Sample) -> float:
     """The two-sided p-value of two variants with equal IQMs and means over the same tasks; 1 for fewer than SMALLEST_SAMPLE
-    runs of either on some task.
+    runs of either on some task, and where the mean of one is higher but the IQM of the other.
 
     The larger one of two tests by Student's t with Welch and Satterthwaite's degrees of freedom: of the means, with s_t^2 / n_t
     from each task, and of the IQMs, with the bootstrap's variance n / (n - 1) s^2. The IQM alone is too sure where runs either
@@ -145,6 +145,8 @@ class _Moments:
 
 def _difference_p(first: _Moments | None, second: _Moments | None) -> float:
     if first is None or second is None:
+        return 1.0
+    if (first.mean - second.mean) * (first.iqm - second.iqm) < 0:
         return 1.0
     sizes = first.sizes + second.sizes
     mean_variance, iqm_variance = (
