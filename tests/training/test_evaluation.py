@@ -9,11 +9,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from algorithms.seeds import derive, episode_seeds
 from benchmark.environments.tasks.registry import Simulator, Task
 from benchmark.experiments.outcome import EvaluationPoint
-from benchmark.training.evaluation import Evaluator
+from benchmark.training.evaluation import Evaluator, ReturnRecorder
 from benchmark.training.metrics import Update
-from benchmark.training.rollout import Collector
+from benchmark.training.rollout import Collector, play
 from tests.fixtures.toys import SIGNS, SignGame
 from tests.training.test_rollout import learner
 
@@ -58,3 +59,11 @@ def test_the_return_of_training_is_the_sum_of_team_rewards() -> None:
     plain, shared = trained_on(SIGNS), trained_on(SHARED)
     assert shared.steps == plain.steps
     assert shared.return_sum == pytest.approx(3 * plain.return_sum) != 0
+
+
+def test_sampled_evaluation_is_a_rollout_with_the_random_streams_of_its_seed() -> None:
+    point, game, recorder = evaluated(SIGNS), SIGNS.build(40), ReturnRecorder()
+    source = torch.Generator().manual_seed(derive(7, "acting"))
+    play(game, learner(), episode_seeds(derive(7, "environment"), 0, 40), "sample", source, recorder)
+    assert point.returns == tuple(recorder.returns.tolist())
+    assert recorder.returns.dtype == np.float64

@@ -8,7 +8,8 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from benchmark.training.evaluation import evaluate_run
+from algorithms.seeds import derive
+from benchmark.training.evaluation import MAXIMUM_ROWS, Evaluator, evaluate_run
 from benchmark.training.policy_files import CorruptPolicy, write_policy
 from benchmark.training.trained_policy import load_trained
 from tests.fixtures.known_toys import known_toys  # noqa: F401
@@ -28,6 +29,18 @@ def test_a_finished_run_can_be_evaluated_on_fresh_episodes(tmp_path: Path) -> No
     assert greedy.mean_return > first.mean_return
     untrained = trained(tmp_path / "untrained", toy_spec(5)).outcome.evaluations[0]
     assert first.mean_return > untrained.mean_return
+
+
+def test_evaluating_a_run_is_evaluating_its_policy_on_seeds_of_its_own(tmp_path: Path) -> None:
+    record = trained(tmp_path)
+    run, told = load_trained(tmp_path / "out"), list[int]()
+    evaluated = evaluate_run(run, MAXIMUM_ROWS + 2, seed=1, mode="sample", played=told.append)
+    assert told == [MAXIMUM_ROWS, MAXIMUM_ROWS + 2]
+    assert (evaluated.step, evaluated.steps_done) == (record.outcome.steps_done, record.outcome.steps_done)
+    evaluator = Evaluator(run.task, "native", MAXIMUM_ROWS + 2, torch.device("cpu"))
+    algorithm = run.algorithm(evaluator.team, torch.device("cpu"), "best")
+    again = evaluator.evaluate(algorithm, "sample", derive(1, "evaluate"), 0, 0)
+    assert (evaluated.returns, evaluated.successes) == (again.returns, again.successes)
 
 
 def test_the_final_policy_can_be_evaluated_too(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from algorithms.policy_gradient.actor_samples import previous_actions
 from algorithms.seeds import derive, episode_seeds
 from algorithms.settings.policy_gradient import IPPOSettings
 from benchmark.environments.checks import BrokenGame
-from benchmark.environments.interface import BatchedEnvironment
-from benchmark.environments.tasks.registry import Simulator, get_task
+from benchmark.environments.interface import Backend, BatchedEnvironment
+from benchmark.environments.tasks.registry import Simulator, Task, get_task
 from benchmark.experiments.run_spec import resolve
 from benchmark.training.components import build_algorithm
 from benchmark.training.evaluation import MAXIMUM_ROWS, Evaluator
@@ -67,6 +67,28 @@ def test_nothing_happens_after_an_episode_has_ended() -> None:
     assert ended.any()
     for name in ("team_reward", "individual_reward", "terminated", "truncated", "action", "log_probability"):
         assert not getattr(episodes, name)[ended].any(), name
+
+
+def test_numbers_are_recorded_in_single_precision() -> None:
+    episodes = collected(4, parallel=4)
+    for name in ("observation", "state", "team_reward", "individual_reward", "log_probability"):
+        assert getattr(episodes, name).dtype == torch.float32, name
+
+
+def test_environments_are_built_on_the_given_backend_where_there_are_too_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, str | None]] = []
+    build = Task.build
+
+    def noting(task: Task, rows: int, backend: Backend | None = None) -> BatchedEnvironment:
+        asked.append((rows, backend))
+        return build(task, rows)
+
+    monkeypatch.setattr(Task, "build", noting)
+    collector = Collector(SIGNS, "reference", 8)
+    for episodes in (3, 3, 20, 8):
+        collector.collect(learner(), episodes, 0, 1, torch.Generator().manual_seed(0))
+    Evaluator(SIGNS, "reference", 5, torch.device("cpu"))
+    assert asked == [(3, "reference"), (8, "reference"), (5, "reference")]
 
 
 def test_episodes_are_padded_to_the_longest_only() -> None:
