@@ -118,8 +118,7 @@ def test_one_sample_is_its_own_mean_and_an_unchanged_one_is_not_clipped() -> Non
     logits, action = torch.tensor([[0.0, 1.0]]), torch.tensor([1])
     old = logits.log_softmax(-1)[:, 1]
     loss, sums = policy_loss(logits, action, old, torch.tensor([3.0]), 0.0, 0.0)
-    assert loss == -3
-    assert sums[3] == 0
+    assert (loss, sums[3]) == (-3, 0)
 
 
 @pytest.mark.parametrize("options", [{}, {"last_action": True}, {"recurrent": True}, {"recurrent": True, "last_action": True}])

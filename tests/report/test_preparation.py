@@ -58,6 +58,7 @@ def small_suites() -> list[Suite]:
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the records of two suites, and what one process prepared of them in "cache"."""
     root = tmp_path_factory.mktemp("prepared")
+    freshness.offered.cache_clear()  # other tests of this process have installed packages
     with synthetic_registry(), FEW_RESAMPLES:
         first, second = small_suites()
         write_constant(Store(root), first, {(RETURNS, "strong"): [5.0]})
