@@ -132,6 +132,17 @@ def test_the_first_gradient_step_learns_from_the_policy_that_acted(options: dict
     assert monitors["clip_fraction"] == 0
 
 
+def test_the_monitors_of_the_first_step_are_those_of_the_advantages_as_given() -> None:
+    game = MatrixGame([[1.0, 0.0], [0.0, 1.0]])
+    advantage = torch.randn(16, 1, 2, generator=generator())
+    settings = IPPOSettings(hidden_size=8, epochs=1, minibatches=1, advantage_standardisation=False)
+    algorithm = PolicyGradient(settings, toy_context(game.team), Truth(advantage))
+    monitors = algorithm.update(collect(algorithm, game, 16, "sample", generator(1)))
+    assert monitors["advantage_mean"] == pytest.approx(float(advantage.mean()), rel=1e-5)
+    assert monitors["advantage_std"] == pytest.approx(float(advantage.std(correction=0)), rel=1e-5)
+    assert monitors["policy_loss"] == pytest.approx(-float(advantage.mean()), rel=1e-4)
+
+
 @pytest.mark.parametrize("clip", [None, 0.3])
 @pytest.mark.parametrize("huber_delta", [None, 0.5])
 def test_the_value_loss_equals_a_loop(clip: float | None, huber_delta: float | None) -> None:

@@ -27,6 +27,7 @@ from benchmark.experiments.record_size import (
     SPEC_BYTES,
     Evaluations,
     largest_record,
+    size_problem,
 )
 from benchmark.experiments.run_spec import MAXIMUM_BUDGET, EvaluationSchedule, ImpossibleRun, RunSpec, canonical_json, resolve
 from tests.experiments.test_records import EXECUTION, SPEC
@@ -183,3 +184,23 @@ def test_a_budget_has_a_step_for_every_point() -> None:
 def test_a_source_of_settings_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match=f"allowed are {SOURCE_BYTES}"):
         SettingsOrigin(source="\N{GREEK SMALL LETTER ALPHA}" * (SOURCE_BYTES // 6 + 1))
+
+
+@pytest.mark.parametrize(
+    ("modes", "said"), [(1, "absolute ones may take"), (2, "absolute ones, each sampled and greedy, may take")]
+)
+def test_exactly_the_allowed_bytes_fit_and_one_more_is_refused(modes: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    schedule = Evaluations(5, 4, 3, modes)
+    monkeypatch.setattr("benchmark.experiments.record_size.MAXIMUM_BYTES", largest_record(schedule))
+    assert size_problem(schedule) is None
+    monkeypatch.setattr("benchmark.experiments.record_size.MAXIMUM_BYTES", largest_record(schedule) - 1)
+    assert said in (size_problem(schedule) or "")
+
+
+def test_pictures_are_kept_to_the_last_byte_that_an_outcome_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = largest(Evaluations(41, 16, 160, 1), pictures=True).outcome
+    size = len(outcome.canonical) + BYTES_BESIDE_THE_OUTCOME
+    monkeypatch.setattr("benchmark.experiments.outcome.MAXIMUM_BYTES", size)
+    assert outcome.fitting_a_record().credit[-1].drawn is not None
+    monkeypatch.setattr("benchmark.experiments.outcome.MAXIMUM_BYTES", size - 1)
+    assert outcome.fitting_a_record().credit[-1].drawn is None
