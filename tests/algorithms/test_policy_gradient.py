@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from algorithms.advantages.gae import GAE, build, value_loss
+from algorithms.advantages.gae import GAE, build
 from algorithms.interface import Episodes, LearnerContext
 from algorithms.policy_gradient.advantage_estimator import AdvantageEstimator
-from algorithms.policy_gradient.learner import PolicyGradient, policy_loss
+from algorithms.policy_gradient.learner import PolicyGradient
 from algorithms.settings.policy_gradient import IPPOSettings, MAPPOSettings, PPOSettings
 from tests.fixtures.toy_team import CueWorld, MatrixGame, collect, mean_return, random_episodes, toy_context, toy_team
 
@@ -93,34 +93,6 @@ def test_the_first_gradient_is_the_exact_gradient_of_the_expected_payoff(sharing
     assert any(gradient.abs().max() > 0.1 for gradient in exact)
 
 
-def test_the_clipped_objective_equals_a_loop() -> None:
-    logits = torch.randn(40, 3, generator=generator(1))
-    action = torch.randint(3, (40,), generator=generator(2))
-    old = torch.randn(40, generator=generator(3)) * 0.5 - 1.1
-    advantage = torch.randn(40, generator=generator(4))
-    loss, sums = policy_loss(logits, action, old, advantage, 0.2, 0.03)
-    objective = entropy = divergence = 0.0
-    clipped = 0
-    for row in range(40):
-        policy = [math.exp(x) for x in logits[row].tolist()]
-        policy = [x / sum(policy) for x in policy]
-        rho = policy[action[row]] / math.exp(old[row])
-        objective += min(rho * advantage[row].item(), max(0.8, min(1.2, rho)) * advantage[row].item())
-        entropy -= sum(p * math.log(p) for p in policy)
-        divergence += rho - 1 - math.log(rho)
-        clipped += abs(rho - 1) > 0.2
-    assert 0 < clipped < 40
-    assert sums.tolist() == pytest.approx([objective, entropy, divergence, clipped, 40], rel=1e-4)
-    assert loss.item() == pytest.approx(-(objective + 0.03 * entropy) / 40, rel=1e-4)
-
-
-def test_one_sample_is_its_own_mean_and_an_unchanged_one_is_not_clipped() -> None:
-    logits, action = torch.tensor([[0.0, 1.0]]), torch.tensor([1])
-    old = logits.log_softmax(-1)[:, 1]
-    loss, sums = policy_loss(logits, action, old, torch.tensor([3.0]), 0.0, 0.0)
-    assert (loss, sums[3]) == (-3, 0)
-
-
 @pytest.mark.parametrize("options", [{}, {"last_action": True}, {"recurrent": True}, {"recurrent": True, "last_action": True}])
 def test_the_first_gradient_step_learns_from_the_policy_that_acted(options: dict[str, bool]) -> None:
     world = CueWorld(delay=3)
@@ -141,23 +113,6 @@ def test_the_monitors_of_the_first_step_are_those_of_the_advantages_as_given() -
     assert monitors["advantage_mean"] == pytest.approx(float(advantage.mean()), rel=1e-5)
     assert monitors["advantage_std"] == pytest.approx(float(advantage.std(correction=0)), rel=1e-5)
     assert monitors["policy_loss"] == pytest.approx(-float(advantage.mean()), rel=1e-4)
-
-
-@pytest.mark.parametrize("clip", [None, 0.3])
-@pytest.mark.parametrize("huber_delta", [None, 0.5])
-def test_the_value_loss_equals_a_loop(clip: float | None, huber_delta: float | None) -> None:
-    value, before, target = torch.randn(3, 20, 2, generator=generator()).unbind()
-
-    def error(x: float) -> float:
-        if huber_delta is None or abs(x) <= huber_delta:
-            return 0.5 * x * x
-        return huber_delta * (abs(x) - 0.5 * huber_delta)
-
-    total = 0.0
-    for v, b, y in zip(value.flatten().tolist(), before.flatten().tolist(), target.flatten().tolist(), strict=True):
-        kept = b + max(-0.3, min(0.3, v - b))
-        total += error(v - y) if clip is None else max(error(v - y), error(kept - y))
-    assert value_loss(value, before, target, clip, huber_delta).item() == pytest.approx(total / 40, rel=1e-5)
 
 
 def test_sampled_actions_follow_the_policy_and_greedy_ones_its_mode() -> None:
