@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli import app
 from benchmark.cli.arguments import layered_settings, parse_settings
 from benchmark.cli.errors import BadInput
 from benchmark.experiments.record import read_record
 from benchmark.experiments.suite import load_suite
 from benchmark.workflow.supervisor import reason_of
+from tests.fixtures.command_line import call
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -25,13 +25,6 @@ README_LINES = sorted(set(re.findall(r"creditbench ([a-z][^`\n…]*)", README)))
 COMMANDS = ["list", "plan", "train", "evaluate", "aggregate", "report", "watch", "speed", "random"]
 GUIDED = ["train", "--task", "lbf/5x5-2p-1f-coop", "--algorithm", "ippo+dg", "--steps", "600"]
 RUN = ["train", "--task", "lbf/5x5-2p-1f-coop", "--algorithm", "ippo", "--steps", "600", "--set", "episodes_per_update=4"]
-
-
-def call(*arguments: str) -> int:
-    """The exit code of `creditbench arguments…`, in this process."""
-    with pytest.raises(SystemExit) as ended:
-        app.main(arguments)
-    return int(ended.value.code or 0)
 
 
 @pytest.fixture(scope="module")

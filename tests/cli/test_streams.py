@@ -10,22 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli import app, output
+from benchmark.cli import output
 from benchmark.experiments.run_spec import resolve
 from benchmark.training.animation import nothing_to_show
 from benchmark.training.evaluation import MAXIMUM_ROWS
 from benchmark.training.progress import Lines
 from tests.checkout import ROOT
+from tests.fixtures.command_line import call
 
 RUN = ["train", "--task", "matrix/climbing", "--algorithm", "ippo", "--steps", "200"]
 SMALL = ["--set", "episodes_per_update=4", "--set", "epochs=1"]
 COMMAND = [sys.executable, "-m", "benchmark.cli", "list", "algorithms"]
-
-
-def call(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        app.main(arguments)
-    return int(ended.value.code or 0)
 
 
 @pytest.fixture(scope="module")

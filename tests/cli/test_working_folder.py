@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli import app
 from benchmark.experiments.store import Store, find_checkout
 from benchmark.workflow.pipeline import ConfigError, Pipeline
+from tests.fixtures.command_line import call
 
 ROOT = Path(__file__).parents[2]
 SUITE = (
@@ -17,12 +17,6 @@ SUITE = (
     " variants: {small: {algorithm: ippo, settings: {episodes_per_update: 4, epochs: 1}}},"
     " evaluation: {points: 2, episodes: 2, absolute_episodes: 2}}"
 )
-
-
-def call(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        app.main(arguments)
-    return int(ended.value.code or 0)
 
 
 @pytest.fixture

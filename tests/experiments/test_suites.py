@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from benchmark.cli import app
 from benchmark.experiments.settings_layers import merged
 from benchmark.experiments.suite import SUITE_FOLDER, Override, Suite, SuiteError, Variant, load_suite, suite_names
+from tests.fixtures.command_line import call
 from tests.fixtures.synthetic_records import RETURNS, SUCCESSES, synthetic_registry, synthetic_suite
 
 
@@ -19,12 +19,6 @@ from tests.fixtures.synthetic_records import RETURNS, SUCCESSES, synthetic_regis
 def made_up() -> Iterator[None]:
     with synthetic_registry():
         yield
-
-
-def call(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        app.main(arguments)
-    return int(ended.value.code or 0)
 
 
 def settings_of(suite: Suite, task: str = RETURNS, variant: str = "strong") -> dict[str, Any]:

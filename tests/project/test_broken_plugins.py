@@ -14,10 +14,10 @@ import benchmark.environments.tasks.registry
 import benchmark.papers.studies
 import benchmark.report.offered_figures
 from algorithms.plugins import BrokenPlugin, UnknownName
-from benchmark.cli import app
 from benchmark.environments.tasks.registry import get_task
 from benchmark.experiments.run_spec import get_algorithm
 from tests.checkout import install
+from tests.fixtures.command_line import call
 
 ENTRY = "from dataclasses import replace\nfrom algorithms.registry import BUILT_IN\n"
 FAMILY = "from dataclasses import replace\nfrom creditbench import TaskFamily, get_task\n"
@@ -58,12 +58,6 @@ def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Offer]:
         del sys.modules[module]
     monkeypatch.undo()
     _forget()
-
-
-def call(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as ended:
-        app.main(arguments)
-    return int(ended.value.code or 0)
 
 
 BROKEN = {

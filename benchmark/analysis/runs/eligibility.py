@@ -8,6 +8,7 @@ from typing import Any
 from benchmark.analysis.runs.run_table import RunGroup, RunState, SuiteRuns, coverage
 from benchmark.analysis.runs.settings import changed
 from benchmark.analysis.schema import Status, VariantSummary
+from benchmark.analysis.statistics.resampling import SMALLEST_SAMPLE
 
 RANKING_SEEDS = 10
 RANKED_SEED_RANGE = range(100)
@@ -106,8 +107,8 @@ def group_notes(group: RunGroup) -> Iterator[str]:
         yield f"{len(diverged)} of {total} runs failed ({steps}), {how}."
     for same in group.alike:
         yield f"seeds {listed(same)} have one outcome, to the last digit: {len(same)} runs that are no independent ones."
-    if len(group.scores) == 1:
-        yield "one run, so no interval."
+    if 0 < len(group.scores) < SMALLEST_SAMPLE:
+        yield f"fewer than {SMALLEST_SAMPLE} runs, so no interval."
 
 
 def _seeds(states: Sequence[RunState]) -> str:

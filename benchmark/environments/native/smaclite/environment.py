@@ -28,12 +28,12 @@ class SMAClite(NativeEnvironment):
     reward: "damage" rewards damage, kills and the victory: 20 an episode at most, unless enemies regenerate. "sparse" gives +1
     for a victory and -1 for a defeat.
     attribution: of individual rewards. "intended" credits each agent with what its own unit did; "released" reproduces the
-    numbering defect of the code released with the dependence graphs (kernels_step.pay). Both sum to the team's reward.
+    numbering defect of the code released with the dependence graphs (kernels/step.py). Both sum to the team's reward.
     scatter: cells; 0 starts every episode at the places of the map, as the package does. Otherwise each unit of both sides is
     moved from its place by a uniform draw from [-scatter, scatter] in x and in y (kernels/starts.py).
 
     Success is a battle won: no enemy is left, even if no ally is either. An episode terminates when a team is gone.
-    Collisions are avoided as by the package's default (NumPy) version, its defect at walls included (kernels_obstacles).
+    Collisions are avoided as by the package's default (NumPy) version, its defect at walls included (kernels/obstacles.py).
     Random are the order in which living units act, drawn anew in every frame, and scattered starts; nothing else.
     Deviation from the package: the last actions in the state are cleared at reset; the package carries them over from the
     episode before.

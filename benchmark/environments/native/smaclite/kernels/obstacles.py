@@ -3,7 +3,7 @@
 The default collision avoidance of the package is reproduced with its defect: where the border of the velocity obstacle is
 the cut-off line or a leg, the border is moved by radius * (-d_y, -d_y), although its normal is (-d_y, d_x). Horizontal walls
 lose their margin by it. It also takes the edge before the original first corner where a segment is seen from beyond its
-second one. All of it is computed in float64: lines of walls are never SINGLE (kernels_programs.py).
+second one. All of it is computed in float64: lines of walls are never SINGLE (linear_programs.py).
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def step_rows(
     actions, units, targets, streams, steps, imposed, rules, memory,
     observation, state, available, alive, running, team_reward, individual_reward, terminated, truncated, success,
 ):  # fmt: skip
-    """Advances every running row. imposed [B, 0 or 8, U]: see kernels_frame.run_step."""
+    """Advances every running row. imposed [B, 0 or 8, U]: see frame.run_step."""
     for row in range(len(running)):
         team_reward[row] = 0.0
         individual_reward[row] = 0.0

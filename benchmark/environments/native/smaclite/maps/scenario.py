@@ -26,7 +26,7 @@ class Rules(NamedTuple):
     free [32, 32]: free[x, y]. edges [R, 4, 4]: see terrain.rectangle_edges.
     largest_radius: of all units; attack_x, attack_y: where the enemies go; reward_scale: points that make a return of 1.
     type_bits: length of the one-hot of a unit's type (0: not observed). ally_shields, enemy_shields: whether observed.
-    horizon: steps. sparse, released: see kernels_step.pay.
+    horizon: steps. sparse, released: see kernels/step.py.
     """
 
     stats: NDArray[np.float64]
