@@ -50,7 +50,8 @@ TABLE_FOLDER = "csv"
 
 METHODS = {
     "score": "A run's score is the mean over the episodes of one evaluation; episodes are averaged before runs are.",
-    "final": "Final: the last evaluation of training. Absolute: the best policy by evaluation mean, on fresh episodes.",
+    "final": "Final: the last evaluation of training. Absolute: the policy of the best evaluation, on fresh episodes: protocol "
+    "1 takes the highest mean return, the earliest of equals, protocol 2 the highest sampled score, the latest of equals.",
     "normalised": "Normalised: (score - random) / (best - random), by reference scores that are fixed for each task.",
     "diverged": "A run that diverged is scored as the random policy from the point of failure on.",
     "missing": "A run that is missing, crashed or unreadable has no score; it is counted, and its variant is not ranked.",
